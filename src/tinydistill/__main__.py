@@ -1,0 +1,66 @@
+"""The door: Hydra composes the configuration, the stage is called, and errors become one clear line."""
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from tinydistill.config import CONF_DIR, Config, check
+from tinydistill.explain import explain
+
+_WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+
+
+@hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")
+def _run(cfg: DictConfig) -> float:
+    try:
+        return _stage(cfg)
+    except Exception as error:
+        _leave_if_mistaken(error)
+        raise
+
+
+def _stage(cfg: DictConfig) -> float:
+    values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    check(values)
+    job = HydraConfig.get()
+    if values["output_dir"] is None and job.mode == RunMode.MULTIRUN:
+        values["output_dir"] = str(Path(job.runtime.output_dir) / values["stage"])
+    stage = import_module(f"tinydistill.stages.{values['stage']}")
+    return stage.run(values)
+
+
+def _leave_if_mistaken(error: Exception) -> None:
+    """Ends with one line and code 2 when the error is the user's, after the traceback where it is wanted."""
+    mistake = explain(error)
+    if mistake is not None:
+        if _WANTS_TRACEBACK:
+            traceback.print_exception(error)
+        print(f"tinydistill: error: {mistake}", file=sys.stderr)
+        sys.exit(2)
+
+
+def main() -> None:
+    """Entry point of `python -m tinydistill` and of the console script; exits with 0, 1 or 2."""
+    # Hydra would print its own abridged traceback and exit with 1; with this set it lets exceptions through to here.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    ConfigStore.instance().store("schema", Config)
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit("tinydistill: interrupted; the same command goes on from the last checkpoint")
+    except Exception as error:
+        _leave_if_mistaken(error)
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Documents → word pieces → blocks on disk, built once per content and mapped into memory."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from tokenizers import Tokenizer
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from tinydistill.data.packing import BlockFile, BlockWriter, HeldOut, Pieces
+from tinydistill.data.sources import Corpus
+from tinydistill.errors import UserError
+
+FORMAT = 1  # part of every cache key: raise it when the same text gives other blocks
+TEXT_AT_ONCE = 500_000  # characters that go through the tokenizer together, shared among its threads
+MIN_HELDOUT_BLOCKS = 8  # a handful, where the corpus is large enough for it
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A corpus as blocks. `summary`: documents, characters, word pieces, what they were made from."""
+
+    train: BlockFile
+    heldout: BlockFile
+    summary: dict[str, Any]
+
+
+def build_blocks(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    heldout_fraction: float,
+    heldout_blocks: int,
+    cache_dir: str | Path,
+) -> Blocks:
+    """Opens the blocks of a corpus, building them first unless `cache_dir` has them.
+
+    The cache is keyed by the content of corpus and tokenizer and by the settings. Of several jobs that need the same
+    blocks one builds and the others wait; a job that is killed leaves nothing that a later one would use.
+
+    Raises:
+        UserError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
+    """
+    if max_length < 3:
+        raise UserError(f"general.max_length={max_length} leaves no room between [CLS] and [SEP]")
+    cache = Path(cache_dir)
+    cache.mkdir(parents=True, exist_ok=True)
+    backend, begin, end = _prepare_tokenizer(tokenizer)
+    settings = {
+        "corpus": _identity(corpus, cache),
+        "tokenizer": hashlib.sha256(f"{backend.to_str()} {begin} {end}".encode()).hexdigest(),
+        "max_length": max_length,
+        "heldout_fraction": heldout_fraction,
+        "heldout_blocks": heldout_blocks,
+        "format": FORMAT,
+    }
+    entry = cache / f"blocks-{_digest(settings)}"
+    if not entry.exists():
+        with FileLock(f"{entry}.lock"):
+            if not entry.exists():
+                _build(entry, corpus, backend, settings, begin=begin, end=end)
+    summary = json.loads((entry / "summary.json").read_text())
+    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
+
+
+def _build(entry: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, Any], *, begin: int, end: int) -> None:
+    work = entry.with_name(f".{entry.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)  # of a killed job: the lock says that nobody is at it
+    work.mkdir()
+    try:
+        length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
+        width = length - 2
+        dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
+        counts = {"documents": 0, "characters": 0, "pieces": 0}
+        heldout = HeldOut(cap * width)
+        with BlockWriter(work / "train.npy", length, begin, end, dtype) as train:
+            for text, pieces in tokenize(corpus.documents(), backend, dtype):
+                for key, amount in zip(counts, (1, len(text), len(pieces)), strict=True):
+                    counts[key] += amount
+                train.add(heldout.offer(text, pieces))
+            pieces_in_all = counts["pieces"] + counts["documents"]  # a separator each
+            wanted = max(fraction * pieces_in_all, min(MIN_HELDOUT_BLOCKS * width, pieces_in_all / 5), width)
+            train.add(heldout.shrink(wanted))
+        with BlockWriter(work / "heldout.npy", length, begin, end, dtype, cap) as writer:
+            writer.add(heldout.documents())
+        summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
+        (work / "summary.json").write_text(json.dumps(summary, indent=2))
+        work.replace(entry)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, Pieces]]:
+    """(text, its word pieces) of every document that has any, without special tokens.
+
+    In the tokenizer's own threads: on two cores these were a quarter faster than processes, which have to pass the
+    text and the pieces around. A bar appears on terminals where it takes longer than five seconds.
+    """
+    with _tokenizer_threads(), tqdm(desc="word pieces", unit="B", unit_scale=True, delay=5, disable=None) as bar:
+        for texts in _batched(documents):
+            for text, encoding in zip(texts, backend.encode_batch_fast(texts, add_special_tokens=False), strict=True):
+                if ids := encoding.ids:
+                    yield text, np.array(ids, dtype=dtype)
+            bar.update(sum(map(len, texts)))
+
+
+def _batched(documents: Iterable[str]) -> Iterator[list[str]]:
+    texts: list[str] = []
+    size = 0
+    for text in documents:
+        texts.append(text)
+        size += len(text)
+        if size >= TEXT_AT_ONCE:
+            yield texts
+            texts, size = [], 0
+    if texts:
+        yield texts
+
+
+@contextlib.contextmanager
+def _tokenizer_threads() -> Iterator[None]:
+    """Threads within, none after: a process that is forked later would hang in them. A user's own choice stands."""
+    name = "TOKENIZERS_PARALLELISM"
+    chosen = os.environ.get(name)
+    os.environ[name] = chosen or "true"
+    try:
+        yield
+    finally:
+        os.environ[name] = chosen or "false"
+
+
+def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, int, int]:
+    """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise UserError(f"{type(tokenizer).__name__} has no fast tokenizer: choose another teacher.path")
+    begin = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
+    end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
+    if begin is None or end is None:
+        raise UserError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others: choose another teacher.path")
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = True
+    return backend, begin, end
+
+
+def _identity(corpus: Corpus, cache: Path) -> str:
+    """The corpus's identity, remembered by its stamp: a second run doesn't read the files to hash them."""
+    known = cache / f"identity-{_digest(corpus.stamp())}"
+    if not known.exists():
+        partial = known.with_name(f".{known.name}.{uuid.uuid4().hex}")
+        partial.write_text(corpus.identity())
+        partial.replace(known)
+    return known.read_text()
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The science of TinyBERT: what is observed, what is compared, and how a student starts."""

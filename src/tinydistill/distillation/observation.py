@@ -1,0 +1,121 @@
+"""Seeing inside an encoder's forward pass, at chosen layers, without leaving the fused attention kernel.
+
+Shapes: B batch, L length, D hidden size, H heads, d head size. Layers are counted as in the paper: 0 is the embedding
+layer's output, n = 1..N the Transformer layers.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from tinydistill.errors import UserError
+
+TAP = "tinydistill_tap"
+_OBSERVED = "_tinydistill_observed"
+
+
+class QKV(NamedTuple):
+    """One layer's queries, keys and values, each [B, H, L, d], unscaled (after rotary embedding where there is one).
+
+    `window` is the largest distance between a query and a key that the layer attends to; None for full attention.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one forward pass showed: `hidden[n]` is [B, L, D], `attention[n]` what layer n attends with."""
+
+    hidden: dict[int, Tensor]
+    attention: dict[int, QKV]
+
+
+def _tapped_sdpa(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, QKV | None]:
+    kwargs.pop("output_attentions", None)  # SDPA would warn that it has no maps to give; none are wanted
+    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    if not getattr(module, _OBSERVED, False):
+        return output, None
+    sliding = getattr(module, "sliding_window", None)
+    # Implementations count the window as "distance < sliding_window".
+    return output, QKV(query, key, value, None if sliding is None else sliding - 1)
+
+
+AttentionInterface.register(TAP, _tapped_sdpa)
+AttentionMaskInterface.register(TAP, sdpa_mask)
+
+
+class Observer:
+    """Runs an encoder and returns what happens at the given layers.
+
+    Only the attention layers asked for are tapped; all layers, tapped or not, compute SDPA, so outputs are the same.
+    Raises UserError when attention is asked for and the architecture doesn't let it be seen.
+    """
+
+    def __init__(self, model: PreTrainedModel, hidden_layers: Iterable[int], attention_layers: Iterable[int] = ()):
+        self.model = model
+        self.hidden_layers = sorted(set(hidden_layers))
+        self.attention_layers = sorted(set(attention_layers))
+        depth = model.config.num_hidden_layers
+        wrong = [n for n in self.hidden_layers if not 0 <= n <= depth]
+        wrong += [n for n in self.attention_layers if not 1 <= n <= depth]
+        if wrong:
+            raise ValueError(f"layers {wrong} are not among the {depth} layers of {type(model).__name__}")
+        if self.attention_layers:
+            self._tap()
+
+    def _tap(self) -> None:
+        modules = attention_modules(self.model)
+        if len(modules) != self.model.config.num_hidden_layers:
+            raise UserError(
+                f"the attention of {self.model.config.model_type} can't be observed; distil without it: "
+                "objective.attention=0 objective.relation=0 (the embedding, hidden and prediction losses still work)"
+            )
+        self.model.set_attn_implementation(TAP)
+        for n, module in enumerate(modules, start=1):
+            setattr(module, _OBSERVED, n in self.attention_layers)
+
+    def __call__(self, batch: Mapping[str, Tensor]) -> Observation:
+        """Forward pass over `input_ids` [B, L] and what else the batch holds (`attention_mask`, `token_type_ids`)."""
+        outputs = self.model(
+            **batch,
+            output_hidden_states=self.hidden_layers or None,
+            output_attentions=bool(self.attention_layers),
+        )
+        hidden = {n: outputs.hidden_states[n] for n in self.hidden_layers}
+        attention = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
+        return Observation(hidden, attention)
+
+
+def attention_modules(model: PreTrainedModel) -> list[nn.Module]:
+    """The self-attention modules of an encoder in order; empty where its architecture doesn't declare them."""
+    recorded = (getattr(model, "_can_record_outputs", None) or {}).get("attentions")
+    if not (isinstance(recorded, type) and issubclass(recorded, nn.Module)):
+        return []
+    return [module for module in model.modules() if isinstance(module, recorded)]
+
+
+def release(model: PreTrainedModel) -> PreTrainedModel:
+    """Gives the encoder its ordinary attention back, so that it can be saved, exported or compiled as usual."""
+    for module in model.modules():
+        if hasattr(module, _OBSERVED):
+            delattr(module, _OBSERVED)
+    model.set_attn_implementation("sdpa")
+    return model
+
+
+def padding_mask(batch: Mapping[str, Tensor]) -> Tensor:
+    """True where a token is valid, [B, L]; all of them when the batch has no `attention_mask`."""
+    mask = batch.get("attention_mask")
+    return torch.ones_like(batch["input_ids"], dtype=torch.bool) if mask is None else mask.bool()

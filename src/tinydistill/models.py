@@ -1,0 +1,226 @@
+"""Loading teachers, building students, and saving what `AutoModel` loads again."""
+
+import copy
+import importlib.util
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from tinydistill.artifacts import file_hash, read_json
+from tinydistill.distillation.observation import release
+from tinydistill.errors import UserError
+
+WEIGHTS = "model.safetensors"
+
+
+def locate(path: str, *, package: str | None = None, sha256: str | None = None, override: str = "teacher.path") -> str:
+    """Where a model is: a directory, the directory inside an installed package, or else its hub name.
+
+    Raises UserError for a path that doesn't exist or holds no weights, and for a package whose weights have another
+    hash than the one given. `override` is the option that the message names.
+    """
+    directory = Path(path).expanduser()
+    if directory.is_dir():
+        _check_directory(directory, override)
+        return str(directory)
+    if package is not None and (packaged := _packaged(package)) is not None:
+        if sha256 is not None and file_hash(packaged / WEIGHTS) != sha256:
+            raise UserError(f"{packaged / WEIGHTS} doesn't have the hash {sha256}; reinstall {package}")
+        return str(packaged)
+    if directory.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1:
+        raise UserError(f"{override}={path}: there is no such directory")
+    return path
+
+
+def _packaged(package: str) -> Path | None:
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        return None
+    directory = Path(spec.origin).parent / "model"
+    return directory if (directory / WEIGHTS).is_file() else None
+
+
+def _check_directory(directory: Path, override: str) -> None:
+    if not (directory / "config.json").is_file():
+        raise UserError(f"{override}={directory} holds no config.json; name a Hugging Face model directory")
+    if (directory / WEIGHTS).is_file() or (directory / f"{WEIGHTS}.index.json").is_file():
+        return
+    if list(directory.glob("pytorch_model*.bin")):
+        raise UserError(
+            f"{override}={directory} holds its weights as a pickle (pytorch_model.bin), which is never loaded; "
+            "save it as model.safetensors first"
+        )
+    raise UserError(f"{override}={directory} holds no weights ({WEIGHTS})")
+
+
+def identity(path: str, revision: str | None = None) -> str:
+    """What the weights are: the hash of a directory's files, or the name and revision on the hub."""
+    directory = Path(path)
+    if not directory.is_dir():
+        return f"{path}@{revision or 'main'}"
+    files = sorted(directory.glob("*.safetensors"))
+    return "+".join(file_hash(file)[:16] for file in files)
+
+
+def load_config(path: str, *, revision: str | None = None, override: str = "teacher.path") -> PretrainedConfig:
+    """The configuration of an encoder; a released TinyBERT directory, which doesn't say its type, is a BERT."""
+    with _explained(path, override):
+        raw = _raw_config(path)
+        if raw is not None and "model_type" not in raw:
+            return AutoConfig.for_model("bert", **raw)
+        return AutoConfig.from_pretrained(path, revision=revision)
+
+
+def _raw_config(path: str) -> dict[str, Any] | None:
+    file = Path(path) / "config.json"
+    try:
+        return read_json(file) if file.is_file() else PretrainedConfig.get_config_dict(path)[0]
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file} is no JSON: {error}") from error
+
+
+def load_tokenizer(
+    path: str, *, revision: str | None = None, override: str = "teacher.path"
+) -> PreTrainedTokenizerBase:
+    """The fast tokenizer of a model."""
+    with _explained(path, override):
+        config = load_config(path, revision=revision, override=override)
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, config=config, use_fast=True)
+    if not len(tokenizer):
+        raise UserError(f"{override}={path} holds no vocabulary (tokenizer.json or vocab.txt)")
+    return tokenizer
+
+
+def load_encoder(
+    path: str,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    override: str = "teacher.path",
+) -> PreTrainedModel:
+    """The encoder without any head, in eval mode. Raises UserError when weights are missing or unreadable."""
+    with _explained(path, override), quiet_loading():
+        config = load_config(path, revision=revision, override=override)
+        model, info = AutoModel.from_pretrained(
+            path,
+            revision=revision,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+        )
+    missing = [name for name in info["missing_keys"] if "pooler" not in name]
+    if missing:
+        raise UserError(f"{override}={path}: the weights lack {len(missing)} tensors, {sorted(missing)[0]} among them")
+    return model.eval()
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keeps transformers from printing tables of keys: what matters of them is checked."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+@contextmanager
+def _explained(path: str, override: str) -> Iterator[None]:
+    try:
+        yield
+    except SafetensorError as error:
+        raise UserError(f"{override}={path}: the weights are damaged or cut short ({error})") from error
+    except (OSError, HfHubHTTPError, OfflineModeIsEnabled) as error:
+        if Path(path).is_dir():
+            raise UserError(f"{override}={path}: {error}") from error
+        raise UserError(
+            f"{path} can't be had from the hub (no such model, or no network); "
+            f"name a directory with {override}=DIR, or take teacher=minilm, which works offline"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{override}={path}: {error}") from error
+
+
+def student_config(
+    teacher: PretrainedConfig,
+    *,
+    num_layers: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_heads: int,
+    dropout: float,
+) -> PretrainedConfig:
+    """The teacher's configuration at the student's size: same architecture, vocabulary and positions."""
+    sizes: dict[str, float] = {
+        "num_hidden_layers": num_layers,
+        "hidden_size": hidden_size,
+        "num_attention_heads": num_heads,
+        "intermediate_size": intermediate_size,
+        "hidden_dim": intermediate_size,  # DistilBERT's word for it
+        "embedding_size": hidden_size,  # ELECTRA's; without it no projection stands between
+    }
+    sizes |= dict.fromkeys(_DROPOUTS, dropout)
+    values = teacher.to_dict()
+    # What names the teacher or its head, and lists by layer (ModernBERT's layer_types), which follow from the depth.
+    for stale in ("layer_types", "architectures", "_name_or_path", "id2label", "label2id", "dtype"):
+        values.pop(stale, None)
+    known = {name: teacher.attribute_map.get(name, name) for name in sizes}
+    return type(teacher)(**values | {known[name]: size for name, size in sizes.items() if known[name] in values})
+
+
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+
+
+def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    """A student with random weights, the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32, attn_implementation="sdpa")
+
+
+def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Writes weights, configuration and tokenizer; vocab.txt too, which older tools ask for.
+
+    Raises RuntimeError when what was written doesn't load again without a missing or unexpected key.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    release(model).eval().save_pretrained(directory, safe_serialization=True)
+    tokenizer.save_pretrained(directory)
+    if tokenizer.init_kwargs.get("unk_token") == "[UNK]" or "[UNK]" in tokenizer.all_special_tokens:
+        words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
+        (directory / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    with quiet_loading():
+        _, info = AutoModel.from_pretrained(directory, output_loading_info=True)
+    if info["missing_keys"] or info["unexpected_keys"]:
+        raise RuntimeError(f"{directory} doesn't load as it was saved: {info}")
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """The number of parameters."""
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,189 @@
+"""Objects from configuration: mapping, objective, student, corpus, trainer."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from transformers import PretrainedConfig, PreTrainedModel
+
+from tinydistill import models
+from tinydistill.console import say
+from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
+from tinydistill.distillation import mapping
+from tinydistill.distillation.closed_form import solve_projections, solve_student
+from tinydistill.distillation.objective import Objective, Weights
+from tinydistill.distillation.observation import Observer
+from tinydistill.distillation.teacher_layers import copy_layers
+from tinydistill.errors import UserError
+from tinydistill.stages.sources import Source, Values
+from tinydistill.training import runtime
+
+Batches = list[dict[str, Tensor]]
+_CKA_TOKENS = 4000
+
+
+def corpus(values: Values) -> Corpus:
+    """The text that conf/corpus names."""
+    options = values["corpus"]
+    if options["kind"] == "files":
+        return FilesCorpus(tuple(options["paths"]), text_column=options["text_column"], encoding=options["encoding"])
+    if options["kind"] == "hub":
+        return HubCorpus(options["repo"], options["config"], options["split"])
+    return DocstringsCorpus(options["max_megabytes"])
+
+
+def precision(values: Values) -> str:
+    """The trainer's precision, `auto` made definite."""
+    return runtime.resolve_precision(values["trainer"]["precision"], values["trainer"]["accelerator"])
+
+
+def teacher(values: Values, source: Source) -> PreTrainedModel:
+    """The frozen teacher, in bf16 where the run multiplies bf16."""
+    dtype = torch.bfloat16 if precision(values) == "bf16-mixed" else torch.float32
+    return models.load_encoder(source.path, revision=source.revision, dtype=dtype, override=source.override)
+
+
+def new_student_config(values: Values, teacher_config: PretrainedConfig) -> PretrainedConfig:
+    """The configuration of a student of the size in conf/student."""
+    sizes = ("num_layers", "hidden_size", "intermediate_size", "num_heads", "dropout")
+    return models.student_config(teacher_config, **{size: values["student"][size] for size in sizes})
+
+
+def check_fit(values: Values, student: PretrainedConfig, teacher_config: PretrainedConfig) -> None:
+    """Raises UserError where mapping, heads or widths don't fit: known before any weight is loaded."""
+    objective_, rule = values["objective"], values["mapping"]["strategy"]
+    if rule != "auto":
+        mapping_by_rule(values, student, teacher_config)
+    elif student.num_hidden_layers > teacher_config.num_hidden_layers:
+        raise UserError("mapping=auto needs a student of no more layers than the teacher; take mapping=list")
+    heads = student.num_attention_heads, teacher_config.num_attention_heads
+    if objective_["attention"] and heads[0] != heads[1]:
+        raise UserError(
+            f"the student has {heads[0]} attention heads, the teacher {heads[1]}; set student.num_heads={heads[1]}, "
+            "or take objective=minilmv2, which needs no equal numbers"
+        )
+    widths = student.hidden_size, teacher_config.hidden_size
+    for width in widths:
+        if objective_["relation"] and width % objective_["relation_heads"]:
+            raise UserError(
+                f"objective.relation_heads={objective_['relation_heads']} doesn't divide a width of {width}"
+            )
+    if widths[0] != widths[1]:
+        differ = f"needs equal widths, not {widths[0]} and {widths[1]}"
+        if objective_["projection"] == "none":
+            raise UserError(f"objective.projection=none {differ}; take objective.projection=per_layer")
+        if values["student"]["path"] is None and values["student"]["init"] == "teacher_layers":
+            raise UserError(f"student.init=teacher_layers {differ}; take student.init=closed_form")
+
+
+def mapping_by_rule(values: Values, student: PretrainedConfig, teacher_config: PretrainedConfig) -> mapping.Mapping:
+    """The mapping of every strategy but auto, checked against both depths."""
+    depths = student.num_hidden_layers, teacher_config.num_hidden_layers
+    rule = values["mapping"]["strategy"]
+    chosen = values["mapping"]["layers"] if rule == "list" else mapping.STRATEGIES[rule](*depths)
+    try:
+        return mapping.check(chosen, *depths)
+    except ValueError as error:
+        raise UserError(f"mapping={rule}: {error}; name others with mapping=list 'mapping.layers=[...]'") from error
+
+
+def chosen_mapping(
+    values: Values,
+    config: PretrainedConfig,
+    student: PreTrainedModel | None,
+    teacher_: PreTrainedModel,
+    sample: Batches,
+) -> mapping.Mapping:
+    """The mapping, for auto by linear CKA on the sample.
+
+    A student that comes with weights is compared with the teacher; for one without, the teacher layers that stand best
+    for all others are taken.
+    """
+    if values["mapping"]["strategy"] != "auto":
+        return mapping_by_rule(values, config, teacher_.config)
+    theirs = _states(teacher_, sample)
+    if student is None:
+        return mapping.most_representative(_similarities(theirs, theirs), config.num_hidden_layers)
+    return mapping.best_monotone(_similarities(_states(student, sample), theirs))
+
+
+@torch.no_grad()
+def _states(model: PreTrainedModel, sample: Batches) -> list[Tensor]:
+    observer = Observer(model, range(1, model.config.num_hidden_layers + 1))
+    seen = [observer(batch).hidden for batch in sample]
+    return [torch.cat([hidden[n].flatten(0, 1) for hidden in seen])[:_CKA_TOKENS] for n in observer.hidden_layers]
+
+
+def _similarities(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
+    return torch.tensor([[mapping.linear_cka(x, y) for y in theirs] for x in ours])
+
+
+def objective(
+    values: Values, layer_mapping: mapping.Mapping, student: PretrainedConfig, teacher_config: PretrainedConfig
+) -> Objective:
+    """The losses of conf/objective on the mapped layers."""
+    options = values["objective"]
+    return Objective(
+        layer_mapping,
+        Weights(options["embedding"], options["hidden"], options["attention"], options["relation"]),
+        student_width=student.hidden_size,
+        teacher_width=teacher_config.hidden_size,
+        projection=options["projection"],
+        scale=options["scale"],
+        relation_heads=options["relation_heads"],
+    )
+
+
+def start(
+    values: Values,
+    student: PreTrainedModel,
+    teacher_: PreTrainedModel,
+    layer_mapping: mapping.Mapping,
+    objective_: Objective,
+    sample: Batches,
+) -> None:
+    """Gives the student its first weights and the projections theirs, in place.
+
+    Projections are solved for from the student's first weights, except for student.init=random, where they stay random.
+    """
+    if values["student"]["path"] is None:
+        init = values["student"]["init"]
+        if init == "random":
+            return
+        if init == "closed_form":
+            for part in solve_student(student, teacher_, layer_mapping, sample, seed=values["seed"]):
+                say(f"student.init=closed_form leaves at random: {part}")
+        else:
+            copy_layers(student, teacher_, layer_mapping)
+    if objective_.projections is not None:
+        shared = values["objective"]["projection"] == "shared"
+        solved = solve_projections(student, teacher_, layer_mapping, sample, shared=shared)
+        for m in {m for _, m, _ in objective_.states}:
+            objective_.set_projection(m, *solved[m])
+
+
+def trainer(
+    values: Values, directory: Path, *, steps: int, batches: int, clip: float, accumulate: int, callbacks: list[Any]
+) -> pl.Trainer:
+    """Lightning's trainer with the loggers of conf/logger, working below `directory`."""
+    logger = values["logger"]
+    loggers = runtime.build_loggers(
+        logger["kinds"],
+        directory / "logs",
+        project=logger["project"],
+        group=logger["group"],
+        name=f"{values['stage']}-{directory.name.removesuffix('.unfinished')}",
+        values=values,
+    )
+    return runtime.build_trainer(
+        steps=steps,
+        batches=batches,
+        directory=directory,
+        loggers=loggers,
+        options={**values["trainer"], "precision": precision(values)},
+        clip=clip,
+        accumulate=accumulate,
+        callbacks=callbacks,
+    )

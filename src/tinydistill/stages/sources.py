@@ -1,0 +1,75 @@
+"""Finding the models that a configuration names, and the place where a stage publishes."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+from tinydistill import models
+from tinydistill.errors import UserError
+
+Values = dict[str, Any]
+
+
+def output_path(values: Values, *words: str) -> Path:
+    """Where a stage publishes: `output_dir`, or a readable name made from the choices it depends on."""
+    if values["output_dir"] is not None:
+        return Path(values["output_dir"])
+    name = "_".join(re.sub(r"[^a-z0-9.]+", "-", word.lower()).strip("-") for word in words)
+    return Path(values["paths"]["outputs"]) / values["stage"] / name
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model to load: where it is, which revision, what its weights are, and the option that named it."""
+
+    path: str
+    revision: str | None
+    identity: str
+    override: str
+    config: PretrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+
+
+def find(path: str, override: str, *, revision: str | None = None, **package: str | None) -> Source:
+    """Looks a model up and reads its configuration and tokenizer, no weights yet."""
+    place = models.locate(path, override=override, **package)
+    config = models.load_config(place, revision=revision, override=override)
+    tokenizer = models.load_tokenizer(place, revision=revision, override=override)
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(
+            f"{override}={path}: the tokenizer knows {len(tokenizer)} pieces, the model only {config.vocab_size}"
+        )
+    return Source(place, revision, models.identity(place, revision), override, config, tokenizer)
+
+
+def find_teacher(values: Values) -> Source:
+    """The teacher that the configuration names."""
+    teacher = values["teacher"]
+    return find(
+        teacher["path"],
+        "teacher.path",
+        revision=teacher["revision"],
+        package=teacher["package"],
+        sha256=teacher["sha256"],
+    )
+
+
+def check_vocabularies(teacher: Source, student: Source) -> None:
+    """Raises UserError when the two tokenizers don't give the same ids to the same pieces."""
+    ours, theirs = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
+    if ours == theirs:
+        return
+    odd = next((word for word in [*theirs, *ours] if ours.get(word) != theirs.get(word)), "")
+    raise UserError(
+        f"{student.override} and {teacher.override} don't share a vocabulary ({len(ours)} and {len(theirs)} pieces; "
+        f"{odd!r} is {ours.get(odd)} and {theirs.get(odd)}); the student must use the teacher's word pieces"
+    )
+
+
+def longest_input(config: PretrainedConfig) -> int:
+    """The number of positions that a model has a place for."""
+    reserved = config.pad_token_id + 1 if config.model_type in ("roberta", "camembert", "xlm-roberta") else 0
+    return int(config.max_position_embeddings) - reserved

@@ -1,0 +1,1 @@
+"""Thin wrappers around Lightning: the trainer, its progress and its loggers."""

@@ -1,0 +1,125 @@
+"""Lightning's trainer, loggers and checkpoints from plain values."""
+
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from tinydistill.errors import UserError
+from tinydistill.training.progress import Progress
+
+
+def multiplies_bf16(accelerator: str) -> bool:
+    """Whether bf16 matrix products are fast on the device that the accelerator's name chooses here."""
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator in ("auto", "gpu") and torch.backends.mps.is_available():
+        return False
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """`auto` made definite: bf16-mixed where that is faster, else 32."""
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if multiplies_bf16(accelerator) else "32"
+
+
+def quiet() -> None:
+    """Silences what the libraries say that the user can do nothing about."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # workers are the user's choice, trainer.workers
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # Lightning's own use of torch
+        ".*The number of training batches.*is smaller than the logging interval.*",
+        ".*Checkpoint directory.*exists and is not empty.*",  # that is what resuming means
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def build_loggers(
+    kinds: list[str], directory: Path, *, project: str, group: str | None, name: str, values: dict[str, Any]
+) -> list[Logger]:
+    """The loggers named, writing below `directory`. W&B without a key runs offline, and says so."""
+    loggers: list[Logger] = []
+    if "csv" in kinds:
+        loggers.append(CSVLogger(directory, name="csv"))
+    if "tensorboard" in kinds:
+        try:
+            loggers.append(TensorBoardLogger(directory, name="tensorboard"))
+        except ModuleNotFoundError as error:
+            raise UserError("logger=tensorboard needs a package: pip install 'tinydistill[tensorboard]'") from error
+    if "wandb" in kinds:
+        directory.mkdir(parents=True, exist_ok=True)
+        for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+            os.environ.setdefault(variable, str(directory))
+        if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _has_netrc_key()):
+            os.environ["WANDB_MODE"] = "offline"
+            print("Weights & Biases has no key: this run is logged offline (wandb sync sends it later)", flush=True)
+        loggers.append(WandbLogger(name=name, project=project, group=group, save_dir=directory, config=values))
+    return loggers
+
+
+def _has_netrc_key() -> bool:
+    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    return netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8")
+
+
+def build_trainer(
+    *,
+    steps: int,
+    batches: int,
+    directory: Path,
+    loggers: list[Logger],
+    options: dict[str, Any],
+    clip: float,
+    accumulate: int,
+    callbacks: Sequence[pl.Callback] = (),
+) -> pl.Trainer:
+    """A trainer for one pass of `batches` batches, with a checkpoint every so many minutes and at validations.
+
+    `options` are the values of conf/trainer, its precision made definite.
+    """
+    checkpoint = ModelCheckpoint(
+        directory / "checkpoints",
+        filename="last",
+        enable_version_counter=False,
+        train_time_interval=timedelta(minutes=options["checkpoint_minutes"]),
+        save_on_exception=True,
+    )
+    monitors = [LearningRateMonitor("step")] if loggers else []
+    return pl.Trainer(
+        accelerator=options["accelerator"],
+        devices=options["devices"],
+        num_nodes=options["num_nodes"],
+        strategy=options["strategy"],
+        precision=options["precision"],
+        max_epochs=1,
+        max_steps=steps,
+        val_check_interval=max(1, batches // (options["validations"] + 1)),
+        accumulate_grad_batches=accumulate,
+        gradient_clip_val=clip or None,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        callbacks=[Progress(steps, shown=options["progress"]), checkpoint, *monitors, *callbacks],
+        logger=loggers or False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=directory,
+    )
+
+
+def last_checkpoint(directory: Path) -> Path | None:
+    """The checkpoint to go on from, if an earlier run left one."""
+    path = directory / "checkpoints" / "last.ckpt"
+    return path if path.is_file() else None

@@ -1,0 +1,63 @@
+"""Small models, tokenizers and texts that tests share: everything is made here, nothing is downloaded."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedModel, set_seed
+
+WORDS = "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def bert(layers: int = 2, width: int = 16, heads: int = 4, seed: int = 0, **options: object) -> PreTrainedModel:
+    """A tiny random BERT whose vocabulary is the fixture tokenizer's."""
+    set_seed(seed)
+    config = BertConfig(
+        vocab_size=len(SPECIAL) + len(WORDS),
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=2 * width,
+        max_position_embeddings=64,
+        **options,
+    )
+    return AutoModel.from_config(config).eval()
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> BertTokenizerFast:
+    """One word piece a word."""
+    file = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    file.write_text("\n".join(SPECIAL + WORDS) + "\n")
+    return BertTokenizerFast(str(file))
+
+
+@pytest.fixture(scope="session")
+def teacher_dir(tmp_path_factory: pytest.TempPathFactory, tokenizer: BertTokenizerFast) -> Path:
+    """A 4-layer teacher with its tokenizer, as a Hugging Face directory."""
+    directory = tmp_path_factory.mktemp("models") / "teacher"
+    bert(layers=4, width=32, seed=1, initializer_range=0.2).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def sentences(count: int, seed: int = 0) -> list[str]:
+    """Random sentences of the fixture vocabulary."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randint(len(WORDS), (count, 12), generator=generator)
+    return [" ".join(WORDS[i] for i in row) for row in rows.tolist()]
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four hundred documents of a few sentences, a blank line between them."""
+    file = tmp_path_factory.mktemp("text") / "corpus.txt"
+    file.write_text("\n\n".join("\n".join(sentences(3, seed)) for seed in range(400)) + "\n")
+    return file

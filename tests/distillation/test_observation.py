@@ -1,0 +1,120 @@
+import math
+
+import pytest
+import torch
+from transformers import (
+    AlbertConfig,
+    AutoModel,
+    BertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    PreTrainedModel,
+    RobertaConfig,
+)
+
+from tests.conftest import bert
+from tinydistill.distillation.observation import Observer, padding_mask, release
+from tinydistill.errors import UserError
+
+SIZES = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+}
+SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+CONFIGS = {
+    "bert": BertConfig(**SIZES),
+    "roberta": RobertaConfig(**SIZES),
+    "electra": ElectraConfig(**SIZES, embedding_size=32),
+    "distilbert": DistilBertConfig(
+        vocab_size=60, dim=32, n_layers=4, n_heads=4, hidden_dim=64, max_position_embeddings=64
+    ),
+    "modernbert": ModernBertConfig(**SIZES, **SPECIAL, local_attention=8),
+}
+
+
+@pytest.fixture(params=CONFIGS)
+def model(request) -> PreTrainedModel:
+    torch.manual_seed(0)
+    return AutoModel.from_config(CONFIGS[request.param]).eval()
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    mask = torch.ones(2, 20, dtype=torch.long)
+    mask[1, 12:] = 0
+    return {"input_ids": torch.randint(5, 60, (2, 20)), "attention_mask": mask}
+
+
+@torch.no_grad()
+def test_hidden_states_are_those_of_the_model(model, batch):
+    expected = model(**batch, output_hidden_states=True).hidden_states
+    seen = Observer(model, [0, 2, 4], [2])(batch)
+    assert sorted(seen.hidden) == [0, 2, 4]
+    for n, states in seen.hidden.items():
+        assert torch.equal(states, expected[n])
+
+
+@torch.no_grad()
+def test_queries_and_keys_give_the_attention_that_the_model_computes(model, batch):
+    model.set_attn_implementation("eager")
+    expected = model(**batch, output_attentions=True).attentions
+    seen = Observer(model, [], [1, 3])(batch)
+    assert sorted(seen.attention) == [1, 3]
+    mask = padding_mask(batch)
+    for n, (query, key, _, window) in seen.attention.items():
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        allowed = mask[:, None, None, :].expand_as(scores)
+        if window is not None:
+            position = torch.arange(20)
+            allowed = allowed & ((position[:, None] - position).abs() <= window)
+        ours = scores.masked_fill(~allowed, -torch.inf).softmax(-1)
+        rows = mask[:, None, :].expand(ours.shape[:3])
+        torch.testing.assert_close(ours[rows], expected[n - 1][rows], atol=1e-5, rtol=1e-4)
+
+
+def test_only_mapped_layers_are_tapped(model, batch):
+    observer = Observer(model, [4], [2])
+    outputs = model(**batch, output_attentions=True)
+    assert len(outputs.attentions) == 1
+    assert observer.attention_layers == [2]
+
+
+def test_gradients_flow_through_what_is_observed(model, batch):
+    query, key, *_ = Observer(model, [], [2])(batch).attention[2]
+    (query.sum() + key.square().sum()).backward()
+    assert model.get_input_embeddings().weight.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_a_released_model_computes_and_saves_as_before(model, batch, tmp_path):
+    before = model(**batch).last_hidden_state
+    Observer(model, [0], [1])
+    release(model).save_pretrained(tmp_path)
+    assert "tinydistill" not in (tmp_path / "config.json").read_text()
+    assert torch.equal(AutoModel.from_pretrained(tmp_path)(**batch).last_hidden_state, before)
+
+
+@pytest.mark.parametrize("config", [AlbertConfig(**SIZES, embedding_size=16), MPNetConfig(**SIZES)])
+def test_an_architecture_whose_attention_cannot_be_seen_says_so_and_still_shows_its_states(config):
+    model = AutoModel.from_config(config).eval()
+    with pytest.raises(UserError, match=f"attention of {config.model_type} can't be observed.*objective.attention=0"):
+        Observer(model, [0], [1])
+    assert sorted(Observer(model, [0, 4])({"input_ids": torch.randint(5, 60, (2, 8))}).hidden) == [0, 4]
+
+
+def test_layers_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match=r"layers \[3\] are not among the 2 layers"):
+        Observer(bert(layers=2), [3])
+    with pytest.raises(ValueError, match=r"layers \[0\]"):
+        Observer(bert(layers=2), [1], [0])
+
+
+def test_without_a_mask_every_token_is_valid():
+    assert padding_mask({"input_ids": torch.zeros(2, 3, dtype=torch.long)}).all()

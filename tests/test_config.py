@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from tinydistill.config import CONF_DIR, STAGES, Config, check, flatten, options
+from tinydistill.errors import UserError
+
+
+def composed(*overrides: str) -> dict:
+    ConfigStore.instance().store("schema", Config)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", list(overrides)), resolve=True, throw_on_missing=True)
+
+
+VARIANTS = sorted(
+    f"{file.parent.name}={file.stem}" for file in Path(CONF_DIR).glob("*/*.yaml") if file.parent.name != "hydra"
+)
+NEEDED = {"corpus=files": ["corpus.paths=[text]"], "mapping=list": ["mapping.layers=[2,4,6]"]}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_file_of_conf_composes_to_a_checked_configuration(variant):
+    check(composed(variant, *NEEDED.get(variant, [])))
+
+
+def test_conf_sets_every_option_of_the_schema_and_no_other():
+    assert flatten(composed()).keys() == options().keys()
+
+
+def test_every_option_says_what_it_means():
+    assert all(metadata["meaning"] for metadata in options().values())
+
+
+def test_every_stage_has_a_file_in_conf_and_one_in_the_package():
+    assert {file.stem for file in (CONF_DIR / "stage").iterdir()} == STAGES.keys()
+    for stage in STAGES:
+        assert (Path(__file__).parents[1] / "src" / "tinydistill" / "stages" / f"{stage}.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["student.init=closedform"], r"student.init=closedform is not one of .* \(did you mean closed_form\?\)"),
+        (["general.batch_size=0"], "general.batch_size=0 is too small: it must be at least 1"),
+        (["student.dropout=1"], "student.dropout=1.0 is too large"),
+        (["student.num_heads=7"], "student.num_heads=7 doesn't divide student.hidden_size=192"),
+        (["objective=minilmv2", "objective.relation=0"], "every loss is switched off"),
+        (["mapping=list", "mapping.layers=[2,x,6]"], "mapping.layers holds 'x'"),
+        (["mapping.layers=[2,4,6]"], "mapping.layers and mapping.strategy=list go together"),
+        (["corpus=files"], r"corpus=files needs text: name it with 'corpus.paths="),
+        (["logger.kinds=[csv,wanbd]"], "logger.kinds holds 'wanbd'"),
+        (["+general.lr=1"], r"there is no option called general.lr"),
+        (["~seed"], "seed has no value; set it with seed=VALUE"),
+    ],
+)
+def test_values_that_cannot_be_are_one_clear_line(overrides, message):
+    with pytest.raises(UserError, match=message):
+        check(composed(*overrides))
