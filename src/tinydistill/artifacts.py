@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from tinydistill.config import flatten
 from tinydistill.errors import UserError
+from tinydistill.ranks import rank
 
 PACKAGES = ("tinydistill", "torch", "pytorch-lightning", "transformers", "tokenizers", "datasets", "hydra-core")
 
@@ -60,12 +61,15 @@ def claim(path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> I
     """Takes hold of an artifact's place, waiting while another process holds it.
 
     The claim carries a `result` when the artifact is finished with these settings; otherwise work begins, or goes on
-    where an earlier run with these settings was cut off. Raises UserError when other settings, or something that is no
-    artifact, stand in the way, or when the place can't be written.
+    where an earlier run with these settings was cut off. Of several ranks the first takes hold for all. Raises
+    UserError when other settings, or something that is no artifact, stand in the way, or the place can't be written.
     """
     path = path.resolve()
     work = path.with_name(f"{path.name}.unfinished")
     settings = json.loads(json.dumps(settings))
+    if rank() != 0:
+        yield Claim(path, work, settings, _finished(path, settings, overwrite))
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))

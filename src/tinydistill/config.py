@@ -39,8 +39,6 @@ class Teacher:
 
     path: str = option("directory or hub name of any encoder that AutoModel loads")
     revision: str | None = option("branch, tag or commit on the hub")
-    package: str | None = option("installed Python package that carries the same model, so that no hub is needed")
-    sha256: str | None = option("hash that the weights in that package must have")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the user sees: plain lines and tables, in colour only on a terminal."""
+"""What the user sees: plain lines and tables, in colour only on a terminal, from the leading process."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-_console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=not sys.stdout.isatty())
+from tinydistill.ranks import rank
+
+_console = Console(
+    width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=not sys.stdout.isatty(), quiet=rank() != 0
+)
 
 
 def say(line: str = "") -> None:

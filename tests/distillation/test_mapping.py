@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def test_strategies_are_the_papers():
 def test_uniform_spreads_over_depths_that_do_not_divide(student, teacher):
     layers = mapping.uniform(student, teacher)
     assert layers[-1] == teacher
-    assert all(a < b for a, b in zip(layers, layers[1:], strict=False))
+    assert all(a < b for a, b in pairwise(layers))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_most_representative_layers_are_the_best_of_all_cuts(seed):
 
     def value(cuts: tuple[int, ...]) -> float:
         bounds = (0, *cuts, 7)
-        runs = [similarity[a:b, a:b].sum(0).max() for a, b in zip(bounds, bounds[1:], strict=False)]
+        runs = [similarity[a:b, a:b].sum(0).max() for a, b in pairwise(bounds)]
         return float(sum(runs))
 
     best = max(value(cuts) for cuts in combinations(range(1, 7), 2))
@@ -82,5 +82,5 @@ def test_the_most_representative_layers_are_the_best_of_all_cuts(seed):
 
 def _represents(similarity: torch.Tensor, cuts: tuple[int, ...], layers: tuple[int | None, ...]) -> bool:
     bounds = (0, *cuts, len(similarity))
-    runs = zip(bounds, bounds[1:], strict=False)
+    runs = pairwise(bounds)
     return layers == tuple(a + int(similarity[a:b, a:b].sum(0).argmax()) + 1 for a, b in runs)

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -50,6 +49,7 @@ def run(arguments, monkeypatch, capsys):
         changed = {key.replace("__", "."): value for key, value in changes.items()}
         words = [f"{key}={value}" for key, value in {**arguments, **changed}.items() if value is not None]
         monkeypatch.setattr(sys, "argv", ["tinydistill", *words])
+        capsys.readouterr()
         try:
             door.main()
             code = 0
@@ -186,7 +186,7 @@ def test_a_student_of_another_width_cannot_start_from_teacher_layers(run):
 
 def test_a_published_student_can_be_the_next_start(run, output, tmp_path):
     run()
-    code, out, _ = run(student__path=str(output), output_dir=str(tmp_path / "second"), general__max_steps="2")
+    code, _, _ = run(student__path=str(output), output_dir=str(tmp_path / "second"), general__max_steps="2")
     assert code == 0
     first, second = (json.loads((d / "result.json").read_text()) for d in (output, tmp_path / "second"))
     assert second["layers"][1]["unexplained_before"] < first["layers"][1]["unexplained_before"] * 1.2
@@ -194,14 +194,18 @@ def test_a_published_student_can_be_the_next_start(run, output, tmp_path):
 
 @pytest.mark.parametrize("strategy", ["auto", "top", "bottom", "last"])
 def test_every_mapping_trains(run, output, strategy):
-    code, out, _ = run(mapping=strategy, general__max_steps="2")
+    code, _, _ = run(mapping=strategy, general__max_steps="2")
     assert code == 0
     assert len(json.loads((output / "result.json").read_text())["mapping"]) == 2
 
 
 def test_minilmv2_trains_a_student_with_another_head_count(run, output):
     code, _, _ = run(
-        objective="minilmv2", mapping="last", student__num_heads="2", objective__relation_heads="8", student__init="random"
+        objective="minilmv2",
+        mapping="last",
+        student__num_heads="2",
+        objective__relation_heads="8",
+        student__init="random",
     )
     assert code == 0
     (row,) = json.loads((output / "result.json").read_text())["layers"]
@@ -210,7 +214,7 @@ def test_minilmv2_trains_a_student_with_another_head_count(run, output):
 
 
 def test_without_output_dir_the_name_is_made_from_the_choices(run, tmp_path):
-    code, out, _ = run(output_dir=None, general__max_steps="2")
+    code, _, _ = run(output_dir=None, general__max_steps="2")
     assert code == 0
     assert (tmp_path / "outputs" / "general" / "teacher_tiny3_uniform_tinybert_files" / "config.json").is_file()
 
@@ -254,7 +258,7 @@ def bad_parquet(tmp_path, _):
 
 def bad_no_weights(tmp_path, tokenizer):
     path = _teacher_with(tmp_path, tokenizer)
-    os.unlink(Path(path) / "model.safetensors")
+    (Path(path) / "model.safetensors").unlink()
     return {"teacher__path": path}, "holds no weights"
 
 

@@ -38,8 +38,8 @@ def solve_student(
     """Sets a freshly initialised student's weights, in place, so that its states and scores imitate the teacher's.
 
     `mapping[m-1]` is the teacher layer of student layer m; for None, one between its neighbours' is taken. `batches`
-    hold `input_ids` [B, L] and what else the models take: about 400 rows of 128 word pieces serve well, and the more
-    rows, the better the upper layers. The teacher's states stay in memory: tokens · (layers + 1) · D_T · 2 bytes.
+    hold `input_ids` [B, L] and what else the models take, on their device: about 400 rows of 128 word pieces serve
+    well, and the more rows, the better the upper layers. In memory: tokens · (layers + 1) · D_T · 2 bytes.
 
     From the bottom up, on what each student layer really sees, in a basis of the teacher's leading directions:
     embedding tables are the teacher's; queries and keys the best low-rank approximation of its scores; values and
@@ -67,7 +67,8 @@ def solve_student(
         if not _solve_embeddings(S.embeddings, T.embeddings, basis_TS):
             left.append("embeddings (their size before the projection differs)")
         if S.layers is None or T.layers is None:
-            return (*left, f"Transformer layers ({student.config.model_type}: not separate post-norm ones)")
+            kind = (student if S.layers is None else teacher).config.model_type
+            return (*left, f"Transformer layers ({kind} has no post-norm ones with separate queries and keys)")
         embedded = Observer(student, [0])
         for chunk in chunks:
             chunk.student_BLD = embedded(chunk.batch).hidden[0].float()
@@ -104,9 +105,10 @@ def solve_projections(
             mask = padding_mask(batch)
             seen_S, seen_T = (observer(batch).hidden for observer in observers)
             for m, n in pairs:
-                normals[m].update(seen_S[m][mask].float(), seen_T[n][mask].float())
+                normals[m].update(seen_S[m][mask].double(), seen_T[n][mask].double())
     if shared:
-        normals = dict.fromkeys(normals, sum(normals.values(), start=Normal()))
+        first, *others = normals.values()
+        normals = dict.fromkeys(normals, sum(others, start=first))
     weights = {m: linear.ridge(*normal.means(), SLIGHT).float() for m, normal in normals.items()}
     return {m: (weight[:-1].T.contiguous(), weight[-1]) for m, weight in weights.items()}
 
@@ -142,7 +144,8 @@ def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[C
     for batch in batches:
         row = torch.arange(count, count := count + len(batch["input_ids"]))
         for held_out in (False, True):
-            for rows in torch.nonzero((row % HELD_OUT == HELD_OUT - 1) == held_out).flatten().split(ROWS):
+            chosen = torch.nonzero((row % HELD_OUT == HELD_OUT - 1) == held_out).flatten()
+            for rows in chosen.split(ROWS) if len(chosen) else ():
                 part = {name: value[rows.to(value.device)] for name, value in batch.items()}
                 mask, hidden = padding_mask(part), observer(part).hidden
                 for n, states in hidden.items():

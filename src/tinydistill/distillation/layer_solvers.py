@@ -19,8 +19,8 @@ Batch = Mapping[str, Tensor]
 
 SLIGHT = 1e-4  # penalty where a few hundred features meet many tokens: queries, keys, projections
 CHOOSING = 1e-3  # penalty while neurons are chosen
-EVERY = int(__import__('os').environ.get('EVERY','2'))
-CANDIDATES = 4  # candidate neurons for each neuron of the student
+EVERY = 2  # values and neurons are fitted on every second token: neighbours say much the same, sentences don't
+CANDIDATES = 2  # candidate neurons for each neuron of the student
 
 
 @dataclass
@@ -43,7 +43,8 @@ def solve_scores(chunks: Sequence[Chunk], layer: Layer, layer_T: Layer, n: int) 
     normal = Normal()
     for c in chunks:
         h = c.teacher[n - 1][c.mask_BL].float()
-        normal.update(c.student_BLD[c.mask_BL], torch.cat([layer_T.query(h), layer_T.key(h)], dim=1))
+        scored = torch.cat([layer_T.query(h), layer_T.key(h)], dim=1)
+        normal.update(c.student_BLD[c.mask_BL].double(), scored.double())
     gram, cross = normal.means()
     maps = linear.ridge(gram, cross, SLIGHT).chunk(2 * layer.heads, dim=1)
     fitted = [w.T @ gram @ w for w in maps]
@@ -105,8 +106,9 @@ def solve_feed_forward(
     kept = linear.most_useful(*both.means(), min(count, neurons.shape[1]), CHOOSING)
     fit, held_out, both = (normal.of(kept) for normal in (fit, held_out, both))
     outputs = linear.ridge(*both.means(), linear.best_strength(fit, held_out))
-    rows = slice(0, len(kept))  # a teacher with fewer neurons than the student leaves the rest as they are
+    rows = slice(0, len(kept))  # where the teacher has fewer neurons than the student, the rest say nothing yet
     _set(layer.ffn_in, neurons[:, kept], rows)
+    layer.ffn_out.weight.zero_()
     layer.ffn_out.weight[:, rows] = outputs[:-1].T.float()
     layer.ffn_out.bias.copy_(outputs[-1])
     for c in chunks:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-EPSILON = 1e-9  # of the mean diagonal: keeps Cholesky alive on features that depend on each other
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+EPSILON = 1e-7  # eigenvalues below this share of the largest are rounding errors of single precision
 
 
 class Normal:
@@ -20,35 +20,37 @@ class Normal:
 
     def __init__(self) -> None:
         self.count = 0
-        self.gram: Tensor | float = 0.0
-        self.cross: Tensor | float = 0.0
+        self.gram = torch.empty(0)
+        self.cross = torch.empty(0)
         self.squares = 0.0
 
     def update(self, x_NP: Tensor, y_NQ: Tensor) -> None:
         """Adds N rows; products in the rows' own precision, sums in double."""
         x = torch.cat([x_NP, x_NP.new_ones(len(x_NP), 1)], dim=1)
         self.count += len(x)
-        self.gram = self.gram + (x.T @ x).double()
-        self.cross = self.cross + (x.T @ y_NQ).double()
+        if not self.gram.numel():
+            width = x.shape[1]
+            self.gram = x.new_zeros(width, width, dtype=torch.double)
+            self.cross = x.new_zeros(width, y_NQ.shape[1], dtype=torch.double)
+        self.gram += x.T @ x
+        self.cross += x.T @ y_NQ
         self.squares += float(y_NQ.double().square().sum())
 
     def of(self, features: Tensor) -> "Normal":
         """The same with only some of the features (and the constant)."""
         chosen = Normal()
         rows = torch.cat([features, features.new_tensor([-1])])
-        gram, cross = torch.as_tensor(self.gram), torch.as_tensor(self.cross)
         chosen.count, chosen.squares = self.count, self.squares
-        chosen.gram, chosen.cross = gram[rows][:, rows], cross[rows]
+        chosen.gram, chosen.cross = self.gram[rows][:, rows], self.cross[rows]
         return chosen
 
     def means(self) -> tuple[Tensor, Tensor]:
         """Gram matrix [P+1, P+1] and cross products [P+1, Q], divided by N."""
-        return torch.as_tensor(self.gram) / self.count, torch.as_tensor(self.cross) / self.count
+        return self.gram / self.count, self.cross / self.count
 
     def error(self, weights: Tensor) -> float:
         """The mean over rows of the squared error of weights [P+1, Q]."""
-        gram, cross = self.means()
-        return float((weights * (gram @ weights - 2 * cross)).sum() + self.squares / self.count)
+        return (float((weights * (self.gram @ weights - 2 * self.cross)).sum()) + self.squares) / self.count
 
     def __add__(self, other: "Normal") -> "Normal":
         both = Normal()
@@ -60,9 +62,10 @@ class Normal:
 
 def penalised(gram: Tensor, strength: float) -> Tensor:
     """The Gram matrix [P+1, P+1] with `strength` times the features' mean square on its diagonal, the bias left out."""
-    diagonal = gram.diagonal()[:-1].mean() * gram.new_full((len(gram),), strength + EPSILON)
-    diagonal[-1] = 0
-    return gram + diagonal.diag()
+    gram = gram.clone()
+    features = gram.diagonal()[:-1]
+    features += strength * features.mean()
+    return gram
 
 
 def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
@@ -72,14 +75,17 @@ def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
 
 def best_strength(fit: Normal, held_out: Normal, strengths: Sequence[float] = STRENGTHS) -> float:
     """The largest penalty whose held-out error is within 1% of the best one's: small weights train better."""
-    errors = {s: held_out.error(ridge(*fit.means(), s)) for s in strengths}
+    means = fit.means()
+    errors = {s: held_out.error(ridge(*means, s)) for s in strengths}
     return max(s for s, error in errors.items() if error <= 1.01 * min(errors.values()))
 
 
-def root(gram: Tensor) -> Tensor:
-    """Upper triangular R with RᵀR = gram."""
-    diagonal = EPSILON * gram.diagonal().mean() * gram.new_ones(len(gram))
-    return torch.linalg.cholesky(gram + diagonal.diag(), upper=True)
+def root(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """R with RᵀR = gram, and its pseudo-inverse; directions that hold next to nothing are left out."""
+    values, vectors = torch.linalg.eigh(gram)
+    held = values > EPSILON * values[-1]
+    sizes = values.where(held, 0).sqrt()
+    return sizes[:, None] * vectors.T, vectors * sizes.reciprocal().where(held, 0)
 
 
 def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -87,12 +93,10 @@ def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, 
 
     With q = Q₁R_q, k = Q₂R_k and R_qR_kᵀ = USWᵀ, qkᵀ = (Q₁U)S(Q₂W)ᵀ is a singular value decomposition (Eckart–Young).
     """
-    R_q, R_k = root(gram_q), root(gram_k)
+    (R_q, inverse_q), (R_k, inverse_k) = root(gram_q), root(gram_k)
     U, S, Wt = torch.linalg.svd(R_q @ R_k.T)
     half = S[:rank].sqrt()
-    A = torch.linalg.solve_triangular(R_q, U[:, :rank] * half, upper=True)
-    B = torch.linalg.solve_triangular(R_k, Wt[:rank].T * half, upper=True)
-    return A, B
+    return inverse_q @ U[:, :rank] * half, inverse_k @ Wt[:rank].T * half
 
 
 def head_maps(

@@ -19,7 +19,7 @@ from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.observation import Observer
 from tinydistill.errors import UserError
 from tinydistill.stages import parts
-from tinydistill.stages.sources import (
+from tinydistill.stages.lookup import (
     Source,
     Values,
     check_vocabularies,
@@ -58,11 +58,10 @@ def run(values: Values) -> float:
     words = (Path(values["teacher"]["path"]).name, values["student"]["name"], values["mapping"]["strategy"])
     path = output_path(values, *words, values["objective"]["name"], values["corpus"]["name"])
     with claim(path, settings, overwrite=values["overwrite"]) as place:
-        if place.result is None:
-            _distil(values, place, teacher, student, config, corpus)
-        else:
+        if place.result is not None:
             say("finished before with the same settings")
-        return _report(place)
+            return _report(place, place.result)
+        return _report(place, _distil(values, place, teacher, student, config, corpus))
 
 
 def _distil(
@@ -72,12 +71,16 @@ def _distil(
     student_source: Source | None,
     config: PretrainedConfig,
     corpus: Corpus,
-) -> None:
+) -> dict[str, Any]:
     options = values["general"]
     pl.seed_everything(values["seed"], verbose=False)
-    data = _data(values, corpus, teacher_source)
-    _ = data.blocks  # built before anything else is loaded
+    timer = Timer()
+    trainer = parts.trainer(
+        values, place.work, clip=options["clip"], accumulate=options["accumulate"], callbacks=[timer]
+    )
     teacher = parts.teacher(values, teacher_source)
+    data = _data(values, corpus, teacher_source)
+    data.trainer = trainer  # the number of steps depends on the number of devices
     checkpoint = runtime.last_checkpoint(place.work)
     started: dict[str, Any] = read_json(place.work / "start.json") if checkpoint else {}
     sample = [] if checkpoint else list(data.sample_batches(options["sample_tokens"]))
@@ -94,38 +97,24 @@ def _distil(
     if not checkpoint:
         parts.start(values, student, teacher, layer_mapping, objective, sample)
 
-    steps = data.total_batches // options["accumulate"]
-    distiller = Distiller(
-        student,
-        teacher,
-        objective,
-        Optimisation(steps, options["learning_rate"], options["warmup"], options["weight_decay"]),
-    )
-    timer = Timer()
-    trainer = parts.trainer(
-        values,
-        place.work,
-        steps=steps,
-        batches=data.total_batches,
-        clip=options["clip"],
-        accumulate=options["accumulate"],
-        callbacks=[timer],
-    )
+    optimisation = Optimisation(data.total_steps, options["learning_rate"], options["warmup"], options["weight_decay"])
+    distiller = Distiller(student, teacher, objective, optimisation)
     if not started:
         started = {"mapping": layer_mapping, "before": _validate(trainer, distiller, data)}
-        write_json(place.work / "start.json", started)
+        if trainer.is_global_zero:
+            write_json(place.work / "start.json", started)
     if checkpoint:
         say(f"going on from {checkpoint}")
     trainer.fit(distiller, datamodule=data, ckpt_path=checkpoint)
     after = _validate(trainer, distiller, data)
-    tokens = data.total_batches * options["batch_size"] * options["max_length"] * trainer.world_size
+    tokens = data.total_steps * data.blocks_in_step * options["max_length"]
     result = {
         "heldout_loss": after["heldout/loss"],
         "layers": _layers(objective, moments, started["before"], after, config.hidden_size),
         "mapping": layer_mapping,
         "parameters": models.parameters(student),
         "teacher_parameters": models.parameters(teacher),
-        "steps": steps,
+        "steps": data.total_steps,
         "tokens": tokens,
         "seconds": round(timer.time_elapsed("train"), 1),
     }
@@ -134,6 +123,8 @@ def _distil(
         if (place.work / "logs").is_dir():
             shutil.copytree(place.work / "logs", place.product / "logs", dirs_exist_ok=True)
         place.publish(result, values)
+    runtime.finish(trainer)
+    return result
 
 
 def _data(values: Values, corpus: Corpus, teacher: Source) -> GeneralDataModule:
@@ -167,10 +158,9 @@ def _plan(
     rows += [(f"layer {m}", f"layer {n}") for m, n in objective.pairs]
     table("mapping", ("student", "learns from teacher"), rows)
     ours, theirs = models.parameters(student), models.parameters(teacher)
-    steps = data.total_batches // options["accumulate"]
     say(
         f"student {ours / 1e6:.1f} M parameters, teacher {theirs / 1e6:.1f} M ({theirs / ours:.1f}x); "
-        f"{steps} steps of {options['accumulate'] * options['batch_size']} blocks x {options['max_length']} word pieces"
+        f"{data.total_steps} steps of {data.blocks_in_step} blocks x {options['max_length']} word pieces"
     )
 
 
@@ -198,9 +188,7 @@ def _layers(
     return rows
 
 
-def _report(place: Claim) -> float:
-    result = place.result
-    assert result is not None
+def _report(place: Claim, result: dict[str, Any]) -> float:
     rows = [
         (
             f"{row['loss']} {row['student_layer']} <- {row['teacher_layer']}",

@@ -17,7 +17,7 @@ from tinydistill.distillation.objective import Objective, Weights
 from tinydistill.distillation.observation import Observer
 from tinydistill.distillation.teacher_layers import copy_layers
 from tinydistill.errors import UserError
-from tinydistill.stages.sources import Source, Values
+from tinydistill.stages.lookup import Source, Values
 from tinydistill.training import runtime
 
 Batches = list[dict[str, Tensor]]
@@ -164,9 +164,7 @@ def start(
             objective_.set_projection(m, *solved[m])
 
 
-def trainer(
-    values: Values, directory: Path, *, steps: int, batches: int, clip: float, accumulate: int, callbacks: list[Any]
-) -> pl.Trainer:
+def trainer(values: Values, directory: Path, *, clip: float, accumulate: int, callbacks: list[Any]) -> pl.Trainer:
     """Lightning's trainer with the loggers of conf/logger, working below `directory`."""
     logger = values["logger"]
     loggers = runtime.build_loggers(
@@ -178,8 +176,6 @@ def trainer(
         values=values,
     )
     return runtime.build_trainer(
-        steps=steps,
-        batches=batches,
         directory=directory,
         loggers=loggers,
         options={**values["trainer"], "precision": precision(values)},

@@ -15,15 +15,16 @@ _LINE_EVERY = 15.0  # seconds between plain lines
 class Progress(pl.Callback):
     """Shows steps, tokens per second, time left and the mean losses since the last showing; logs the speed."""
 
-    def __init__(self, steps: int, *, shown: bool = True):
-        self.steps = steps
+    def __init__(self, *, shown: bool = True):
         self.shown = shown
+        self.steps = 0
         self._bar: tqdm | None = None
         self._tokens = 0
         self._losses: dict[str, list[float]] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
+        self.steps = int(trainer.estimated_stepping_batches)
         self._first_step = trainer.global_step
         self._first_time = self._last_time = time.monotonic()
         self.shown = self.shown and trainer.is_global_zero

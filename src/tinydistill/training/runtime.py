@@ -76,8 +76,6 @@ def _has_netrc_key() -> bool:
 
 def build_trainer(
     *,
-    steps: int,
-    batches: int,
     directory: Path,
     loggers: list[Logger],
     options: dict[str, Any],
@@ -85,7 +83,7 @@ def build_trainer(
     accumulate: int,
     callbacks: Sequence[pl.Callback] = (),
 ) -> pl.Trainer:
-    """A trainer for one pass of `batches` batches, with a checkpoint every so many minutes and at validations.
+    """A trainer for one pass over a finite loader that is the whole run, with a checkpoint every so many minutes.
 
     `options` are the values of conf/trainer, its precision made definite.
     """
@@ -104,19 +102,26 @@ def build_trainer(
         strategy=options["strategy"],
         precision=options["precision"],
         max_epochs=1,
-        max_steps=steps,
-        val_check_interval=max(1, batches // (options["validations"] + 1)),
+        val_check_interval=1 / (options["validations"] + 1),
         accumulate_grad_batches=accumulate,
         gradient_clip_val=clip or None,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        callbacks=[Progress(steps, shown=options["progress"]), checkpoint, *monitors, *callbacks],
+        callbacks=[Progress(shown=options["progress"]), checkpoint, *monitors, *callbacks],
         logger=loggers or False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=directory,
     )
+
+
+def finish(trainer: pl.Trainer) -> None:
+    """Closes what loggers hold open: W&B would let the next job of a process log into this one's run."""
+    if any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
+        import wandb
+
+        wandb.finish()
 
 
 def last_checkpoint(directory: Path) -> Path | None:

@@ -33,9 +33,9 @@ class Source:
     tokenizer: PreTrainedTokenizerBase
 
 
-def find(path: str, override: str, *, revision: str | None = None, **package: str | None) -> Source:
+def find(path: str, override: str, *, revision: str | None = None) -> Source:
     """Looks a model up and reads its configuration and tokenizer, no weights yet."""
-    place = models.locate(path, override=override, **package)
+    place = models.locate(path, override=override)
     config = models.load_config(place, revision=revision, override=override)
     tokenizer = models.load_tokenizer(place, revision=revision, override=override)
     if len(tokenizer) > config.vocab_size:
@@ -47,14 +47,7 @@ def find(path: str, override: str, *, revision: str | None = None, **package: st
 
 def find_teacher(values: Values) -> Source:
     """The teacher that the configuration names."""
-    teacher = values["teacher"]
-    return find(
-        teacher["path"],
-        "teacher.path",
-        revision=teacher["revision"],
-        package=teacher["package"],
-        sha256=teacher["sha256"],
-    )
+    return find(values["teacher"]["path"], "teacher.path", revision=values["teacher"]["revision"])
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:

@@ -1,0 +1,68 @@
+import io
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tinydistill.console import duration
+from tinydistill.training import progress
+from tinydistill.training.progress import Progress, summed_losses
+
+
+class FakeModule:
+    def __init__(self):
+        self.logged = {}
+
+    def log(self, name, value):
+        self.logged[name] = value
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = SimpleNamespace(time=100.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now.time)
+    monkeypatch.setattr(progress.sys, "stderr", io.StringIO())
+    return now
+
+
+def run(clock, capsys, steps=4, seconds=20.0, **options) -> tuple[list[str], dict[str, float]]:
+    trainer = SimpleNamespace(
+        global_step=0, world_size=1, is_global_zero=True, callback_metrics={}, estimated_stepping_batches=steps
+    )
+    module, shown = FakeModule(), Progress(**options)
+    shown.on_train_start(trainer, module)
+    for step in range(1, steps + 1):
+        clock.time += seconds
+        trainer.global_step = step
+        trainer.callback_metrics = {"train/loss": torch.tensor(2.0), "train/hidden/1": torch.tensor(0.5)}
+        shown.on_train_batch_end(trainer, module, None, {"input_ids": torch.zeros(10, 100)}, step - 1)
+    shown.on_train_end(trainer, module)
+    return capsys.readouterr().out.splitlines(), module.logged
+
+
+def test_without_a_terminal_a_plain_line_now_and_then_tells_speed_time_left_and_losses(clock, capsys):
+    lines, logged = run(clock, capsys)
+    assert lines[0] == "step 1/4  50 tokens/s  1:00 left  loss 2.000 hidden 0.500"
+    assert lines[-1].startswith("step 4/4")
+    assert logged == {"speed/tokens_per_second": 50.0}
+
+
+def test_fast_steps_share_a_line_and_the_last_step_always_has_one(clock, capsys):
+    lines, _ = run(clock, capsys, steps=10, seconds=4.0)
+    assert [line.split()[1] for line in lines] == ["4/10", "8/10", "10/10"]
+
+
+def test_progress_can_be_switched_off(clock, capsys):
+    lines, logged = run(clock, capsys, shown=False)
+    assert lines == []
+    assert logged
+
+
+def test_losses_are_summed_over_layers():
+    metrics = {"train/loss": 3.0, "train/hidden/1": 0.5, "train/hidden/2": 0.25, "heldout/loss": 9.0}
+    assert summed_losses(metrics) == {"loss": 3.0, "hidden": 0.75}
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (185, "3:05"), (7385, "2:03:05")])
+def test_durations_read_as_people_write_them(seconds, text):
+    assert duration(seconds) == text
