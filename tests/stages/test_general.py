@@ -297,6 +297,19 @@ def bad_hub_name(tmp_path, _):
     return {"teacher__path": "org/some-bert"}, "teacher=minilm, which works offline"
 
 
+def bad_wide_student(tmp_path, _):
+    return {"student__hidden_size": "64"}, "student.init=closed_form needs a student no wider than the teacher"
+
+
+def bad_unprojected_start(tmp_path, _):
+    changes = {"student__hidden_size": "32", "objective__projection": "none"}
+    return changes, "objective.projection=none can't compare; take student.init=teacher_layers"
+
+
+def bad_depth(tmp_path, _):
+    return {"mapping": "top", "student__num_layers": "5"}, "mapping=top: the mapping names layer 0"
+
+
 def bad_length(tmp_path, _):
     return {"general__max_length": "65"}, "general.max_length=65 is too long: the models end at 64"
 

@@ -6,7 +6,7 @@ import torch
 
 from tinydistill.console import duration
 from tinydistill.training import progress
-from tinydistill.training.progress import Progress, summed_losses
+from tinydistill.training.progress import Progress, shown_losses
 
 
 class FakeModule:
@@ -34,7 +34,7 @@ def run(clock, capsys, steps=4, seconds=20.0, **options) -> tuple[list[str], dic
     for step in range(1, steps + 1):
         clock.time += seconds
         trainer.global_step = step
-        trainer.callback_metrics = {"train/loss": torch.tensor(2.0), "train/hidden/1": torch.tensor(0.5)}
+        trainer.callback_metrics = {"train/loss": torch.tensor(2.0), "train/raw/hidden/1": torch.tensor(0.5)}
         shown.on_train_batch_end(trainer, module, None, {"input_ids": torch.zeros(10, 100)}, step - 1)
     shown.on_train_end(trainer, module)
     return capsys.readouterr().out.splitlines(), module.logged
@@ -42,7 +42,7 @@ def run(clock, capsys, steps=4, seconds=20.0, **options) -> tuple[list[str], dic
 
 def test_without_a_terminal_a_plain_line_now_and_then_tells_speed_time_left_and_losses(clock, capsys):
     lines, logged = run(clock, capsys)
-    assert lines[0] == "step 1/4  50 tokens/s  1:00 left  loss 2.000 hidden 0.500"
+    assert lines[0] == "step 1/4  50 tokens/s  1:00 left  loss 2.000  hidden 0.500"
     assert lines[-1].startswith("step 4/4")
     assert logged == {"speed/tokens_per_second": 50.0}
 
@@ -58,9 +58,17 @@ def test_progress_can_be_switched_off(clock, capsys):
     assert logged
 
 
-def test_losses_are_summed_over_layers():
-    metrics = {"train/loss": 3.0, "train/hidden/1": 0.5, "train/hidden/2": 0.25, "heldout/loss": 9.0}
-    assert summed_losses(metrics) == {"loss": 3.0, "hidden": 0.75}
+def test_losses_are_shown_as_unexplained_variance_where_there_is_one():
+    metrics = {
+        "train/loss": 3.0,
+        "train/raw/hidden/1": 7.0,
+        "train/raw/relation/2": 0.125,
+        "train/unexplained/hidden/1": 0.5,
+        "train/unexplained/hidden/2": 0.25,
+        "train/gradient_norm": 9.0,
+        "heldout/loss": 9.0,
+    }
+    assert shown_losses(metrics) == "loss 3.000  hidden 0.375  relation 0.125"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (185, "3:05"), (7385, "2:03:05")])

@@ -56,12 +56,12 @@ def solve_student(
     width, teacher_width = student.config.hidden_size, teacher.config.hidden_size
     if width > teacher_width:
         raise ValueError(f"a student of width {width} can't be solved for from a teacher of width {teacher_width}")
-    if teacher.dtype != torch.float32:
-        teacher = copy.deepcopy(teacher).float()
-        T = Anatomy.of(teacher)
     left = []
     with _evaluating(student, teacher):
         chunks, covariances = _observe(teacher, batches)
+        if teacher.dtype != torch.float32:  # it may run in bf16; what is solved for from its weights is not
+            teacher = copy.deepcopy(teacher).float()
+            T = Anatomy.of(teacher)
         rotation = linear.random_rotation(width, seed).to(covariances[0].device)
         basis_TS = (linear.shared_subspace(covariances, width) @ rotation).float()
         if not _solve_embeddings(S.embeddings, T.embeddings, basis_TS):

@@ -42,7 +42,7 @@ class Distiller(pl.LightningModule):
     """Teaches the student what the teacher does inside. Batches hold `input_ids` [B, L] and may hold a mask.
 
     The teacher is no submodule: it never trains, never leaves eval mode, never enters a checkpoint, and keeps its own
-    precision. Held-out means are logged as `heldout/loss`, `heldout/raw/TERM` and `heldout/unexplained/TERM`.
+    precision. Logged are `train/loss`, `train/raw/TERM`, `train/unexplained/TERM`, and held-out means as `heldout/…`.
     """
 
     def __init__(
@@ -92,19 +92,20 @@ class Distiller(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of one batch; logs it with every term."""
-        terms = self(batch)
-        loss = self.objective.total(terms)
-        self.log("train/loss", loss)
-        self.log_dict({f"train/{name}": value for name, value in terms.items()})
-        return loss
+        metrics = self._metrics("train", self(batch))
+        self.log_dict(metrics)
+        return metrics["train/loss"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds one held-out batch to the means."""
-        terms = self(batch)
-        logged = {"heldout/loss": self.objective.total(terms)}
-        logged |= {f"heldout/raw/{name}": value for name, value in terms.items()}
-        logged |= {f"heldout/unexplained/{name}": value for name, value in self.objective.unexplained(terms).items()}
-        self.log_dict(logged, batch_size=int(padding_mask(batch).sum()), sync_dist=True)
+        metrics = self._metrics("heldout", self(batch))
+        self.log_dict(metrics, batch_size=int(padding_mask(batch).sum()), sync_dist=True)
+
+    def _metrics(self, prefix: str, terms: Terms) -> Terms:
+        metrics = {f"{prefix}/loss": self.objective.total(terms)}
+        metrics |= {f"{prefix}/raw/{name}": value for name, value in terms.items()}
+        unexplained = self.objective.unexplained(terms)
+        return metrics | {f"{prefix}/unexplained/{name}": value for name, value in unexplained.items()}
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -3,13 +3,34 @@
 Shapes: N tokens, P features, Q targets, D hidden size, H heads, d head size, K candidate neurons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 EPSILON = 1e-7  # eigenvalues below this share of the largest are rounding errors of single precision
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Runs the function on one thread: decompositions this small lose far more to waiting threads than they gain."""
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            torch.set_num_threads(before)
+
+    return call
 
 
 class Normal:
@@ -68,11 +89,13 @@ def penalised(gram: Tensor, strength: float) -> Tensor:
     return gram
 
 
+@one_thread
 def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
     """Weights [P+1, Q] of the ridge regression whose penalty is `strength` times the features' mean square."""
     return torch.cholesky_solve(cross, torch.linalg.cholesky(penalised(gram, strength)))
 
 
+@one_thread
 def best_strength(fit: Normal, held_out: Normal, strengths: Sequence[float] = STRENGTHS) -> float:
     """The largest penalty whose held-out error is within 1% of the best one's: small weights train better."""
     means = fit.means()
@@ -88,6 +111,7 @@ def root(gram: Tensor) -> tuple[Tensor, Tensor]:
     return sizes[:, None] * vectors.T, vectors * sizes.reciprocal().where(held, 0)
 
 
+@one_thread
 def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Maps A, B [d, rank] such that qA(kB)ᵀ is the best approximation of qkᵀ of that rank, given qᵀq and kᵀk [d, d].
 
@@ -99,6 +123,7 @@ def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, 
     return inverse_q @ U[:, :rank] * half, inverse_k @ Wt[:rank].T * half
 
 
+@one_thread
 def head_maps(
     gram: Tensor, cross: Tensor, heads: int, rank: int, strength: float, sweeps: int = 3
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,6 +151,7 @@ def head_maps(
     return value, output, weights[-1]
 
 
+@one_thread
 def most_useful(gram: Tensor, cross: Tensor, count: int, strength: float, rounds: int = 4) -> Tensor:
     """Indices [count] of the features that a ridge regression misses most, from the moments of K (+1, the constant).
 

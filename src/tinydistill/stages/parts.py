@@ -70,11 +70,22 @@ def check_fit(values: Values, student: PretrainedConfig, teacher_config: Pretrai
             raise UserError(
                 f"objective.relation_heads={objective_['relation_heads']} doesn't divide a width of {width}"
             )
+    new, init = values["student"]["path"] is None, values["student"]["init"]
+    if new and init == "closed_form" and widths[0] > widths[1]:
+        raise UserError(
+            f"student.init=closed_form needs a student no wider than the teacher, not {widths[0]} and {widths[1]}; "
+            "take student.init=random"
+        )
+    if new and init == "closed_form" and objective_["projection"] == "none":
+        raise UserError(
+            "student.init=closed_form starts in a basis of its own, which objective.projection=none can't compare; "
+            "take student.init=teacher_layers"
+        )
     if widths[0] != widths[1]:
         differ = f"needs equal widths, not {widths[0]} and {widths[1]}"
         if objective_["projection"] == "none":
             raise UserError(f"objective.projection=none {differ}; take objective.projection=per_layer")
-        if values["student"]["path"] is None and values["student"]["init"] == "teacher_layers":
+        if new and init == "teacher_layers":
             raise UserError(f"student.init=teacher_layers {differ}; take student.init=closed_form")
 
 
@@ -153,7 +164,11 @@ def start(
         if init == "random":
             return
         if init == "closed_form":
-            for part in solve_student(student, teacher_, layer_mapping, sample, seed=values["seed"]):
+            try:
+                left = solve_student(student, teacher_, layer_mapping, sample, seed=values["seed"])
+            except ValueError as error:
+                raise UserError(f"student.init=closed_form: {error}; take student.init=random") from error
+            for part in left:
                 say(f"student.init=closed_form leaves at random: {part}")
         else:
             copy_layers(student, teacher_, layer_mapping)

@@ -65,9 +65,9 @@ class Progress(pl.Callback):
     def _show(self, trainer: pl.Trainer, speed: float, now: float) -> None:
         done = trainer.global_step - self._first_step
         left = (self.steps - trainer.global_step) * (now - self._first_time) / max(done, 1)
-        losses = " ".join(f"{name} {value:.3f}" for name, value in summed_losses(trainer.callback_metrics).items())
+        losses = shown_losses(trainer.callback_metrics)
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{speed:,.0f} tokens/s, {losses}")
+            self._bar.set_postfix_str(f"{speed:,.0f} tokens/s  {losses}")
         else:
             print(
                 f"step {trainer.global_step}/{self.steps}  {speed:,.0f} tokens/s  {duration(left)} left  {losses}",
@@ -75,11 +75,13 @@ class Progress(pl.Callback):
             )
 
 
-def summed_losses(metrics: dict[str, Any]) -> dict[str, float]:
-    """The loss, and each of its parts summed over layers, from the metrics of a training step."""
-    sums: dict[str, float] = {}
+def shown_losses(metrics: dict[str, Any]) -> str:
+    """The loss and, of every kind of term, the mean over layers: unexplained variance where there is one, else raw."""
+    means: dict[str, dict[str, list[float]]] = {"unexplained": {}, "raw": {}}
     for key, value in metrics.items():
-        if key.startswith("train/"):
-            name = key.split("/")[1]
-            sums[name] = sums.get(name, 0.0) + float(value)
-    return sums
+        stage, measure, *term = key.split("/")
+        if stage == "train" and measure in means:
+            means[measure].setdefault(term[0], []).append(float(value))
+    kinds = {kind: means["unexplained"].get(kind, values) for kind, values in means["raw"].items()}
+    parts = [f"{kind} {sum(values) / len(values):.3f}" for kind, values in kinds.items()]
+    return "  ".join([f"loss {float(metrics['train/loss']):.3f}", *parts])
