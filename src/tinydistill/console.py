@@ -29,6 +29,14 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     _console.print(drawn)
 
 
+def count(number: float) -> str:
+    """A number as 950, 7.3 k, 22.7 M or 1.5 G."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.1f} {letter}"
+    return f"{number:.0f}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as 7s, 3:05 or 2:03:05."""
     minutes, rest = divmod(round(seconds), 60)

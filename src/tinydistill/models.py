@@ -226,6 +226,8 @@ def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dir
     if tokenizer.init_kwargs.get("unk_token") == "[UNK]" or "[UNK]" in tokenizer.all_special_tokens:
         words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
         (directory / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    for file in directory.iterdir():
+        file.chmod(0o644)  # weights are written for their owner alone
     with quiet_loading():
         _, info = AutoModel.from_pretrained(directory, output_loading_info=True)
     if info["missing_keys"] or info["unexpected_keys"]:

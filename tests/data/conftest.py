@@ -3,11 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from transformers import BertTokenizerFast
 
-from tests.conftest import sentences
+from tests.conftest import WORDS, sentences
+from tinydistill.config import CONF_DIR
+from tinydistill.data.examples import Split, Target
 from tinydistill.data.sources import Corpus
+from tinydistill.data.task_sources import TaskSource
+from tinydistill.data.tasks import TaskDataModule
+from tinydistill.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -34,3 +43,96 @@ def corpus() -> ListCorpus:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
+
+
+TSV_ODDITIES = "a \"quoted' word", "emoji 😀 and é\u2028漢字", "twice", "twice", '"', "  spaces around  "
+
+
+@pytest.fixture
+def glue(tmp_path: Path) -> Path:
+    """The original GLUE layout with its oddities: five tasks, six training rows and three development rows each."""
+    texts, pairs = TSV_ODDITIES, [f"the cat sat {number}" for number in range(6)]
+    layout = {
+        "SST-2/{}.tsv": ("sentence\tlabel", "{text}\t{number}"),
+        "MRPC/{}.tsv": ("\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String", "{number}\t1\t2\t{text}\t{pair}"),
+        "CoLA/{}.tsv": (None, "gj04\t{number}\t*\t{text}"),
+        "STS-B/{}.tsv": ("index\tsentence1\tsentence2\tscore", "{row}\t{text}\t{pair}\t{number}.250"),
+        "QQP/{}.tsv": ("id\tquestion1\tquestion2\tis_duplicate", "{row}\t{text}\t{pair}\t{number}"),
+    }
+    tests = {
+        "SST-2": ("index\tsentence", "{row}\t{text}"),
+        "MRPC": ("index\t#1 ID\t#2 ID\t#1 String\t#2 String", "{row}\t1\t2\t{text}\t{pair}"),
+        "CoLA": ("index\tsentence", "{row}\t{text}"),
+        "STS-B": ("index\tsentence1\tsentence2", "{row}\t{text}\t{pair}"),
+        "QQP": ("id\tquestion1\tquestion2", "{row}\t{text}\t{pair}"),
+    }
+
+    def write(name: str, header: str | None, line: str, rows: int) -> None:
+        lines = [line.format(text=texts[i], pair=pairs[i], number=i % 2, row=i) for i in range(rows)]
+        file = tmp_path / "glue" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join([*([header] if header else []), *lines]) + "\n", encoding="utf-8", newline="\n")
+
+    for name, (header, line) in layout.items():
+        for split, rows in {"train": 6, "dev": 3}.items():
+            write(name.format(split), header, line, rows)
+    for directory, (header, line) in tests.items():
+        write(f"{directory}/test.tsv", header, line, 4)
+    mnli = "index\tsentence1\tsentence2\tlabel1\tgold_label"
+    names = ("entailment", "neutral", "contradiction")
+    for split in ("train", "dev_matched", "dev_mismatched"):
+        lines = [f"{i}\t{split} {texts[i]}\t{pairs[i]}\tneutral\t{names[i % 3]}" for i in range(4)]
+        (tmp_path / "glue/MNLI").mkdir(exist_ok=True)
+        (tmp_path / f"glue/MNLI/{split}.tsv").write_text("\n".join([mnli, *lines]) + "\n", encoding="utf-8")
+    return tmp_path / "glue"
+
+
+def task_options(task: str) -> dict[str, Any]:
+    """The values of conf/task/TASK.yaml."""
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return dict(compose(f"task/{task}").task)
+
+
+def task_complaint(source: TaskSource) -> str:
+    """What is wrong with a task, in one line."""
+    with pytest.raises(UserError) as error:
+        source.train(), source.validation(), source.test()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@dataclass(frozen=True)
+class GivenTask(TaskSource):
+    """A task of which every split is `count` rows of 1 to 9 words, in two columns if `pairs`."""
+
+    count: int = 50
+    pairs: bool = False
+    regression: bool = False
+
+    @property
+    def target(self) -> Target:
+        return Target() if self.regression else Target(("no", "yes"))
+
+    def split(self, name: str, seed: int, labelled: bool = True) -> Split:
+        random = np.random.default_rng(seed)
+        columns = [[" ".join(random.choice(WORDS, random.integers(1, 10))) for _ in range(self.count)] for _ in "ab"]
+        labels = random.normal(size=self.count).astype(np.float32) if self.regression else np.arange(self.count) % 2
+        return Split(name, columns[0], columns[1] if self.pairs else None, labels if labelled else None)
+
+    def train(self) -> Split:
+        return self.split("train", 0)
+
+    def validation(self) -> dict[str, Split]:
+        return {name: self.split(name, seed) for seed, name in enumerate(("matched", "mismatched"), 1)}
+
+    def test(self) -> dict[str, Split]:
+        return {"test": self.split("test", 3, labelled=False)}
+
+
+@pytest.fixture
+def task_module(tokenizer: BertTokenizerFast, cache: Path) -> Any:
+    def make(source: TaskSource | None = None, **options: Any) -> TaskDataModule:
+        settings = {"tokenizer": tokenizer, "max_length": 12, "batch_size": 4, "cache_dir": cache, **options}
+        return TaskDataModule(source or GivenTask(), **settings)
+
+    return make

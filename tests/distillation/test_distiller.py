@@ -78,6 +78,12 @@ def test_training_lowers_every_held_out_term_and_leaves_the_teacher_alone(distil
         assert torch.equal(value, before[name])
 
 
+def test_what_the_loss_does_not_reach_is_frozen(distiller):
+    distiller.freeze_unreached({"input_ids": IDS[:1]})
+    frozen = {name for name, p in distiller.named_parameters() if not p.requires_grad}
+    assert frozen == {"student.pooler.dense.weight", "student.pooler.dense.bias"}
+
+
 def test_gradients_are_clipped_by_norm(distiller, tmp_path, monkeypatch):
     norms = []
     step = torch.optim.AdamW.step

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tinydistill.console import duration
+from tinydistill.console import count, duration
 from tinydistill.training import progress
 from tinydistill.training.progress import Progress, shown_losses
 
@@ -69,6 +69,11 @@ def test_losses_are_shown_as_unexplained_variance_where_there_is_one():
         "heldout/loss": 9.0,
     }
     assert shown_losses(metrics) == "loss 3.000  hidden 0.375  relation 0.125"
+
+
+@pytest.mark.parametrize(("number", "text"), [(950, "950"), (7_300, "7.3 k"), (22.7e6, "22.7 M"), (1.5e9, "1.5 G")])
+def test_large_numbers_are_short(number, text):
+    assert count(number) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (185, "3:05"), (7385, "2:03:05")])

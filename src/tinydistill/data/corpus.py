@@ -1,9 +1,9 @@
 """Blocks of a corpus as a LightningDataModule: the whole run is one pass over batches that are a function of the seed.
 
-B: blocks in a batch, L: length of a block.
+B: blocks in a batch, L: length of a block. A batch is input_ids [B, L], without padding and so without a mask.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,17 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.data.blocks import Blocks, build_blocks
-from tinydistill.data.packing import BlockFile
+from tinydistill.data.loading import Batch, BatchLoader, TrainLoader
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
-
-Batch = dict[str, torch.Tensor]  # input_ids [B, L], without padding and so without a mask
 
 
 @dataclass(frozen=True)
@@ -50,67 +46,16 @@ class BatchOrder(Sequence[NDArray[np.int64]]):
         orders = [_permutation(self.blocks, self.seed, int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return np.concatenate(orders).astype(np.int64)
 
+    def settings(self) -> dict[str, int]:
+        """Without the number of batches: a longer run begins with the same ones."""
+        settings = asdict(self)
+        del settings["rank"], settings["batches"]
+        return settings
+
 
 @lru_cache(maxsize=2)
 def _permutation(blocks: int, seed: int, epoch: int) -> NDArray[np.uint32]:
     return np.random.default_rng([seed, epoch]).permutation(np.arange(blocks, dtype=np.uint32))
-
-
-class BlockLoader:
-    """Batches of a block file in a given order."""
-
-    def __init__(self, blocks: BlockFile, order: Sequence[NDArray[np.int64]], num_workers: int = 0):
-        self.blocks, self.order, self.num_workers = blocks, order, num_workers
-        self.start = 0
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __iter__(self) -> Iterator[Batch]:
-        remaining = (self.order[batch] for batch in range(self.start, len(self.order)))
-        # batch_size=None: what the sampler yields, a whole batch of block numbers, indexes the blocks
-        return iter(
-            DataLoader(
-                self.blocks,
-                sampler=remaining,
-                batch_size=None,
-                num_workers=self.num_workers,
-                generator=torch.Generator(),  # its own: reading, as in a validation, must not move the global one
-            )
-        )
-
-
-class TrainLoader(BlockLoader):
-    """A BlockLoader that Lightning's checkpoints take along, so that a resumed run goes on with the next batch.
-
-    `processed` tells how many batches the trainer is through with; the loader itself may be ahead, by prefetching or
-    by a batch that failed.
-    """
-
-    order: BatchOrder
-
-    def __init__(self, blocks: BlockFile, order: BatchOrder, num_workers: int, processed: Callable[[], int]):
-        super().__init__(blocks, order, num_workers)
-        self._processed = processed
-
-    def state_dict(self) -> dict[str, Any]:
-        """How far the trainer is, and in which order of batches."""
-        return {"processed": self._processed(), "order": self._settings()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises UserError where the batches would not be those of the checkpoint's run."""
-        for name, now in self._settings().items():
-            if (then := state["order"][name]) != now:
-                raise UserError(
-                    f"the checkpoint's run had {name.replace('_', ' ')} {then}, this one has {now}: "
-                    "resume with the same settings, or start anew with overwrite=true"
-                )
-        self.start = state["processed"]
-
-    def _settings(self) -> dict[str, int]:
-        settings = asdict(self.order)
-        del settings["rank"], settings["batches"]  # a longer run begins with the same batches
-        return settings
 
 
 class GeneralDataModule(pl.LightningDataModule):
@@ -188,10 +133,14 @@ class GeneralDataModule(pl.LightningDataModule):
         _ = self.blocks
 
     @property
+    def blocks_in_step(self) -> int:
+        """Blocks that an optimiser step learns from, on all devices together."""
+        return self.batch_size * self.accumulate * self._world_size
+
+    @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole run."""
-        blocks_in_step = self.batch_size * self.accumulate * self._world_size
-        steps = -(-len(self.blocks.train) * self.epochs // blocks_in_step)
+        steps = -(-len(self.blocks.train) * self.epochs // self.blocks_in_step)
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
     @property
@@ -209,11 +158,11 @@ class GeneralDataModule(pl.LightningDataModule):
         order = self._order(self.total_batches, self._world_size, rank)
         return TrainLoader(self.blocks.train, order, self.num_workers, self._processed)
 
-    def val_dataloader(self) -> BlockLoader:
+    def val_dataloader(self) -> BatchLoader:
         """The held-out blocks in their order; all of them on every device."""
         numbers = np.arange(len(self.blocks.heldout))
         order = [numbers[i : i + self.batch_size] for i in range(0, len(numbers), self.batch_size)]
-        return BlockLoader(self.blocks.heldout, order)
+        return BatchLoader(self.blocks.heldout, order)
 
     def heldout_batches(self) -> list[Batch]:
         """The held-out blocks as tensors, without a trainer; the last batch may be smaller."""
@@ -223,7 +172,7 @@ class GeneralDataModule(pl.LightningDataModule):
         """The first training batches, about `pieces` word pieces of them or one epoch, without a trainer."""
         in_batch = self.batch_size * self._settings["max_length"]
         batches = min(-(-pieces // in_batch), len(self.blocks.train) // self.batch_size)
-        return iter(BlockLoader(self.blocks.train, self._order(batches)))
+        return iter(BatchLoader(self.blocks.train, self._order(batches)))
 
     def _order(self, batches: int, world_size: int = 1, rank: int = 0) -> BatchOrder:
         return BatchOrder(len(self.blocks.train), self.batch_size, batches, self.seed, world_size, rank)

@@ -62,6 +62,13 @@ class Distiller(pl.LightningModule):
         """The frozen model."""
         return self._teacher[0]
 
+    def freeze_unreached(self, batch: Batch) -> None:
+        """Freezes what the loss doesn't reach (a pooler, layers above the last mapped one): DDP would wait for it."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(self.objective.total(self(batch)), parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.requires_grad_(gradient is not None)
+
     def setup(self, stage: str) -> None:
         """Brings the teacher to the student's device."""
         self.teacher.to(self.device)

@@ -10,7 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill import models
 from tinydistill.artifacts import Claim, claim, read_json, write_json
-from tinydistill.console import duration, say, table
+from tinydistill.console import count, duration, say, table
 from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.sources import Corpus
 from tinydistill.distillation.distiller import Distiller, Optimisation, unexplained
@@ -91,7 +91,8 @@ def _distil(
     )
     student = student or models.new_student(config, values["seed"])
     objective = parts.objective(values, layer_mapping, config, teacher.config)
-    moments = teacher_moments(Observer(teacher, *objective.layers(1)), data.heldout_batches())
+    heldout = data.heldout_batches()
+    moments = teacher_moments(Observer(teacher, *objective.layers(1)), heldout)
     objective.measure_against(moments)
     _plan(teacher, student, objective, data, options)
     if not checkpoint:
@@ -99,6 +100,7 @@ def _distil(
 
     optimisation = Optimisation(data.total_steps, options["learning_rate"], options["warmup"], options["weight_decay"])
     distiller = Distiller(student, teacher, objective, optimisation)
+    distiller.freeze_unreached({name: rows[:1] for name, rows in heldout[0].items()})
     if not started:
         started = {"mapping": layer_mapping, "before": _validate(trainer, distiller, data)}
         if trainer.is_global_zero:
@@ -159,7 +161,7 @@ def _plan(
     table("mapping", ("student", "learns from teacher"), rows)
     ours, theirs = models.parameters(student), models.parameters(teacher)
     say(
-        f"student {ours / 1e6:.1f} M parameters, teacher {theirs / 1e6:.1f} M ({theirs / ours:.1f}x); "
+        f"student {count(ours)} parameters, teacher {count(theirs)} ({theirs / ours:.1f}x); "
         f"{data.total_steps} steps of {data.blocks_in_step} blocks x {options['max_length']} word pieces"
     )
 
@@ -204,7 +206,7 @@ def _report(place: Claim, result: dict[str, Any]) -> float:
         rows,
     )
     say(
-        f"{result['steps']} steps, {result['tokens'] / 1e6:.1f} M word pieces in {duration(result['seconds'])} "
+        f"{result['steps']} steps, {count(result['tokens'])} word pieces in {duration(result['seconds'])} "
         f"({result['tokens'] / max(result['seconds'], 1e-9):,.0f} a second); held-out loss {result['heldout_loss']:.4f}"
     )
     say(f"artifact: {place.path}")

@@ -1,0 +1,226 @@
+"""The rows of a task: as they were read, what is to be predicted from them, and both together.
+
+N: rows of a split, C: classes.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydistill.errors import UserError
+
+MAX_CLASSES = 1000  # more different labels than this are not taken for classes unless they are listed
+
+
+@dataclass
+class Table:
+    """Rows as they stand in a file or data set, with the places to name when something is wrong with one.
+
+    `labels` are raw (text, number or None), and None altogether where there is no such column. `skipped` counts the
+    damaged rows that were left out because the task allows it.
+    """
+
+    source: str
+    unit: str = "line"  # what `places` count
+    places: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    pairs: list[str] | None = None
+    labels: list[Any] | None = None
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def where(self, row: int) -> str:
+        """File and line of a row."""
+        return f"{self.source} {self.unit} {self.places[row]}"
+
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """Some of the rows."""
+        chosen = rows.tolist()
+        pairs, labels = ([values[i] for i in chosen] if values else values for values in (self.pairs, self.labels))
+        texts, places = [self.texts[i] for i in chosen], [self.places[i] for i in chosen]
+        return Table(self.source, self.unit, places, texts, pairs, labels, self.skipped)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of a task, row by row in the order of its source.
+
+    `labels`: class numbers int64 [N], or real targets float32 [N]; None where they are unknown. `source_rows` int64
+    [N]: of augmented rows, the numbers of the training rows that they were made from.
+    """
+
+    name: str
+    texts: list[str]
+    pairs: list[str] | None
+    labels: NDArray[Any] | None
+    source_rows: NDArray[np.int64] | None = None
+    skipped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def text_identity(self) -> str:
+        """The hash of the texts."""
+        digest = hashlib.sha256(repr((self.pairs is None, len(self))).encode())
+        for text in (*self.texts, *(self.pairs or ())):
+            encoded = text.encode()
+            digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        return digest.hexdigest()
+
+    def identity(self) -> str:
+        """The hash of texts and labels."""
+        labels = b"" if self.labels is None else self.labels.tobytes()
+        return hashlib.sha256(self.text_identity().encode() + labels).hexdigest()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a task predicts: one of `labels`, whose places in the list are the class numbers, or else a number."""
+
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
+        if twice is not None:
+            raise UserError(f"task.labels names {twice!r} twice")
+        if len(self.labels) == 1:
+            raise UserError(
+                f"task.labels={list(self.labels)} leaves nothing to predict: a task needs two labels or more"
+            )
+
+    @property
+    def regression(self) -> bool:
+        """Whether a number is predicted."""
+        return not self.labels
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the prediction layer: C, or 1."""
+        return len(self.labels) or 1
+
+    def encode(self, table: Table, column: str) -> NDArray[Any]:
+        """The table's labels as class numbers int64 [N] or real targets float32 [N].
+
+        A class may be given by name or, unless the names are whole numbers themselves, by its number.
+
+        Raises:
+            UserError: a label that is neither, with file, line and value.
+        """
+        assert table.labels is not None
+        if self.regression:
+            return np.array([self._number(table, row, column) for row in range(len(table))], np.float32)
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        if not any(map(_is_whole, self.labels)):
+            numbers |= {str(number): number for number in range(len(self.labels))}
+        classes = np.array([numbers.get(label_name(value), -1) for value in table.labels], np.int64)
+        if (unknown := np.flatnonzero(classes < 0)).size:
+            row = int(unknown[0])
+            known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
+            raise UserError(
+                f"{table.where(row)}: {said(table.labels[row])} in column '{column}' is no label of this task, whose "
+                f"labels are {known}: mend the row, or list all labels with 'task.labels=[…]'"
+            )
+        return classes
+
+    def _number(self, table: Table, row: int, column: str) -> float:
+        assert table.labels is not None
+        number = as_number(table.labels[row])
+        if number is None:
+            raise UserError(
+                f"{table.where(row)}: {said(table.labels[row])} in column '{column}' is not a number, which a "
+                "regression needs: mend the row, or set task.regression=false if these are class names"
+            )
+        return number
+
+
+def infer_target(table: Table, column: str, regression: bool | None) -> Target:
+    """What a training table's label column asks to predict.
+
+    `regression=None` decides: numbers that are not all whole are real targets, anything else is classes, sorted by
+    number where they are whole numbers and by name otherwise.
+
+    Raises:
+        UserError: no label, one label only, or too many different ones to be classes.
+    """
+    assert table.labels is not None
+    if regression is None:
+        numbers = [as_number(value) for value in table.labels]
+        regression = None not in numbers and any(number != int(number) for number in numbers if number is not None)
+    if regression:
+        return Target()
+    for row, value in enumerate(table.labels):
+        if label_name(value) == "":
+            raise UserError(f"{table.where(row)}: there is no label in column '{column}': mend the row or leave it out")
+    names = {label_name(value) for value in table.labels}
+    if len(names) < 2:
+        raise UserError(
+            f"{table.source}: all {len(table)} rows have the label {''.join(names)!r} in column '{column}'; a task "
+            "needs two labels or more: set task.label to another column"
+        )
+    if len(names) > MAX_CLASSES:
+        raise UserError(
+            f"{table.source}: column '{column}' holds {len(names)} different labels: set task.label to another column, "
+            "task.regression=true to predict numbers, or list them with 'task.labels=[…]'"
+        )
+    return Target(tuple(sorted(names, key=(lambda name: (int(name), name)) if all(map(_is_whole, names)) else None)))
+
+
+def label_name(value: Any) -> str:
+    """A raw label as a class name: 1, 1.0 and "1" are the same, as are True and "true"; empty where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else "" if math.isnan(value) else str(value)
+    return str(value).strip()
+
+
+def as_number(value: Any) -> float | None:
+    """A raw label as a finite number, or None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and not isinstance(value, bool) else None
+
+
+def said(value: Any) -> str:
+    """A value for a message, not too long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _is_whole(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
+
+
+def to_split(name: str, table: Table, target: Target, *, label: str | None, empty_texts: bool = False) -> Split:
+    """A table with its labels made definite; without labels where `label`, the column's name, is None.
+
+    Raises:
+        UserError: no rows, an empty text (unless `empty_texts` allows it), or a bad label.
+    """
+    if not len(table):
+        raise UserError(f"{table.source} has no rows")
+    for texts in (table.texts, table.pairs or []):
+        row = next((row for row, text in enumerate(texts) if not text or text.isspace()), None)
+        if row is not None and not empty_texts:
+            which = "the first text" if texts is table.texts and table.pairs else "the text"
+            which = "the second text" if texts is table.pairs else which
+            raise UserError(f"{table.where(row)}: {which} is empty: mend the row or leave it out")
+    labels = target.encode(table, label) if label is not None else None
+    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped)
+
+
+def check_for_scores(split: Split, source: str, mend: str) -> Split:
+    """The split itself; UserError where all its labels are one and no score says anything."""
+    if split.labels is not None and len(np.unique(split.labels)) < 2:
+        raise UserError(f"{source}: all {len(split)} rows have the same label, so that no score means anything: {mend}")
+    return split
