@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tinydistill import __main__ as door
-from tinydistill.config import STAGES
+from tinydistill.schema import STAGES
 
 
 @pytest.fixture

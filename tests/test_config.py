@@ -5,8 +5,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from tinydistill.config import CONF_DIR, STAGES, Config, check, flatten, options
+from tinydistill.config import CONF_DIR, check, flatten, options
 from tinydistill.errors import UserError
+from tinydistill.schema import STAGES, Config
 
 
 def composed(*overrides: str) -> dict:

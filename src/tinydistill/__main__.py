@@ -13,8 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from tinydistill.config import CONF_DIR, Config, check
+from tinydistill.config import CONF_DIR, check
 from tinydistill.explain import explain
+from tinydistill.schema import Config
 
 _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 

@@ -1,6 +1,5 @@
 """A general stage of a second or two."""
 
-
 import pytest
 
 

@@ -28,6 +28,6 @@ def test_two_processes_learn_what_one_with_twice_the_batch_learns(arguments, tmp
     assert alone.returncode == 0, alone.stderr
     ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("pair", "alone"))
     for name, value in theirs.items():
-        torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=2e-3)
     losses = [json.loads((Path(tmp_path / n) / "result.json").read_text())["heldout_loss"] for n in ("pair", "alone")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

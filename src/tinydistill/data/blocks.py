@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from tokenizers import Tokenizer
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.data.cache import built_once
 from tinydistill.data.packing import BlockFile, BlockWriter, HeldOut, Pieces
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
@@ -56,7 +55,7 @@ def build_blocks(
         raise UserError(f"general.max_length={max_length} leaves no room between [CLS] and [SEP]")
     cache = Path(cache_dir)
     cache.mkdir(parents=True, exist_ok=True)
-    backend, begin, end = _prepare_tokenizer(tokenizer)
+    backend, begin, end = prepare_tokenizer(tokenizer)
     settings = {
         "corpus": _identity(corpus, cache),
         "tokenizer": hashlib.sha256(f"{backend.to_str()} {begin} {end}".encode()).hexdigest(),
@@ -65,40 +64,30 @@ def build_blocks(
         "heldout_blocks": heldout_blocks,
         "format": FORMAT,
     }
-    entry = cache / f"blocks-{_digest(settings)}"
-    if not entry.exists():
-        with FileLock(f"{entry}.lock"):
-            if not entry.exists():
-                _build(entry, corpus, backend, settings, begin=begin, end=end)
+    entry = cache / f"blocks-{digest(settings)}"
+    built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
     summary = json.loads((entry / "summary.json").read_text())
     return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
 
 
-def _build(entry: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, Any], *, begin: int, end: int) -> None:
-    work = entry.with_name(f".{entry.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)  # of a killed job: the lock says that nobody is at it
-    work.mkdir()
-    try:
-        length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
-        width = length - 2
-        dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
-        counts = {"documents": 0, "characters": 0, "pieces": 0}
-        heldout = HeldOut(cap * width)
-        with BlockWriter(work / "train.npy", length, begin, end, dtype) as train:
-            for text, pieces in tokenize(corpus.documents(), backend, dtype):
-                for key, amount in zip(counts, (1, len(text), len(pieces)), strict=True):
-                    counts[key] += amount
-                train.add(heldout.offer(text, pieces))
-            pieces_in_all = counts["pieces"] + counts["documents"]  # a separator each
-            wanted = max(fraction * pieces_in_all, min(MIN_HELDOUT_BLOCKS * width, pieces_in_all / 5), width)
-            train.add(heldout.shrink(wanted))
-        with BlockWriter(work / "heldout.npy", length, begin, end, dtype, cap) as writer:
-            writer.add(heldout.documents())
-        summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
-        (work / "summary.json").write_text(json.dumps(summary, indent=2))
-        work.replace(entry)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+def _build(work: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, Any], *, begin: int, end: int) -> None:
+    length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
+    width = length - 2
+    dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
+    counts = {"documents": 0, "characters": 0, "pieces": 0}
+    heldout = HeldOut(cap * width)
+    with BlockWriter(work / "train.npy", length, begin, end, dtype) as train:
+        for text, pieces in tokenize(corpus.documents(), backend, dtype):
+            for key, amount in zip(counts, (1, len(text), len(pieces)), strict=True):
+                counts[key] += amount
+            train.add(heldout.offer(text, pieces))
+        pieces_in_all = counts["pieces"] + counts["documents"]  # a separator each
+        wanted = max(fraction * pieces_in_all, min(MIN_HELDOUT_BLOCKS * width, pieces_in_all / 5), width)
+        train.add(heldout.shrink(wanted))
+    with BlockWriter(work / "heldout.npy", length, begin, end, dtype, cap) as writer:
+        writer.add(heldout.documents())
+    summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
+    (work / "summary.json").write_text(json.dumps(summary, indent=2))
 
 
 def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, Pieces]]:
@@ -107,7 +96,7 @@ def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Itera
     In the tokenizer's own threads: on two cores these were a quarter faster than processes, which have to pass the
     text and the pieces around. A bar appears on terminals where it takes longer than five seconds.
     """
-    with _tokenizer_threads(), tqdm(desc="word pieces", unit="B", unit_scale=True, delay=5, disable=None) as bar:
+    with tokenizer_threads(), tqdm(desc="word pieces", unit="B", unit_scale=True, delay=5, disable=None) as bar:
         for texts in _batched(documents):
             for text, encoding in zip(texts, backend.encode_batch_fast(texts, add_special_tokens=False), strict=True):
                 if ids := encoding.ids:
@@ -129,7 +118,7 @@ def _batched(documents: Iterable[str]) -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def _tokenizer_threads() -> Iterator[None]:
+def tokenizer_threads() -> Iterator[None]:
     """Threads within, none after: a process that is forked later would hang in them. A user's own choice stands."""
     name = "TOKENIZERS_PARALLELISM"
     chosen = os.environ.get(name)
@@ -140,7 +129,7 @@ def _tokenizer_threads() -> Iterator[None]:
         os.environ[name] = chosen or "false"
 
 
-def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, int, int]:
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, int, int]:
     """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise UserError(f"{type(tokenizer).__name__} has no fast tokenizer: choose another teacher.path")
@@ -157,7 +146,7 @@ def _prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, i
 
 def _identity(corpus: Corpus, cache: Path) -> str:
     """The corpus's identity, remembered by its stamp: a second run doesn't read the files to hash them."""
-    known = cache / f"identity-{_digest(corpus.stamp())}"
+    known = cache / f"identity-{digest(corpus.stamp())}"
     if not known.exists():
         partial = known.with_name(f".{known.name}.{uuid.uuid4().hex}")
         partial.write_text(corpus.identity())
@@ -165,5 +154,6 @@ def _identity(corpus: Corpus, cache: Path) -> str:
     return known.read_text()
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """A short hash of what JSON can say, for the names of cache entries."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

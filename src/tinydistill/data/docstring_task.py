@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydistill.data import docstrings
-from tinydistill.data.blocks import _digest as digest
+from tinydistill.data.blocks import digest
 from tinydistill.data.cache import built_once
 from tinydistill.data.examples import Split, Target
 from tinydistill.data.task_sources import TaskSource

@@ -13,9 +13,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.blocks import _digest as digest
-from tinydistill.data.blocks import _prepare_tokenizer as prepare_tokenizer
-from tinydistill.data.blocks import _tokenizer_threads as tokenizer_threads
+from tinydistill.data.blocks import digest, prepare_tokenizer, tokenizer_threads
 from tinydistill.data.cache import built_once
 from tinydistill.data.examples import Split
 

@@ -1,21 +1,16 @@
 """Files in, documents out: plain text, WikiExtractor output, JSON lines and Parquet, compressed or not, as streams."""
 
-import codecs
-import gzip
 import html
-import io
 import itertools
 import json
-import lzma
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tinydistill.data.opening import COMPRESSED, extension, first_line, numbered_lines
 from tinydistill.errors import UserError
 
 MAX_DOCUMENT = 100_000  # characters; longer documents are cut at a line, so that a book is no single held-out document
-COMPRESSED = (".gz", ".xz", ".zst")
 
 Lines = Iterable[tuple[int, str]]  # (line number from 1, text)
 
@@ -30,7 +25,7 @@ def read_documents(path: Path, text_column: str = "text", encoding: str = "utf-8
     Raises:
         UserError: the file can't be read as what it claims to be; the message names file and line.
     """
-    suffix = next((s for s in reversed(path.suffixes) if s not in COMPRESSED), "")
+    suffix = extension(path)
     if suffix == ".parquet":
         texts = _parquet(path, text_column)
     elif suffix in (".jsonl", ".ndjson", ".json"):
@@ -113,7 +108,7 @@ def _parquet(path: Path, text_column: str) -> Iterator[str]:
                 for value in batch.column(0).to_pylist():
                     yield _text(value, str(path), text_column)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no readable Parquet file ({_first_line(error)}): check corpus.paths") from None
+        raise UserError(f"{path} is no readable Parquet file ({first_line(error)}): check corpus.paths") from None
 
 
 def _text(value: Any, where: str, column: str) -> str:
@@ -129,89 +124,5 @@ def _no_column(where: str, column: str, columns: Iterable[str]) -> UserError:
 
 
 def _lines(path: Path, encoding: str, limit: int = -1) -> Iterator[tuple[int, str]]:
-    """Numbered lines with their line ends; lines longer than `limit` bytes come in pieces."""
-    try:
-        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)()
-    except LookupError:
-        raise UserError(f"corpus.encoding={encoding} is not an encoding that Python knows, such as utf-8") from None
-    number = 1
-    try:
-        with _open(path) as file:
-            while raw := file.readline(limit):
-                if b"\0" in raw:
-                    raise UserError(f"{path} is not text (NUL byte in line {number}): leave it out of corpus.paths")
-                yield number, decoder.decode(raw)
-                number += raw.endswith(b"\n")
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise UserError(
-            f"{path} line {number} is not {encoding}: set corpus.encoding (for example latin-1) or convert the file"
-        ) from None
-    except PermissionError:
-        raise UserError(f"{path} can't be read (permission denied): check corpus.paths") from None
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, _DamagedError) as error:
-        raise UserError(
-            f"{path} is cut short or damaged ({_first_line(error)}): fetch it again, or leave it out of corpus.paths"
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _open(path: Path) -> io.BufferedIOBase:
-    if path.suffix == ".gz":
-        return gzip.open(path)
-    if path.suffix == ".xz":
-        return lzma.open(path)
-    if path.suffix == ".zst":
-        return io.BufferedReader(_open_zstd(path), 1 << 20)
-    return io.BufferedReader(io.FileIO(path), 1 << 20)
-
-
-class _DamagedError(Exception):
-    """Compressed data that doesn't decompress."""
-
-
-def _open_zstd(path: Path) -> "_ZstdFile":
-    try:
-        import zstandard
-    except ImportError:
-        raise UserError(f"reading {path} needs zstandard: pip install 'tinydistill[zstd]'") from None
-    return _ZstdFile(path, zstandard)
-
-
-class _ZstdFile(io.RawIOBase):
-    """zstandard's own reader takes a file that is cut short for a complete one; this one doesn't."""
-
-    def __init__(self, path: Path, zstandard: Any):
-        self._file = path.open("rb")
-        self._new = lambda: zstandard.ZstdDecompressor().decompressobj()
-        self._error = zstandard.ZstdError
-        self._frame, self._fed, self._ready = self._new(), False, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            data = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:  # a file may hold several frames, one after the other
-                self._frame, self._fed = self._new(), False
-            data = data or self._file.read(1 << 17)
-            if not data:
-                if self._fed:
-                    raise EOFError("the compressed data ended too early")
-                return 0
-            self._fed = True
-            try:
-                self._ready = self._frame.decompress(data)
-            except self._error as error:
-                raise _DamagedError(str(error)) from None
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+    options = {"option": "corpus.paths", "encoding_option": "corpus.encoding"}
+    return numbered_lines(path, encoding, limit=limit, **options)
