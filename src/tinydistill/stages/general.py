@@ -18,7 +18,7 @@ from tinydistill.distillation.moments import TeacherMoments, subspace_floor, tea
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.observation import Observer
 from tinydistill.errors import UserError
-from tinydistill.stages import parts
+from tinydistill.stages import inputs, parts
 from tinydistill.stages.lookup import (
     Source,
     Values,
@@ -45,7 +45,7 @@ def run(values: Values) -> float:
         raise UserError(
             f"general.max_length={values['general']['max_length']} is too long: the models end at {longest}"
         )
-    corpus = parts.corpus(values)
+    corpus = inputs.corpus(values)
     settings = {
         "seed": values["seed"],
         "teacher": teacher.identity,

@@ -1,0 +1,60 @@
+"""Text and labelled rows that a configuration names."""
+
+from pathlib import Path
+from typing import Any
+
+from tinydistill.data.docstring_task import DocstringsTask
+from tinydistill.data.examples import label_name
+from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
+from tinydistill.data.task_files import TaskFiles
+from tinydistill.data.task_readers import Columns, Dialect
+from tinydistill.data.task_sources import GlueFiles, GlueHub, TaskSource
+from tinydistill.stages.lookup import Values
+
+
+def corpus(values: Values) -> Corpus:
+    """The text that conf/corpus names."""
+    options = values["corpus"]
+    if options["kind"] == "files":
+        return FilesCorpus(tuple(options["paths"]), text_column=options["text_column"], encoding=options["encoding"])
+    if options["kind"] == "hub":
+        return HubCorpus(options["repo"], options["config"], options["split"])
+    return DocstringsCorpus(options["max_megabytes"])
+
+
+def task(values: Values) -> TaskSource:
+    """The labelled rows that conf/task names."""
+    options = values["task"]
+    columns = Columns(options["text"], options["text_pair"], options["label"])
+    labels = tuple(map(label_name, options["labels"]))
+    splits: dict[str, Any] = {
+        "validation_splits": tuple(options["validation_splits"]),
+        "test_splits": tuple(options["test_splits"]),
+    }
+    if options["kind"] == "docstrings":
+        return DocstringsTask(Path(values["paths"]["cache"]), options["train_rows"], options["validation_rows"])
+    if options["kind"] == "files":
+        files = (None if options[name] is None else Path(options[name]) for name in ("train", "validation", "test"))
+        train, validation, test = files
+        return TaskFiles(
+            train,
+            columns,
+            validation,
+            test,
+            labels,
+            options["regression"],
+            options["validation_fraction"],
+            options["split_seed"],
+            Dialect(options["encoding"], options["quoting"]),
+        )
+    if values["paths"]["glue"] is None:
+        return GlueHub(options["config"], columns, labels, repo=options["repo"], **splits)
+    return GlueFiles(
+        Path(values["paths"]["glue"]),
+        options["directory"],
+        Columns(options["tsv_text"], options["tsv_text_pair"], options["tsv_label"], "task.tsv_"),
+        labels,
+        tuple(options["tsv_header"]),
+        options["tsv_skip_damaged"],
+        **splits,
+    )
