@@ -9,9 +9,7 @@ from rich.table import Table
 
 from tinydistill.ranks import rank
 
-_console = Console(
-    width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=not sys.stdout.isatty(), quiet=rank() != 0
-)
+_console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=True, quiet=rank() != 0)
 
 
 def say(line: str = "") -> None:
@@ -21,7 +19,8 @@ def say(line: str = "") -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table; the first column is text, the others are figures."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    _console.print(title, style="bold", markup=False)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         drawn.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:

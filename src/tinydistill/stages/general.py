@@ -96,6 +96,7 @@ def _distil(
     objective.measure_against(moments)
     _plan(teacher, student, objective, data, options)
     if not checkpoint:
+        say(f"first weights and projections: {values['student']['path'] or values['student']['init']}")
         parts.start(values, student, teacher, layer_mapping, objective, sample)
 
     optimisation = Optimisation(data.total_steps, options["learning_rate"], options["warmup"], options["weight_decay"])
@@ -159,6 +160,13 @@ def _plan(
     rows = [("embeddings", "embeddings")] if objective.weights.embedding else []
     rows += [(f"layer {m}", f"layer {n}") for m, n in objective.pairs]
     table("mapping", ("student", "learns from teacher"), rows)
+    corpus = data.blocks.summary
+    say(
+        f"corpus {count(corpus['documents'])} documents, {count(corpus['pieces'])} word pieces; "
+        f"{corpus['heldout_blocks']} blocks held out; it reads:"
+    )
+    sample = next(data.sample_batches(1))["input_ids"][0]
+    say(f"  {data.tokenizer.decode(sample)[:160]}…")
     ours, theirs = models.parameters(student), models.parameters(teacher)
     say(
         f"student {count(ours)} parameters, teacher {count(theirs)} ({theirs / ours:.1f}x); "

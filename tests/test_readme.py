@@ -1,0 +1,40 @@
+"""Every command that the documentation shows composes to a configuration that passes the checks."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.test_config import composed
+from tinydistill.config import check
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "conf/hydra/help/tinydistill.yaml"]
+
+
+def commands() -> list[str]:
+    """Lines that begin with the program's name, and the same in backquotes."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        lines = re.findall(r"^ *(?:\.venv/bin/)?(?:python -m )?tinydistill( [a-z-].*=.*)$", text, re.MULTILINE)
+        quoted = re.findall(r"`(?:python -m )?tinydistill( [^`]*)`", text)
+        found += [re.split(r"\s{2,}|\s#", line.strip())[0] for line in lines + quoted]
+    return sorted({command for command in found if "=" in command and "[GROUP" not in command})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_documented_command_is_one_that_works(command):
+    words = [word for word in shlex.split(command) if word != "-m"]
+    check(composed(*(word if "[" in word else word.split(",")[0] for word in words)))
+
+
+def test_the_documentation_shows_commands():
+    assert len(commands()) > 8
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES[:-1]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
