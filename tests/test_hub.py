@@ -83,8 +83,14 @@ def test_a_teacher_is_loaded_by_its_hub_name_and_then_from_the_cache(hub, tmp_pa
     done = load("org/teacher", address, tmp_path)
     assert done.stdout.split() == ["4", "29"], done.stderr
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(asked)
-    again = load("org/teacher", "http://127.0.0.1:9", tmp_path, HF_HUB_OFFLINE="1")
+    again = load("org/teacher", "http://127.0.0.1:9", tmp_path)
     assert again.stdout.split() == ["4", "29"], again.stderr
+
+
+def test_a_hub_that_does_not_answer_is_given_up_at_once(tmp_path):
+    done = load("org/teacher", "http://127.0.0.1:9", tmp_path)
+    assert "UserError: org/teacher can't be had from the hub" in done.stderr
+    assert "Retrying" not in done.stderr
 
 
 def test_a_name_that_the_hub_does_not_know_is_one_clear_line(hub, tmp_path):

@@ -4,9 +4,10 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, DistilBertConfig, ElectraConfig, ModernBertConfig
+from transformers import AutoModel
 
 from tests.conftest import bert
+from tests.encoders import ENCODERS
 from tinydistill import models
 from tinydistill.artifacts import file_hash
 from tinydistill.distillation.observation import Observer
@@ -21,25 +22,7 @@ def broken(teacher_dir, tmp_path):
     return shutil.copytree(teacher_dir, tmp_path / "broken")
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        bert().config,
-        DistilBertConfig(vocab_size=30, dim=32, n_layers=4, n_heads=4, hidden_dim=64),
-        ElectraConfig(vocab_size=30, hidden_size=32, embedding_size=8, num_hidden_layers=4, intermediate_size=64),
-        ModernBertConfig(
-            vocab_size=30,
-            hidden_size=32,
-            num_hidden_layers=4,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
-            cls_token_id=1,
-            sep_token_id=2,
-        ),
-    ],
-    ids=lambda config: config.model_type,
-)
+@pytest.mark.parametrize("config", ENCODERS.values(), ids=ENCODERS.keys())
 def test_a_student_has_the_teachers_architecture_at_its_own_size(config):
     student = models.new_student(models.student_config(config, **SIZE), seed=0)
     assert student.config.model_type == config.model_type

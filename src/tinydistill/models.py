@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -24,9 +25,9 @@ from transformers.utils import logging as transformers_logging
 from tinydistill.artifacts import file_hash, read_json
 from tinydistill.distillation.observation import release
 from tinydistill.errors import UserError
+from tinydistill.hub import look_for_hub
 
 WEIGHTS = "model.safetensors"
-
 
 # Models that an installable package carries, so that no hub is needed: the package and the hash of its weights.
 PACKAGED = {
@@ -52,6 +53,7 @@ def locate(path: str, *, override: str = "teacher.path") -> str:
     package, sha256 = PACKAGED.get(path, ("", ""))
     packaged = _packaged(package) if package else None
     if packaged is None:
+        look_for_hub()
         return path
     if file_hash(packaged / WEIGHTS) != sha256:
         raise UserError(f"{packaged / WEIGHTS} doesn't have the hash {sha256[:12]}…; reinstall {package}")
@@ -90,7 +92,7 @@ def identity(path: str, revision: str | None = None) -> str:
 
 def load_config(path: str, *, revision: str | None = None, override: str = "teacher.path") -> PretrainedConfig:
     """The configuration of an encoder; a released TinyBERT directory, which doesn't say its type, is a BERT."""
-    with _explained(path, override):
+    with explained(path, override):
         raw = _raw_config(path)
         if raw is not None and "model_type" not in raw:
             return AutoConfig.for_model("bert", **raw)
@@ -109,7 +111,7 @@ def load_tokenizer(
     path: str, *, revision: str | None = None, override: str = "teacher.path"
 ) -> PreTrainedTokenizerBase:
     """The fast tokenizer of a model."""
-    with _explained(path, override):
+    with explained(path, override):
         config = load_config(path, revision=revision, override=override)
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, config=config, use_fast=True)
     if not len(tokenizer):
@@ -125,7 +127,7 @@ def load_encoder(
     override: str = "teacher.path",
 ) -> PreTrainedModel:
     """The encoder without any head, in eval mode. Raises UserError when weights are missing or unreadable."""
-    with _explained(path, override), quiet_loading():
+    with explained(path, override), quiet_loading():
         config = load_config(path, revision=revision, override=override)
         model, info = AutoModel.from_pretrained(
             path,
@@ -155,7 +157,8 @@ def quiet_loading() -> Iterator[None]:
 
 
 @contextmanager
-def _explained(path: str, override: str) -> Iterator[None]:
+def explained(path: str, override: str) -> Iterator[None]:
+    """Errors of loading a model as one line that names the option."""
     try:
         yield
     except SafetensorError as error:
@@ -216,12 +219,19 @@ def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
 
 
 def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
-    """Writes weights, configuration and tokenizer; vocab.txt too, which older tools ask for.
+    """Writes weights, configuration and tokenizer; vocab.txt too. Raises RuntimeError when that doesn't load again."""
+    _save(release(model), tokenizer, directory, AutoModel)
 
-    Raises RuntimeError when what was written doesn't load again without a missing or unexpected key.
-    """
+
+def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """The same for a model with a classification head."""
+    _save(release(model), tokenizer, directory, AutoModelForSequenceClassification)
+
+
+def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path, loader: Any) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    release(model).eval().save_pretrained(directory, safe_serialization=True)
+    with quiet_loading():
+        model.eval().save_pretrained(directory, safe_serialization=True)
     tokenizer.save_pretrained(directory)
     if tokenizer.init_kwargs.get("unk_token") == "[UNK]" or "[UNK]" in tokenizer.all_special_tokens:
         words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
@@ -229,7 +239,7 @@ def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dir
     for file in directory.iterdir():
         file.chmod(0o644)  # weights are written for their owner alone
     with quiet_loading():
-        _, info = AutoModel.from_pretrained(directory, output_loading_info=True)
+        _, info = loader.from_pretrained(directory, output_loading_info=True)
     if info["missing_keys"] or info["unexpected_keys"]:
         raise RuntimeError(f"{directory} doesn't load as it was saved: {info}")
 

@@ -1,47 +1,11 @@
 import pytest
 import torch
 from torch import nn
-from transformers import (
-    AlbertConfig,
-    AutoModel,
-    BertConfig,
-    DebertaV2Config,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    PretrainedConfig,
-    PreTrainedModel,
-    RobertaConfig,
-)
+from transformers import AlbertConfig, DebertaV2Config, PreTrainedModel
 
+from tests.encoders import MODERNBERT, POST_NORM, SIZES, encoder
 from tinydistill.distillation.anatomy import Anatomy, transformer_layers
 from tinydistill.errors import UserError
-
-SIZES = {
-    "vocab_size": 60,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-    "pad_token_id": 0,
-    "initializer_range": 0.2,
-}
-SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
-POST_NORM = {
-    "bert": BertConfig(**SIZES),
-    "roberta": RobertaConfig(**SIZES),
-    "electra": ElectraConfig(**SIZES, embedding_size=16),
-    "distilbert": DistilBertConfig(
-        vocab_size=60, dim=32, n_layers=3, n_heads=4, hidden_dim=64, max_position_embeddings=64, initializer_range=0.2
-    ),
-}
-MODERNBERT = ModernBertConfig(**SIZES, **SPECIAL, local_attention=8)
-
-
-def encoder(config: PretrainedConfig) -> PreTrainedModel:
-    torch.manual_seed(0)
-    return AutoModel.from_config(config).eval()
 
 
 @pytest.fixture(params=POST_NORM)

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from tests.conftest import bert
-from tests.distillation.test_anatomy import MODERNBERT, POST_NORM, encoder
+from tests.encoders import MODERNBERT, POST_NORM, encoder
 from tinydistill.distillation import linear
 from tinydistill.distillation.closed_form import complete, solve_projections, solve_student
 from tinydistill.distillation.linear import Normal

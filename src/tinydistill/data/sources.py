@@ -16,6 +16,7 @@ from pathlib import Path
 from tinydistill.data import docstrings
 from tinydistill.data.readers import read_documents
 from tinydistill.errors import UserError
+from tinydistill.hub import look_for_hub
 
 WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay = ="
 
@@ -80,6 +81,7 @@ class HubCorpus(Corpus):
 
     def documents(self) -> Iterator[str]:
         """The rows' texts, streamed from the local copy that the first use downloads."""
+        look_for_hub()
         import datasets  # slow to import, and only hub corpora need it
 
         try:

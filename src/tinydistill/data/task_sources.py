@@ -13,6 +13,7 @@ from tinydistill.data.examples import Split, Table, Target, check_for_scores, to
 from tinydistill.data.opening import first_line
 from tinydistill.data.task_readers import Columns, Dialect, read_table
 from tinydistill.errors import UserError
+from tinydistill.hub import look_for_hub
 
 
 class TaskSource(ABC):
@@ -99,6 +100,7 @@ class GlueHub(TaskSource):
             )
 
     def _load(self, split: str) -> Any:
+        look_for_hub()
         import datasets  # slow to import, and only hub tasks need it
 
         try:
