@@ -114,7 +114,7 @@ def load_tokenizer(
     with explained(path, override):
         config = load_config(path, revision=revision, override=override)
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, config=config, use_fast=True)
-    if not len(tokenizer):
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # from a directory without any, special ones alone
         raise UserError(f"{override}={path} holds no vocabulary (tokenizer.json or vocab.txt)")
     return tokenizer
 

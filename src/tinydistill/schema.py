@@ -7,6 +7,9 @@ from omegaconf import MISSING
 
 STAGES = {
     "general": "pre-trained teacher -> general student, on plain text",
+    "finetune": "pre-trained teacher -> teacher of a task; finetune.model=student for the baseline",
+    "task": "fine-tuned teacher and general student -> student of a task",
+    "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
 }
 
 
@@ -102,6 +105,76 @@ class General:
 
 
 @dataclass
+class FinetuneRun:
+    """How long and how fast one of the models learns."""
+
+    epochs: int = option("passes over the training rows", at_least=1)
+    learning_rate: float = option("peak learning rate", at_least=0)
+
+
+@dataclass
+class Finetune:
+    """Supervised training on a task, without distillation."""
+
+    model: str = option("which model: the student's score is the baseline of distillation", "teacher", "student")
+    batch_size: int = option("rows per device and forward pass", at_least=1)
+    accumulate: int = option("batches per optimiser step", at_least=1)
+    warmup: float = option("share of the steps in which the rate rises, before it falls linearly to 0", at_least=0)
+    weight_decay: float = option("AdamW's, not for biases and LayerNorms", at_least=0)
+    clip: float = option("largest gradient norm; 0 for no limit", at_least=0)
+    teacher: FinetuneRun = field(default_factory=FinetuneRun)
+    student: FinetuneRun = field(default_factory=FinetuneRun)
+
+
+@dataclass
+class Distil:
+    """Task distillation: which of its parts, and what is checked of the teacher before."""
+
+    phases: str = option("which phases, in this order", "both", "intermediate", "prediction")
+    check_labels: bool = option("stop where the teacher's names of the labels aren't the task's in their order")
+    check_score: bool = option("stop where the teacher is no better than the majority class")
+
+
+@dataclass
+class Augmentation:
+    """Rows made from the training rows."""
+
+    path: str | None = option("Parquet file of stage=augment; null trains on the task's own rows")
+
+
+@dataclass
+class Phase:
+    """One phase of task distillation."""
+
+    epochs: int = option("passes over the training rows, augmented ones if there are", at_least=1)
+    max_steps: int | None = option("stop after this many optimiser steps", at_least=1)
+    batch_size: int = option("rows per device and forward pass", at_least=1)
+    accumulate: int = option("batches per optimiser step", at_least=1)
+    learning_rate: float = option("peak learning rate", at_least=0)
+    warmup: float = option("share of the steps in which the rate rises, before it falls linearly to 0", at_least=0)
+    weight_decay: float = option("AdamW's, not for biases and LayerNorms", at_least=0)
+    clip: float = option("largest gradient norm; 0 for no limit", at_least=0)
+
+
+@dataclass
+class Prediction(Phase):
+    """The prediction phase: the teacher's logits, or for a regression its scores."""
+
+    temperature: float = option("classes: what both sides' logits are divided by", at_least=0.01)
+    scale_by_temperature: bool = option("classes: multiply the loss by temperature², which keeps its gradients' size")
+    hard_share: float = option("weight of the labels' loss, 0 to 1; the teacher has the rest", at_least=0)
+
+
+@dataclass
+class Evaluate:
+    """What is scored."""
+
+    path: str | None = option("directory or hub name of a model with a head; null for what stage=task made")
+    batch_size: int = option("rows per forward pass", at_least=1)
+    submission: list[str] = option("the files of a whole submission to GLUE; they are zipped when all are there")
+
+
+@dataclass
 class IntermediateDefaults:
     """The intermediate phase (embedding, hidden, attention) as the paper does it on this task."""
 
@@ -163,6 +236,8 @@ class Task:
     tsv_skip_damaged: bool = option("kind=glue: leave out labelled rows with a wrong number of cells")
     validation_splits: list[str] = option("kind=glue: validation splits; the first is the one to monitor")
     test_splits: list[str] = option("kind=glue: test splits")
+    submission: list[str] = option("files of the test splits in a submission to GLUE; empty for none")
+    submission_labels: list[str] = option("what these files call the classes, in the order of their numbers")
     intermediate: IntermediateDefaults = field(default_factory=IntermediateDefaults)
     prediction: PredictionDefaults = field(default_factory=PredictionDefaults)
     augmentation: AugmentationDefaults = field(default_factory=AugmentationDefaults)
@@ -208,5 +283,11 @@ class Config:
     corpus: Corpus = field(default_factory=Corpus)
     general: General = field(default_factory=General)
     task: Task = field(default_factory=Task)
+    finetune: Finetune = field(default_factory=Finetune)
+    distil: Distil = field(default_factory=Distil)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    intermediate: Phase = field(default_factory=Phase)
+    prediction: Prediction = field(default_factory=Prediction)
+    evaluate: Evaluate = field(default_factory=Evaluate)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)

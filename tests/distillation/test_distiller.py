@@ -4,8 +4,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
-from tinydistill.distillation.distiller import Distiller, Optimisation, unexplained
+from tinydistill.distillation.distiller import Distiller, unexplained
 from tinydistill.distillation.objective import Objective, Weights
+from tinydistill.training.optimisation import Optimisation
 
 IDS = torch.randint(5, 27, (64, 12), generator=torch.Generator().manual_seed(0))
 OPTIMISATION = Optimisation(steps=40, learning_rate=1e-2, warmup=0.1, weight_decay=0.01)

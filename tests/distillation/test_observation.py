@@ -2,47 +2,17 @@ import math
 
 import pytest
 import torch
-from transformers import (
-    AlbertConfig,
-    AutoModel,
-    BertConfig,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    MPNetConfig,
-    PreTrainedModel,
-    RobertaConfig,
-)
+from transformers import AlbertConfig, AutoModel, MPNetConfig, PreTrainedModel
 
 from tests.conftest import bert
+from tests.encoders import ENCODERS, SIZES, encoder
 from tinydistill.distillation.observation import Observer, padding_mask, release
 from tinydistill.errors import UserError
 
-SIZES = {
-    "vocab_size": 60,
-    "hidden_size": 32,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-    "pad_token_id": 0,
-}
-SPECIAL = {"bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
-CONFIGS = {
-    "bert": BertConfig(**SIZES),
-    "roberta": RobertaConfig(**SIZES),
-    "electra": ElectraConfig(**SIZES, embedding_size=32),
-    "distilbert": DistilBertConfig(
-        vocab_size=60, dim=32, n_layers=4, n_heads=4, hidden_dim=64, max_position_embeddings=64
-    ),
-    "modernbert": ModernBertConfig(**SIZES, **SPECIAL, local_attention=8),
-}
 
-
-@pytest.fixture(params=CONFIGS)
+@pytest.fixture(params=ENCODERS)
 def model(request) -> PreTrainedModel:
-    torch.manual_seed(0)
-    return AutoModel.from_config(CONFIGS[request.param]).eval()
+    return encoder(ENCODERS[request.param])
 
 
 @pytest.fixture
@@ -55,8 +25,8 @@ def batch() -> dict[str, torch.Tensor]:
 @torch.no_grad()
 def test_hidden_states_are_those_of_the_model(model, batch):
     expected = model(**batch, output_hidden_states=True).hidden_states
-    seen = Observer(model, [0, 2, 4], [2])(batch)
-    assert sorted(seen.hidden) == [0, 2, 4]
+    seen = Observer(model, [0, 2, 3], [2])(batch)
+    assert sorted(seen.hidden) == [0, 2, 3]
     for n, states in seen.hidden.items():
         assert torch.equal(states, expected[n])
 
@@ -79,8 +49,15 @@ def test_queries_and_keys_give_the_attention_that_the_model_computes(model, batc
         torch.testing.assert_close(ours[rows], expected[n - 1][rows], atol=1e-5, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_labels_rows_and_teacher_logits_of_a_task_are_not_shown_to_the_encoder(model, batch):
+    task = {"labels": torch.tensor([0, 1]), "row": torch.tensor([7, 3]), "teacher_logits": torch.zeros(2, 2)}
+    seen, expected = Observer(model, [3])({**batch, **task}), Observer(model, [3])(batch)
+    assert torch.equal(seen.hidden[3], expected.hidden[3])
+
+
 def test_only_mapped_layers_are_tapped(model, batch):
-    observer = Observer(model, [4], [2])
+    observer = Observer(model, [3], [2])
     outputs = model(**batch, output_attentions=True)
     assert len(outputs.attentions) == 1
     assert observer.attention_layers == [2]
@@ -106,7 +83,7 @@ def test_an_architecture_whose_attention_cannot_be_seen_says_so_and_still_shows_
     model = AutoModel.from_config(config).eval()
     with pytest.raises(UserError, match=f"attention of {config.model_type} can't be observed.*objective.attention=0"):
         Observer(model, [0], [1])
-    assert sorted(Observer(model, [0, 4])({"input_ids": torch.randint(5, 60, (2, 8))}).hidden) == [0, 4]
+    assert sorted(Observer(model, [0, 3])({"input_ids": torch.randint(5, 60, (2, 8))}).hidden) == [0, 3]
 
 
 def test_layers_that_do_not_exist_are_refused():

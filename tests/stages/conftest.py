@@ -1,6 +1,14 @@
-"""A general stage of a second or two."""
+"""Stages of a second or two: a general one, and those on a task."""
+
+import csv
+import sys
+from pathlib import Path
 
 import pytest
+import torch
+
+from tests.conftest import WORDS
+from tinydistill import __main__ as door
 
 
 @pytest.fixture
@@ -23,4 +31,53 @@ def arguments(teacher_dir, text_file, tmp_path) -> dict[str, str]:
         "trainer.workers": "0",
         "paths.outputs": str(tmp_path / "outputs"),
         "output_dir": str(tmp_path / "outputs" / "student"),
+    }
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the command line with {option: value}, None for an option left out; returns (exit code, stdout, stderr)."""
+
+    def call(arguments: dict[str, str | None]) -> tuple[int, str, str]:
+        words = [f"{key}={value}" for key, value in arguments.items() if value is not None]
+        monkeypatch.setattr(sys, "argv", ["tinydistill", *words])
+        capsys.readouterr()
+        try:
+            door.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def write_csv(file: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("text", "label")) -> str:
+    """A table as a CSV file; its path."""
+    with file.open("w", newline="") as out:
+        csv.writer(out).writerows([header, *rows])
+    return str(file)
+
+
+def animal_rows(count: int, seed: int) -> list[tuple[str, str]]:
+    """Sentences about a cat or a dog, and which."""
+    generator = torch.Generator().manual_seed(seed)
+    words = [word for word in WORDS if word not in ("cat", "dog")]
+    rows = torch.randint(len(words), (count, 6), generator=generator).tolist()
+    animals = ("cat", "dog")
+    return [(" ".join(["the", animals[i % 2], *(words[w] for w in row)]), animals[i % 2]) for i, row in enumerate(rows)]
+
+
+@pytest.fixture
+def task_arguments(arguments, tmp_path) -> dict[str, str]:
+    """A task that the tiny models learn: is it a cat or a dog?"""
+    kept = {name: value for name, value in arguments.items() if not name.startswith(("general.", "corpus"))}
+    return {
+        **kept,
+        "task": "files",
+        "task.train": write_csv(tmp_path / "train.csv", animal_rows(160, 0)),
+        "task.validation": write_csv(tmp_path / "validation.csv", animal_rows(40, 1)),
+        "task.max_length": "12",
+        "output_dir": str(tmp_path / "outputs" / "made"),
     }

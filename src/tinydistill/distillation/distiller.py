@@ -1,44 +1,19 @@
 """The LightningModule that holds the frozen teacher and the trainable student and computes the layered losses."""
 
-from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from tinydistill.distillation.objective import Objective, Terms
 from tinydistill.distillation.observation import Observation, Observer, padding_mask
+from tinydistill.training.optimisation import Optimisation, OptimisedModule
 
 Batch = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Optimisation:
-    """AdamW with a rate that rises linearly for a share `warmup` of `steps` and then falls linearly to 0."""
-
-    steps: int
-    learning_rate: float
-    warmup: float
-    weight_decay: float
-
-    def rate(self, step: int) -> float:
-        """The factor on the learning rate at optimiser step 0, 1, …"""
-        rising = max(1, round(self.steps * self.warmup))
-        return min((step + 1) / rising, (self.steps - step) / max(1, self.steps - rising), 1.0)
-
-    def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
-        """AdamW over the parameters that are trained; biases and LayerNorms don't decay."""
-        trained = [p for p in module.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
-
-
-class Distiller(pl.LightningModule):
+class Distiller(OptimisedModule):
     """Teaches the student what the teacher does inside. Batches hold `input_ids` [B, L] and may hold a mask.
 
     The teacher is no submodule: it never trains, never leaves eval mode, never enters a checkpoint, and keeps its own
@@ -48,12 +23,10 @@ class Distiller(pl.LightningModule):
     def __init__(
         self, student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective, optimisation: Optimisation
     ):
-        super().__init__()
+        super().__init__(optimisation)
         self.student = student.train()
         self.objective = objective
-        self.optimisation = optimisation
         self._teacher = (teacher.eval().requires_grad_(False),)  # a tuple hides it from nn.Module
-        self._random: dict[str, Any] = {}
         self._observe_student = Observer(student, *objective.layers(0))
         self._observe_teacher = Observer(teacher, *objective.layers(1))
 
@@ -83,20 +56,6 @@ class Distiller(pl.LightningModule):
         """The raw terms of the objective for one batch."""
         return self.objective(self._observe_student(batch), self.observe_teacher(batch), padding_mask(batch))
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the state of the random numbers, so that a resumed run drops out what it would have dropped out."""
-        checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes the random numbers' state for the start of training."""
-        self._random = checkpoint["random"]
-
-    def on_train_start(self) -> None:
-        """Goes on with the random numbers of the run that is resumed."""
-        if self._random:
-            torch.set_rng_state(self._random["cpu"].cpu())
-            torch.cuda.set_rng_state_all([state.cpu() for state in self._random["cuda"]])
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of one batch; logs it with every term."""
         metrics = self._metrics("train", self(batch))
@@ -113,19 +72,6 @@ class Distiller(pl.LightningModule):
         metrics |= {f"{prefix}/raw/{name}": value for name, value in terms.items()}
         unexplained = self.objective.unexplained(terms)
         return metrics | {f"{prefix}/unexplained/{name}": value for name, value in unexplained.items()}
-
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        """Clips by norm; Lightning's own refuses fused optimisers under bf16-mixed, which scales nothing."""
-        if gradient_clip_val:
-            self.log("train/gradient_norm", nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val))
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW and its linear schedule, stepped with every optimiser step."""
-        optimizer = self.optimisation.optimizer(self)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.optimisation.rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def unexplained(metrics: dict[str, Any]) -> dict[str, float]:

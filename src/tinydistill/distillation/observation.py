@@ -16,6 +16,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from tinydistill.errors import UserError
 
+ENCODER_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TAP = "tinydistill_tap"
 _OBSERVED = "_tinydistill_observed"
 
@@ -87,9 +88,9 @@ class Observer:
             setattr(module, _OBSERVED, n in self.attention_layers)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> Observation:
-        """Forward pass over `input_ids` [B, L] and what else the batch holds (`attention_mask`, `token_type_ids`)."""
+        """Forward pass over what the batch holds for an encoder."""
         outputs = self.model(
-            **batch,
+            **encoder_inputs(batch),
             output_hidden_states=self.hidden_layers or None,
             output_attentions=bool(self.attention_layers),
         )
@@ -113,6 +114,11 @@ def release(model: PreTrainedModel) -> PreTrainedModel:
             delattr(module, _OBSERVED)
     model.set_attn_implementation("sdpa")
     return model
+
+
+def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What an encoder takes of a batch, each [B, L]; labels, row numbers and teacher logits stay behind."""
+    return {name: batch[name] for name in ENCODER_INPUTS if name in batch}
 
 
 def padding_mask(batch: Mapping[str, Tensor]) -> Tensor:

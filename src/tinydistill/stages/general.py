@@ -13,7 +13,7 @@ from tinydistill.artifacts import Claim, claim, read_json, write_json
 from tinydistill.console import count, duration, say, table
 from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.sources import Corpus
-from tinydistill.distillation.distiller import Distiller, Optimisation, unexplained
+from tinydistill.distillation.distiller import Distiller, unexplained
 from tinydistill.distillation.moments import TeacherMoments, subspace_floor, teacher_moments
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.observation import Observer
@@ -29,6 +29,7 @@ from tinydistill.stages.lookup import (
     output_path,
 )
 from tinydistill.training import runtime
+from tinydistill.training.optimisation import Optimisation
 
 
 def run(values: Values) -> float:

@@ -17,8 +17,45 @@ def output_path(values: Values, *words: str) -> Path:
     """Where a stage publishes: `output_dir`, or a readable name made from the choices it depends on."""
     if values["output_dir"] is not None:
         return Path(values["output_dir"])
+    return named_path(values, values["stage"], *words)
+
+
+def named_path(values: Values, stage: str, *words: str) -> Path:
+    """Where a stage publishes unless `output_dir` says otherwise."""
     name = "_".join(re.sub(r"[^a-z0-9.]+", "-", word.lower()).strip("-") for word in words)
-    return Path(values["paths"]["outputs"]) / values["stage"] / name
+    return Path(values["paths"]["outputs"]) / stage / name
+
+
+def finetuned_words(values: Values, model: str) -> tuple[str, str]:
+    """What stage=finetune calls the fine-tuned teacher, or the student without distillation, of the task."""
+    student = values["student"]
+    if model == "teacher":
+        name = Path(values["teacher"]["path"]).name
+    else:
+        name = Path(student["path"]).name if student["path"] else f"{student['name']}-{student['init']}"
+    return name, values["task"]["name"]
+
+
+def finetuned_path(values: Values, model: str = "teacher") -> Path:
+    """Where stage=finetune publishes the task's teacher, or student, unless `output_dir` says otherwise."""
+    return named_path(values, "finetune", *finetuned_words(values, model))
+
+
+def distilled_words(values: Values) -> tuple[str, ...]:
+    """What stage=task calls the distilled student of the task."""
+    words = (Path(values["teacher"]["path"]).name, values["student"]["name"], values["mapping"]["strategy"])
+    return *words, values["objective"]["name"], values["task"]["name"]
+
+
+def distilled_path(values: Values) -> Path:
+    """Where stage=task publishes the task's student, unless `output_dir` says otherwise."""
+    return named_path(values, "task", *distilled_words(values))
+
+
+def general_path(values: Values) -> Path:
+    """Where stage=general publishes with these choices."""
+    words = (Path(values["teacher"]["path"]).name, values["student"]["name"], values["mapping"]["strategy"])
+    return named_path(values, "general", *words, values["objective"]["name"], values["corpus"]["name"])
 
 
 @dataclass(frozen=True)
@@ -48,6 +85,32 @@ def find(path: str, override: str, *, revision: str | None = None) -> Source:
 def find_teacher(values: Values) -> Source:
     """The teacher that the configuration names."""
     return find(values["teacher"]["path"], "teacher.path", revision=values["teacher"]["revision"])
+
+
+def find_task_teacher(values: Values) -> Source:
+    """The fine-tuned teacher: teacher.path if it has a classification head, else what stage=finetune made of it."""
+    named = find_teacher(values)
+    if "SequenceClassification" in " ".join(named.config.architectures or ()):
+        return named
+    made = finetuned_path(values)
+    if not made.is_dir():
+        raise UserError(
+            f"teacher.path={values['teacher']['path']} has no classification head, and there is no fine-tuned teacher "
+            f"in {made}: make one with stage=finetune, or name one with teacher.path=DIR"
+        )
+    return find(str(made), "teacher.path")
+
+
+def find_task_student(values: Values) -> Source:
+    """What the student of a task starts from: student.path, or else what stage=general made."""
+    if values["student"]["path"] is not None:
+        return find(values["student"]["path"], "student.path")
+    made = general_path(values)
+    if not made.is_dir():
+        raise UserError(
+            f"there is no general student in {made}: make one with stage=general, or name one with student.path=DIR"
+        )
+    return find(str(made), "student.path")
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:

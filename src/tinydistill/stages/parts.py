@@ -59,23 +59,34 @@ def check_fit(values: Values, student: PretrainedConfig, teacher_config: Pretrai
             raise UserError(
                 f"objective.relation_heads={objective_['relation_heads']} doesn't divide a width of {width}"
             )
+    check_start(values, student, teacher_config)
     new, init = values["student"]["path"] is None, values["student"]["init"]
-    if new and init == "closed_form" and widths[0] > widths[1]:
-        raise UserError(
-            f"student.init=closed_form needs a student no wider than the teacher, not {widths[0]} and {widths[1]}; "
-            "take student.init=random"
-        )
     if new and init == "closed_form" and objective_["projection"] == "none":
         raise UserError(
             "student.init=closed_form starts in a basis of its own, which objective.projection=none can't compare; "
             "take student.init=teacher_layers"
         )
-    if widths[0] != widths[1]:
-        differ = f"needs equal widths, not {widths[0]} and {widths[1]}"
-        if objective_["projection"] == "none":
-            raise UserError(f"objective.projection=none {differ}; take objective.projection=per_layer")
-        if new and init == "teacher_layers":
-            raise UserError(f"student.init=teacher_layers {differ}; take student.init=closed_form")
+    if widths[0] != widths[1] and objective_["projection"] == "none":
+        raise UserError(
+            f"objective.projection=none needs equal widths, not {widths[0]} and {widths[1]}; "
+            "take objective.projection=per_layer"
+        )
+
+
+def check_start(values: Values, student: PretrainedConfig, teacher_config: PretrainedConfig) -> None:
+    """Raises UserError where a new student of this size can't start from the teacher as student.init says."""
+    ours, theirs = student.hidden_size, teacher_config.hidden_size
+    if values["student"]["path"] is not None:
+        return
+    if values["student"]["init"] == "closed_form" and ours > theirs:
+        raise UserError(
+            f"student.init=closed_form needs a student no wider than the teacher, not {ours} and {theirs}; "
+            "take student.init=random"
+        )
+    if values["student"]["init"] == "teacher_layers" and ours != theirs:
+        raise UserError(
+            f"student.init=teacher_layers needs equal widths, not {ours} and {theirs}; take student.init=closed_form"
+        )
 
 
 def mapping_by_rule(values: Values, student: PretrainedConfig, teacher_config: PretrainedConfig) -> mapping.Mapping:
@@ -148,24 +159,35 @@ def start(
 
     Projections are solved for from the student's first weights, except for student.init=random, where they stay random.
     """
-    if values["student"]["path"] is None:
-        init = values["student"]["init"]
-        if init == "random":
-            return
-        if init == "closed_form":
-            try:
-                left = solve_student(student, teacher_, layer_mapping, sample, seed=values["seed"])
-            except ValueError as error:
-                raise UserError(f"student.init=closed_form: {error}; take student.init=random") from error
-            for part in left:
-                say(f"student.init=closed_form leaves at random: {part}")
-        else:
-            copy_layers(student, teacher_, layer_mapping)
-    if objective_.projections is not None:
+    first_weights(values, student, teacher_, layer_mapping, sample)
+    given = values["student"]["path"] is not None or values["student"]["init"] != "random"
+    if objective_.projections is not None and given:
         shared = values["objective"]["projection"] == "shared"
         solved = solve_projections(student, teacher_, layer_mapping, sample, shared=shared)
         for m in {m for _, m, _ in objective_.states}:
             objective_.set_projection(m, *solved[m])
+
+
+def first_weights(
+    values: Values,
+    student: PreTrainedModel,
+    teacher_: PreTrainedModel,
+    layer_mapping: mapping.Mapping,
+    sample: Batches,
+) -> None:
+    """Gives a new student its first weights by student.init, in place; one from student.path keeps its own."""
+    init = values["student"]["init"]
+    if values["student"]["path"] is not None or init == "random":
+        return
+    if init == "teacher_layers":
+        copy_layers(student, teacher_, layer_mapping)
+        return
+    try:
+        left = solve_student(student, teacher_, layer_mapping, sample, seed=values["seed"])
+    except ValueError as error:
+        raise UserError(f"student.init=closed_form: {error}; take student.init=random") from error
+    for part in left:
+        say(f"student.init=closed_form leaves at random: {part}")
 
 
 def trainer(values: Values, directory: Path, *, clip: float, accumulate: int, callbacks: list[Any]) -> pl.Trainer:

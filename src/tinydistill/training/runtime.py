@@ -42,6 +42,8 @@ def quiet() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # Lightning's own use of torch
         ".*The number of training batches.*is smaller than the logging interval.*",
         ".*Checkpoint directory.*exists and is not empty.*",  # that is what resuming means
+        ".*`SpearmanCorrcoef` will save all targets.*",  # a number a row
+        ".*variance of predictions or target is close to zero.*",  # the score is shown as undefined
     ):
         warnings.filterwarnings("ignore", message)
 

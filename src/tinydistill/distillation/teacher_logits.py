@@ -1,0 +1,52 @@
+"""A fine-tuned teacher's logits for every row of a split: computed once, kept beside the tokenised rows.
+
+N: rows of the split, B: rows in a batch, C: outputs of the prediction layer.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from tinydistill.data.blocks import digest
+from tinydistill.data.cache import built_once
+from tinydistill.data.examples import Split
+from tinydistill.data.tasks import TaskDataModule
+from tinydistill.distillation.observation import encoder_inputs
+
+FORMAT = 1  # part of every cache key: raise it when the same teacher and rows give other logits
+
+
+def stored_logits(
+    data: TaskDataModule, split: Split, identity: str, load: Callable[[], PreTrainedModel]
+) -> NDArray[np.float32]:
+    """Logits [N, C] of a split by row number, mapped into memory; computed, and stored, where they aren't there yet.
+
+    The key is `identity`, which stands for the teacher and its precision, with texts, tokenizer and length, which the
+    encoded rows are kept by. `load` is called only where logits must be computed.
+    """
+    key = digest([FORMAT, identity, data.encoded(split).directory.name])
+
+    def build(directory: Path) -> None:
+        np.save(directory / "logits.npy", compute_logits(load(), data.loader(split), len(split)))
+
+    entry = built_once(Path(data.cache_dir) / f"logits-{key}", build)
+    return np.load(entry / "logits.npy", mmap_mode="r")
+
+
+@torch.no_grad()
+def compute_logits(teacher: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], rows: int) -> NDArray[np.float32]:
+    """The teacher's logits [N, C] in eval mode, on the device where it is; a batch's `row` [B] says which they are."""
+    teacher.eval()
+    logits_NC = np.empty((rows, teacher.config.num_labels), np.float32)
+    with tqdm(desc="teacher logits", unit="row", total=rows, delay=5, disable=None) as bar:
+        for batch in batches:
+            inputs = {name: tensor.to(teacher.device) for name, tensor in encoder_inputs(batch).items()}
+            logits_NC[batch["row"].numpy()] = teacher(**inputs).logits.float().cpu().numpy()
+            bar.update(len(batch["row"]))
+    return logits_NC

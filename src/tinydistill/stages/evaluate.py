@@ -1,0 +1,126 @@
+"""stage=evaluate: how good a model with a head is on a task, what it predicts, and the files that GLUE wants."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tinydistill import heads, models
+from tinydistill.artifacts import Claim, claim
+from tinydistill.console import count, say
+from tinydistill.data.examples import Split
+from tinydistill.data.task_sources import TaskSource
+from tinydistill.errors import UserError
+from tinydistill.schema import STAGES
+from tinydistill.stages import inputs, parts, preflight, scoring, submission
+from tinydistill.stages.lookup import Source, Values, distilled_path, find, output_path
+from tinydistill.training import runtime
+from tinydistill.training.classifier import Classifier, by_row
+from tinydistill.training.metrics import predicted
+from tinydistill.training.optimisation import Optimisation
+
+Splits = dict[str, Split]
+
+
+def run(values: Values) -> float:
+    """Publishes scores and predictions; returns the monitored score."""
+    runtime.quiet()
+    source = find(_path(values), "evaluate.path")
+    heads.check_has_head(source.config, path=source.path, override=source.override)
+    task = inputs.task(values)
+    preflight.check_head(source, task.target)
+    scoring.check_length(values, source)
+    splits = task.validation() | task.test()
+    scoring.scoring(values, task)
+    settings = {
+        "weights": source.identity,
+        "rows": hashlib.sha256(repr([(n, s.identity()) for n, s in splits.items()]).encode()).hexdigest(),
+        "task": {name: values["task"][name] for name in ("labels", "max_length", "metrics", "monitor")},
+        "submission": [values["task"]["submission"], values["task"]["submission_labels"]],
+    }
+    with claim(output_path(values, *_words(values)), settings, overwrite=values["overwrite"]) as place:
+        if place.result is not None:
+            say("finished before with the same settings")
+            return _report(values, place, place.result)
+        return _report(values, place, _evaluate(values, place, source, task, splits))
+
+
+def _path(values: Values) -> str:
+    if values["evaluate"]["path"] is not None:
+        return str(values["evaluate"]["path"])
+    made = distilled_path(values)
+    if not made.is_dir():
+        raise UserError(f"evaluate.path is not set and stage=task has made no {made}: name a model, evaluate.path=DIR")
+    return str(made)
+
+
+def _words(values: Values) -> tuple[str, str]:
+    """The model's name, less that of the task that it may end with, after the stage that made it; the task's name."""
+    path, task = Path(_path(values)), values["task"]["name"]
+    stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
+    return stage + path.name.removesuffix(f"_{task}"), task
+
+
+def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, splits: Splits) -> dict[str, Any]:
+    scored, target = scoring.scoring(values, task), task.target
+    silent = {**values, "logger": {**values["logger"], "kinds": []}}
+    trainer = parts.trainer(silent, place.work, clip=0, accumulate=1, callbacks=[])
+    data = scoring.task_data(values, task, source, batch_size=values["evaluate"]["batch_size"])
+    model = heads.load_classifier(source.path, target.labels, revision=source.revision, override=source.override)
+    classifier = Classifier(model, Optimisation(1, 0.0, 0.0, 0.0), scored)
+    logits = {
+        name: by_row(trainer.predict(classifier, data.loader(split), return_predictions=True))
+        for name, split in splits.items()
+    }
+    labelled = {name: split for name, split in splits.items() if split.labels is not None}
+    scores = {
+        name: scoring.score(scored, predicted(logits[name], regression=scored.regression), torch.tensor(split.labels))
+        for name, split in labelled.items()
+    }
+    result: dict[str, Any] = {
+        "model": str(_path(values)),
+        "scores": scores,
+        "majority": scoring.majority_scores(scored, labelled),
+        "monitor": scored.monitored if scored.splits else None,
+        "score": scores[scored.splits[0]][scored.monitor] if scored.splits else None,
+        "rows": {name: len(split) for name, split in splits.items()},
+        "parameters": models.parameters(model),
+        "family": submission.family(source.path),
+        "submission": [],
+    }
+    if trainer.is_global_zero:
+        _write(values, place, splits, logits, target.labels, result)
+        place.publish(result, values)
+    return result
+
+
+def _write(
+    values: Values, place: Claim, splits: Splits, logits: dict[str, Tensor], labels: tuple[str, ...], result: Values
+) -> None:
+    for name, split in splits.items():
+        submission.write_predictions(place.product / "predictions" / f"{name}.tsv", split, logits[name], labels)
+    options = values["task"]
+    if options["submission"]:
+        for name, file in zip(options["test_splits"], options["submission"], strict=True):
+            submission.write_submission(
+                place.product / "submission" / file, logits[name], tuple(options["submission_labels"])
+            )
+        result["submission"] = options["submission"]
+
+
+def _report(values: Values, place: Claim, result: dict[str, Any]) -> float:
+    say()
+    if result["scores"]:
+        scoring.show(f"{result['model']} on {values['task']['name']}", result["scores"], result["majority"])
+    say(f"{count(result['parameters'])} parameters; predictions in {place.path / 'predictions'}")
+    if result["submission"]:
+        say(f"for GLUE: {', '.join(result['submission'])} in {place.path / 'submission'}")
+        zipped, missing = submission.zip_family(place.path, result["family"], values["evaluate"]["submission"])
+        if zipped:
+            say(f"all tasks are there: {zipped}")
+        else:
+            say(f"a whole submission still lacks {', '.join(missing)}")
+    say(f"artifact: {place.path}")
+    return float("nan") if result["score"] is None else float(result["score"])

@@ -1,0 +1,217 @@
+"""stage=task: a student learns a task from a fine-tuned teacher: its inner layers first, then its logits."""
+
+import functools
+import math
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from tinydistill import heads, models
+from tinydistill.artifacts import Claim, claim, file_hash
+from tinydistill.console import count, duration, say, table
+from tinydistill.data.examples import Split
+from tinydistill.data.task_sources import TaskSource
+from tinydistill.data.tasks import TaskDataModule
+from tinydistill.distillation.teacher_logits import stored_logits
+from tinydistill.errors import UserError
+from tinydistill.ranks import rank
+from tinydistill.stages import inputs, parts, phases, preflight, scoring
+from tinydistill.stages.layered import distil_layers, show_layers
+from tinydistill.stages.lookup import (
+    Source,
+    Values,
+    check_vocabularies,
+    distilled_words,
+    find_task_student,
+    find_task_teacher,
+    output_path,
+)
+from tinydistill.training import metrics, runtime
+from tinydistill.training.classifier import Scoring
+
+PHASES = {
+    "both": ("intermediate", "prediction"),
+    "intermediate": ("intermediate",),
+    "prediction": ("prediction",),
+}
+
+
+def run(values: Values) -> float:
+    """Publishes a student of the task; returns its monitored score, or without a prediction phase the held-out loss."""
+    runtime.quiet()
+    options, chosen = values["distil"], PHASES[values["distil"]["phases"]]
+    if values["prediction"]["hard_share"] > 1:
+        raise UserError(
+            f"prediction.hard_share={values['prediction']['hard_share']} is too large: it must be at most 1"
+        )
+    teacher, student = find_task_teacher(values), find_task_student(values)
+    check_vocabularies(teacher, student)
+    scoring.check_length(values, teacher, student)
+    if "intermediate" in chosen:
+        parts.check_fit(_starting_from(student, values), student.config, teacher.config)
+    task = inputs.task(values)
+    anyway = "; if the teacher's names are wrong, go on with distil.check_labels=false"
+    preflight.check_head(teacher, task.target, names=options["check_labels"], anyway=anyway)
+    scoring.scoring(values, task)
+    settings = {
+        "seed": values["seed"],
+        "teacher": teacher.identity,
+        "student": student.identity,
+        "task": scoring.settings(values, task),
+        "augmentation": _augmentation(values),
+        **{phase: values[phase] for phase in chosen},
+    }
+    if "intermediate" in chosen:
+        settings |= {name: values[name] for name in ("mapping", "objective")}
+    path = output_path(values, *distilled_words(values))
+    with claim(path, settings, overwrite=values["overwrite"]) as place:
+        if place.result is not None:
+            say("finished before with the same settings")
+            return _report(place, place.result)
+        return _report(place, _distil(values, place, task, teacher, student))
+
+
+def _starting_from(student: Source, values: Values) -> Values:
+    return {**values, "student": {**values["student"], "path": student.path}}
+
+
+def _augmentation(values: Values) -> str | None:
+    path = values["augmentation"]["path"]
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise UserError(f"augmentation.path={path}: there is no such file; make it with stage=augment")
+    return file_hash(Path(path))
+
+
+def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, student_source: Source) -> dict[str, Any]:
+    chosen, scored = PHASES[values["distil"]["phases"]], scoring.scoring(values, task)
+    load_teacher = functools.cache(lambda: _teacher(values, teacher, task))
+    data = _data(values, task, teacher, chosen[-1])
+    scoring.announce(values["task"]["name"], data)
+
+    def logits(split: Split) -> Any:
+        precise = f"{teacher.identity} {parts.precision(values)}"
+        return stored_logits(data, split, precise, lambda: load_teacher().to(_device(values)))
+
+    first = data.validation[scored.splits[0]]
+    if values["distil"]["check_score"]:
+        preflight.check_score(teacher, first, task.target, logits(first))
+    teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in data.validation.items()}
+    student = _student(values, student_source, task)
+
+    def directory(phase: str) -> Path:
+        return place.work / f"{place.path.name}-{phase}"  # loggers name the run after it
+
+    def intermediate() -> dict[str, Any]:
+        rows = _data(values, task, teacher, "intermediate")
+        return distil_layers(
+            _starting_from(student_source, values),
+            values["intermediate"],
+            directory("intermediate"),
+            rows,
+            rows.loader(first),
+            functools.partial(scoring.sample_batches, rows),
+            load_teacher().cpu().base_model,
+            student.base_model,
+        )
+
+    def prediction() -> dict[str, Any]:
+        data.teacher_logits = logits(data.train)
+        return phases.predict(values, directory("prediction"), data, student, scored)
+
+    work: dict[str, Callable[[], dict[str, Any]]] = {"intermediate": intermediate, "prediction": prediction}
+    reports = {phase: phases.once(directory(phase), student, work[phase]) for phase in chosen}
+    result = {
+        **_compare(scored, reports.get("prediction", {}).get("scores"), teacher_scores),
+        "majority": scoring.majority_scores(scored, data.validation),
+        "phases": reports,
+        "rows": {split.name: len(split) for split in (data.train, *data.validation.values())},
+        "parameters": models.parameters(student),
+        "seconds": round(sum(report["seconds"] for report in reports.values()), 1),
+    }
+    if rank() == 0:
+        models.save_classifier(student, teacher.tokenizer, place.product)
+        for phase in chosen:
+            if (directory(phase) / "logs").is_dir():
+                shutil.copytree(directory(phase) / "logs", place.product / "logs" / phase, dirs_exist_ok=True)
+        place.publish(result, values)
+    return result
+
+
+def _data(values: Values, task: TaskSource, teacher: Source, phase: str) -> TaskDataModule:
+    options = {name: values[phase][name] for name in ("batch_size", "epochs", "max_steps", "accumulate")}
+    return scoring.task_data(values, task, teacher, augmentation=values["augmentation"]["path"], **options)
+
+
+def _teacher(values: Values, source: Source, task: TaskSource) -> PreTrainedModel:
+    dtype = torch.bfloat16 if parts.precision(values) == "bf16-mixed" else torch.float32
+    return heads.load_classifier(
+        source.path, task.target.labels, revision=source.revision, dtype=dtype, override=source.override
+    )
+
+
+def _student(values: Values, source: Source, task: TaskSource) -> PreTrainedModel:
+    """The encoder under a new head; one that was trained on this very task keeps its own."""
+    try:
+        preflight.check_head(source, task.target)
+    except UserError:
+        say(f"{source.override}={source.path} gets a new head for this task")
+        encoder = models.load_encoder(source.path, override=source.override)
+        return heads.add_head(encoder, task.target.labels, seed=values["seed"])
+    say(f"{source.override}={source.path} has a head for this task, which it keeps")
+    return heads.load_classifier(source.path, task.target.labels, override=source.override)
+
+
+def _device(values: Values) -> torch.device:
+    gpu = values["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def _scores(scored: Scoring, split: Split, logits: Any) -> scoring.Scores:
+    """The teacher's, from its logits [N, C]."""
+    answers = metrics.predicted(torch.from_numpy(logits.copy()), regression=scored.regression)
+    labels = torch.from_numpy(split.labels)
+    found = metrics.scores(scored.metrics, scored.outputs, scored.regression, answers, labels)
+    return {name: None if math.isnan(value) else value for name, value in found.items()}
+
+
+def _compare(
+    scored: Scoring, scores: Mapping[str, scoring.Scores] | None, teacher: Mapping[str, scoring.Scores]
+) -> dict[str, Any]:
+    """The student's scores, the teacher's, and the share of the monitored one in percent that the student retains."""
+    theirs = teacher[scored.splits[0]][scored.monitor]
+    ours = scores[scored.splits[0]][scored.monitor] if scores else None
+    retention = 100 * ours / theirs if ours is not None and theirs else None
+    compared = {"score": ours, "teacher_score": theirs, "retention": retention, "monitor": scored.monitored}
+    return {**compared, "scores": scores, "teacher_scores": teacher}
+
+
+def _report(place: Claim, result: dict[str, Any]) -> float:
+    reports = result["phases"]
+    if "intermediate" in reports:
+        show_layers(reports["intermediate"]["layers"])
+    say()
+    sides = ("scores", "teacher_scores", "majority")
+    rows = [
+        (f"{split} {metric}", *(_cell(result[side][split][metric]) for side in sides))
+        for split, of_split in (result["scores"] or {}).items()
+        for metric in of_split
+    ]
+    if rows:
+        table("student and teacher on the task", ("split, metric", "student", "teacher", "majority class"), rows)
+    steps = " and ".join(f"{report['steps']} {phase} steps" for phase, report in reports.items())
+    retained = "" if result["retention"] is None else f"; the student retains {result['retention']:.1f}% of the teacher"
+    say(f"{count(result['parameters'])} parameters, {steps} in {duration(result['seconds'])}{retained}")
+    say(f"artifact: {place.path}")
+    if result["scores"] is None:
+        return float(reports["intermediate"]["heldout_loss"])
+    return float("nan") if result["score"] is None else float(result["score"])
+
+
+def _cell(value: float | None) -> object:
+    return "-" if value is None else value

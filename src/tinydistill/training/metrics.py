@@ -1,0 +1,74 @@
+"""The scores of a task: torchmetrics' implementations under the names that conf/task uses.
+
+N: rows, B: rows in a batch, C: outputs of the prediction layer.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    BinaryF1Score,
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MulticlassMatthewsCorrCoef,
+)
+from torchmetrics.regression import PearsonCorrCoef, SpearmanCorrCoef
+
+from tinydistill.errors import UserError
+
+OF_CLASSES = ("accuracy", "f1", "matthews")
+OF_NUMBERS = ("spearman", "pearson")
+
+
+def task_metrics(names: Sequence[str], outputs: int, regression: bool) -> MetricCollection:
+    """Accuracy (micro), F1 (of class 1 where there are two classes, else macro), Matthews, Pearson and Spearman.
+
+    All take (predictions [N], labels [N]): class numbers, or real numbers for a regression.
+
+    Args:
+        names: which of them.
+        outputs: number of classes; not looked at for a regression.
+        regression: whether numbers are predicted.
+
+    Raises:
+        UserError: a name that is unknown, or that doesn't fit what is predicted.
+    """
+    return MetricCollection({name: _metric(name, outputs, regression) for name in names})
+
+
+def _metric(name: str, outputs: int, regression: bool) -> Metric:
+    fitting = OF_NUMBERS if regression else OF_CLASSES
+    if name not in fitting:
+        predicted = "numbers" if regression else "classes"
+        raise UserError(
+            f"task.metrics holds {name}, but this task predicts {predicted}, which are scored by {', '.join(fitting)}: "
+            f"set task.monitor={fitting[0]} and 'task.metrics=[{fitting[0]}]'"
+        )
+    alone: Any = {"sync_on_compute": False}  # every rank sees all rows
+    if name == "accuracy":
+        return MulticlassAccuracy(outputs, average="micro", **alone)
+    if name == "f1":
+        return BinaryF1Score(**alone) if outputs == 2 else MulticlassF1Score(outputs, average="macro", **alone)
+    if name == "matthews":
+        return MulticlassMatthewsCorrCoef(outputs, **alone)
+    return PearsonCorrCoef(**alone) if name == "pearson" else SpearmanCorrCoef(**alone)
+
+
+def predicted(logits_BC: Tensor, *, regression: bool) -> Tensor:
+    """What scores are computed from: the class numbers [B] of the largest logits, or the numbers [B] themselves."""
+    return logits_BC[:, 0].float() if regression else logits_BC.argmax(-1)
+
+
+def scores(
+    names: Sequence[str], outputs: int, regression: bool, predictions: Tensor, labels: Tensor
+) -> dict[str, float]:
+    """The scores of predictions [N] against labels [N] at once; nan where one isn't defined."""
+    computed = task_metrics(names, outputs, regression)(predictions, labels)
+    return {name: float(value) for name, value in computed.items()}
+
+
+def majority(labels: Tensor) -> Tensor:
+    """What one who can't read predicts for each of `labels` [N]: always their commonest class."""
+    return labels.mode().values.expand(len(labels))

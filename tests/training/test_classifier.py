@@ -1,0 +1,162 @@
+"""Supervised training of a tiny model on two kinds of sentences."""
+
+import math
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from tests.conftest import bert
+from tinydistill import heads
+from tinydistill.training.classifier import BestWeights, Classifier, Scoring, by_row, supervised_loss
+from tinydistill.training.optimisation import Optimisation
+
+SCORING = Scoring(("accuracy",), "accuracy", ("validation", "other"), outputs=2, regression=False)
+
+
+def rows(count: int, seed: int, *, regression: bool = False) -> list[dict[str, torch.Tensor]]:
+    """Batches of eight; a row is of class 1 when it begins with word 6, of class 0 with word 5."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(7, 27, (count, 6), generator=generator)
+    labels = torch.randint(2, (count,), generator=generator)
+    ids[:, 0], ids[:, 1] = 2, 5 + labels
+    given = labels.float() * 4 if regression else labels
+    batches = torch.arange(count).split(8)
+    return [{"input_ids": ids[b], "labels": given[b], "row": b, "teacher_logits": torch.zeros(8, 2)} for b in batches]
+
+
+def loader(batches):
+    return DataLoader(batches, batch_size=None)
+
+
+def classifier(scoring: Scoring = SCORING, **changes) -> Classifier:
+    labels = () if scoring.regression else ("no", "yes")
+    model = heads.add_head(bert(2, 32, seed=3), labels, seed=0)
+    options = {"steps": 60, "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.0, **changes}
+    return Classifier(model, Optimisation(**options), scoring)
+
+
+def trainer(tmp_path, *callbacks, **options) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        default_root_dir=tmp_path,
+        callbacks=list(callbacks),
+        **options,
+    )
+
+
+def test_the_loss_is_the_cross_entropy_a_mean_over_rows_and_a_sum_over_classes():
+    logits, labels = torch.randn(5, 8), torch.randint(8, (5,))
+    naive = -sum(math.log(torch.softmax(row, 0)[y]) for row, y in zip(logits, labels, strict=True)) / 5
+    assert float(supervised_loss(logits, labels, regression=False)) == pytest.approx(naive, rel=1e-5)
+
+
+def test_the_loss_of_a_regression_is_the_squared_error():
+    scores, targets = torch.randn(5, 1), torch.randn(5)
+    naive = sum((float(s) - float(t)) ** 2 for s, t in zip(scores[:, 0], targets, strict=True)) / 5
+    assert float(supervised_loss(scores, targets, regression=True)) == pytest.approx(naive, rel=1e-5)
+
+
+def test_a_learnable_task_is_learnt_and_every_split_is_scored_by_its_name(tmp_path):
+    module, fit = classifier(), trainer(tmp_path)
+    fit.fit(module, loader(rows(480, 0)), [loader(rows(40, 1)), loader(rows(16, 2))])
+    scores = {name: float(value) for name, value in fit.callback_metrics.items()}
+    assert scores["validation/accuracy"] > 0.9
+    assert scores["other/accuracy"] > 0.9
+    assert scores["train/loss"] < 0.5
+
+
+def test_a_regression_is_learnt_and_scored_by_correlation(tmp_path):
+    scoring = Scoring(("spearman", "pearson"), "pearson", ("validation",), outputs=1, regression=True)
+    module, fit = classifier(scoring), trainer(tmp_path)
+    fit.fit(module, loader(rows(480, 0, regression=True)), loader(rows(40, 1, regression=True)))
+    assert float(fit.callback_metrics["validation/pearson"]) > 0.9
+
+
+def test_labels_row_numbers_and_teacher_logits_are_no_inputs_of_the_model():
+    module = classifier().eval()
+    batch = rows(8, 0)[0]
+    assert torch.equal(module(batch), module.model(input_ids=batch["input_ids"]).logits)
+
+
+def test_a_score_is_that_of_all_rows_not_the_mean_over_batches(tmp_path):
+    module = classifier()
+    batches = [*rows(16, 1), {name: value[:3] for name, value in rows(8, 2)[0].items()}]
+    with torch.no_grad():
+        right = torch.cat([module.eval()(batch).argmax(-1) == batch["labels"] for batch in batches])
+    seen = trainer(tmp_path).validate(module, [loader(batches), loader(rows(8, 3))], verbose=False)
+    assert seen[0]["validation/accuracy"] == pytest.approx(float(right.float().mean()))
+
+
+class Scripted(Classifier):
+    """Its scores are given: what is kept is seen apart from what is learnt."""
+
+    given: list[float]
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation/accuracy", torch.tensor(self.given.pop(0)))
+
+
+def scripted(given: list[float]) -> Scripted:
+    module = classifier()
+    module.__class__, module.given = Scripted, given
+    return module
+
+
+def fit_scripted(tmp_path, given: list[float]) -> tuple[BestWeights, list[dict[str, torch.Tensor]], Scripted]:
+    """Validates after every second of eight batches; returns the weights at each validation too."""
+    history: list[dict[str, torch.Tensor]] = []
+
+    class History(pl.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            history.append({name: value.clone() for name, value in pl_module.model.state_dict().items()})
+
+    module, best = scripted(given), BestWeights("validation/accuracy")
+    trainer(tmp_path, best, History(), val_check_interval=2).fit(module, loader(rows(64, 0)), loader(rows(8, 1)))
+    return best, history, module
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [([0.2, 0.9, 0.5, 0.9], 1), ([math.nan, 0.1, 0.0, 0.0], 1), ([0.1, 0.2, 0.3, 0.4], 3)]
+)
+def test_the_weights_of_the_highest_score_come_back_exactly(tmp_path, given, expected):
+    best, history, module = fit_scripted(tmp_path, list(given))
+    assert best.score == pytest.approx(given[expected])
+    assert best.step == 2 * (expected + 1)
+    best.restore(module)
+    for name, value in module.model.state_dict().items():
+        assert torch.equal(value, history[expected][name])
+
+
+def test_a_later_validation_outside_of_training_changes_nothing(tmp_path):
+    best, _, module = fit_scripted(tmp_path, [0.2, 0.9, 0.5, 0.1])
+    module.given = [1.0]
+    trainer(tmp_path, best).validate(module, loader(rows(8, 1)), verbose=False)
+    assert (best.score, best.step) == (pytest.approx(0.9), 4)
+
+
+def test_checkpoints_take_the_best_weights_along(tmp_path):
+    best, *_ = fit_scripted(tmp_path, [0.2, 0.9, 0.5, 0.1])
+    file = tmp_path / "state.pt"
+    torch.save(best.state_dict(), file)
+    other = BestWeights("validation/accuracy")
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert (other.score, other.step) == (best.score, best.step)
+    assert all(torch.equal(value, best.weights[name]) for name, value in other.weights.items())
+
+
+def test_logits_of_a_prediction_come_in_the_order_of_the_rows(tmp_path):
+    module, batches = classifier().eval(), rows(24, 1)
+    turned = [batches[2], batches[0], batches[1]]
+    logits = by_row(trainer(tmp_path).predict(module, loader(turned)))
+    with torch.no_grad():
+        expected = torch.cat([module(batch) for batch in batches])
+    torch.testing.assert_close(logits, expected)
