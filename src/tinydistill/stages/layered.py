@@ -8,8 +8,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
+from tinydistill import models
 from tinydistill.artifacts import read_json, write_json
-from tinydistill.console import say, table
+from tinydistill.console import count, say, table
 from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.loading import Batch, BatchLoader
 from tinydistill.data.tasks import TaskDataModule
@@ -56,7 +57,10 @@ def distil_layers(
     moments = teacher_moments(Observer(teacher, *objective.layers(1)), heldout)
     objective.measure_against(moments)
     show_mapping(objective)
+    ours, theirs = models.parameters(student), models.parameters(teacher)
+    say(f"student {count(ours)} parameters, teacher {count(theirs)} ({theirs / ours:.1f}x); {data.total_steps} steps")
     if not checkpoint:
+        say(f"first weights and projections: {values['student']['path'] or values['student']['init']}")
         parts.start(values, student, teacher, layer_mapping, objective, sample)
 
     optimisation = Optimisation(data.total_steps, options["learning_rate"], options["warmup"], options["weight_decay"])
