@@ -52,6 +52,27 @@ def test_some_of_the_features_have_the_sums_they_would_have_alone():
         torch.testing.assert_close(some, alone)
 
 
+def test_a_slightly_indefinite_gram_matrix_gets_the_penalty_that_it_needs():
+    gram = torch.diag(torch.tensor([1.0, 1.0, -0.02, 1.0], dtype=torch.double))
+    matrix, factor = linear.penalised(gram, 1e-4)
+    assert matrix.diagonal()[:-1].min() > 0
+    assert matrix[-1, -1] == 1
+    torch.testing.assert_close(factor @ factor.T, matrix)
+
+
+def test_features_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        linear.penalised(torch.full((3, 3), torch.nan, dtype=torch.double), 1e-4)
+
+
+def test_fewer_rows_than_features_still_have_a_solution():
+    x = rows(30, 1).float() * 100 + rows(30, 80, seed=1).float()
+    normal = Normal()
+    normal.update(x, rows(30, 4, seed=2).float())
+    for strength in linear.STRENGTHS:
+        assert linear.ridge(*normal.means(), strength).isfinite().all()
+
+
 def test_the_penalty_is_strong_where_there_is_nothing_to_learn_and_weak_where_there_is():
     x, noise, truth = rows(400, 20), rows(400, 3, seed=1), rows(20, 3, seed=2)
     for y, expected in ((noise, max(linear.STRENGTHS)), (x @ truth, min(linear.STRENGTHS))):

@@ -3,6 +3,7 @@
 Shapes: N tokens, P features, Q targets, D hidden size, H heads, d head size, K candidate neurons.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -81,18 +82,28 @@ class Normal:
         return both
 
 
-def penalised(gram: Tensor, strength: float) -> Tensor:
-    """The Gram matrix [P+1, P+1] with `strength` times the features' mean square on its diagonal, the bias left out."""
-    gram = gram.clone()
-    features = gram.diagonal()[:-1]
-    features += strength * features.mean()
-    return gram
+def penalised(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """The Gram matrix [P+1, P+1] with `strength` times the features' mean square on its diagonal, the bias left out.
+
+    And its lower Cholesky factor. With fewer rows than features, rounding can leave the Gram matrix of fp32 products
+    slightly indefinite; the penalty then grows tenfold until the factorisation holds.
+    """
+    while True:
+        matrix = gram.clone()
+        features = matrix.diagonal()[:-1]
+        features += strength * features.mean()
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if not failed:
+            return matrix, factor
+        if not math.isfinite(strength):
+            raise ValueError("the sample's features are not finite numbers")
+        strength *= 10
 
 
 @one_thread
 def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
     """Weights [P+1, Q] of the ridge regression whose penalty is `strength` times the features' mean square."""
-    return torch.cholesky_solve(cross, torch.linalg.cholesky(penalised(gram, strength)))
+    return torch.cholesky_solve(cross, penalised(gram, strength)[1])
 
 
 @one_thread
@@ -132,8 +143,8 @@ def head_maps(
     Returns value maps [H, D, rank], output maps [H, rank, Q] and the bias [Q]. Head by head, what the others leave is
     fitted by reduced-rank regression in the metric of the head's own features (Izenman, 1975), `sweeps` times around.
     """
-    gram = penalised(gram, strength)
-    weights = torch.cholesky_solve(cross, torch.linalg.cholesky(gram))
+    gram, factor = penalised(gram, strength)
+    weights = torch.cholesky_solve(cross, factor)
     D = (len(gram) - 1) // heads
     blocks = [slice(h * D, (h + 1) * D) for h in range(heads)]
     roots = [torch.linalg.cholesky(gram[b, b], upper=True) for b in blocks]
@@ -159,7 +170,7 @@ def most_useful(gram: Tensor, cross: Tensor, count: int, strength: float, rounds
     saliency of optimal brain surgeon, Hassibi & Stork, 1993).
     """
     K = len(gram) - 1
-    gram = penalised(gram, strength)
+    gram, _ = penalised(gram, strength)
     kept = torch.arange(K, device=gram.device)
     constant = torch.tensor([K], device=gram.device)
     for i in range(1, rounds + 1):
