@@ -17,7 +17,7 @@ def commands() -> list[str]:
     """Lines that begin with the program's name, and the same in backquotes."""
     found = []
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
+        text = re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))
         lines = re.findall(r"^ *(?:\.venv/bin/)?(?:python -m )?tinydistill( [a-z-].*=.*)$", text, re.MULTILINE)
         quoted = re.findall(r"`(?:python -m )?tinydistill( [^`]*)`", text)
         found += [re.split(r"\s{2,}|\s#", line.strip())[0] for line in lines + quoted]

@@ -47,6 +47,7 @@ class Student:
     intermediate_size: int = option("width of the feed-forward layers", at_least=1)
     num_heads: int = option("attention heads; the attention loss needs the teacher's number", at_least=1)
     dropout: float = option("dropout of hidden states and attention while training", at_least=0)
+    learning_rate: float = option("peak rate of the general stage that suits this size", at_least=0)
 
 
 @dataclass
