@@ -34,6 +34,15 @@ def arguments(teacher_dir, text_file, tmp_path) -> dict[str, str]:
     }
 
 
+class Cut(BaseException):
+    """Stands for a process that is killed."""
+
+
+def changed(arguments: dict[str, str], **changes: str | None) -> dict[str, str | None]:
+    """The arguments with some changed: `general__epochs` stands for `general.epochs`."""
+    return {**arguments, **{key.replace("__", "."): value for key, value in changes.items()}}
+
+
 @pytest.fixture
 def command(monkeypatch, capsys):
     """Runs the command line with {option: value}, None for an option left out; returns (exit code, stdout, stderr)."""

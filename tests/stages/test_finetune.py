@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.conftest import bert
-from tests.stages.conftest import animal_rows, write_csv
+from tests.stages.conftest import Cut, animal_rows, write_csv
 from tinydistill.training.classifier import Classifier
 
 
@@ -136,10 +136,6 @@ def test_other_settings_are_refused_with_the_difference(run):
     assert code == 2
     assert "finetune.learning_rate: 0.002 -> 0.5" in err
     assert run(finetune__student__learning_rate="0.5")[0] == 0  # the other model's make no difference
-
-
-class Cut(BaseException):
-    """Stands for a process that is killed."""
 
 
 def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, monkeypatch):

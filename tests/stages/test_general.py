@@ -3,7 +3,6 @@
 import gzip
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,28 +13,14 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 from tests.conftest import bert
-from tinydistill import __main__ as door
+from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.distiller import Distiller
 
 
 @pytest.fixture
-def run(arguments, monkeypatch, capsys):
+def run(arguments, command):
     """Runs the stage with some arguments changed; returns (exit code, stdout, stderr)."""
-
-    def call(**changes: str) -> tuple[int, str, str]:
-        changed = {key.replace("__", "."): value for key, value in changes.items()}
-        words = [f"{key}={value}" for key, value in {**arguments, **changed}.items() if value is not None]
-        monkeypatch.setattr(sys, "argv", ["tinydistill", *words])
-        capsys.readouterr()
-        try:
-            door.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    return lambda **changes: command(changed(arguments, **changes))
 
 
 @pytest.fixture
@@ -89,10 +74,6 @@ def test_other_settings_are_refused_with_the_difference(run, output):
     assert code == 2
     assert "general.learning_rate: 0.001 -> 0.5" in err
     assert run(general__learning_rate="0.002", overwrite="true")[0] == 0
-
-
-class Cut(BaseException):
-    """Stands for a process that is killed."""
 
 
 def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, monkeypatch):

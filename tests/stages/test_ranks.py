@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.stages.conftest import changed
+
 
 def launch(arguments: dict[str, str], **changes: str) -> subprocess.CompletedProcess[str]:
-    changed = {key.replace("__", "."): value for key, value in changes.items()}
-    words = [f"{key}={value}" for key, value in {**arguments, **changed}.items()]
+    words = [f"{key}={value}" for key, value in changed(arguments, **changes).items()]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tinydistill", *words]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=240)

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizerFast, PreTrainedModel
 
 from tests.conftest import WORDS, bert
-from tinydistill import __main__ as door
+from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.distiller import Distiller
 from tinydistill.distillation.predictor import Predictor
 from tinydistill.heads import add_head
@@ -71,7 +70,7 @@ def output(tmp_path) -> Path:
 
 
 @pytest.fixture
-def run(made, output, tmp_path, monkeypatch, capsys):
+def run(made, output, tmp_path, command):
     """Runs the stage with some arguments changed; returns (exit code, stdout, stderr)."""
     arguments = {
         "stage": "task",
@@ -93,20 +92,7 @@ def run(made, output, tmp_path, monkeypatch, capsys):
         "output_dir": str(output),
     }
 
-    def call(**changes: str | None) -> tuple[int, str, str]:
-        changed = {key.replace("__", "."): value for key, value in changes.items()}
-        words = [f"{key}={value}" for key, value in {**arguments, **changed}.items() if value is not None]
-        monkeypatch.setattr(sys, "argv", ["tinydistill", *words])
-        capsys.readouterr()
-        try:
-            door.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    return lambda **changes: command(changed(arguments, **changes))
 
 
 def result(directory: Path) -> dict:
@@ -241,10 +227,6 @@ def test_what_the_other_stages_published_is_found(run, made, tmp_path):
 
 
 # phases
-
-
-class Cut(BaseException):
-    """Stands for a process that is killed."""
 
 
 @pytest.mark.parametrize(("module", "at", "steps"), [(Distiller, 7, 12), (Predictor, 10, 18)])

@@ -1,6 +1,5 @@
 """stage=finetune: a model learns a task from its labels: the teacher to be distilled, or a student as the baseline."""
 
-import shutil
 from typing import Any
 
 import pytorch_lightning as pl
@@ -104,8 +103,7 @@ def _train(values: Values, place: Claim, source: Source, task: TaskSource, *, ne
     }
     if trainer.is_global_zero:
         models.save_classifier(model, source.tokenizer, place.product)
-        if (place.work / "logs").is_dir():
-            shutil.copytree(place.work / "logs", place.product / "logs", dirs_exist_ok=True)
+        place.keep_logs(place.work)
         place.publish(result, values)
     runtime.finish(trainer)
     return result

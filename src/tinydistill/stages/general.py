@@ -1,6 +1,5 @@
 """stage=general: a student learns from the inner layers of a pre-trained teacher on plain text."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +85,7 @@ def _distil(
     }
     if rank() == 0:
         models.save_encoder(student, teacher_source.tokenizer, place.product)
-        if (place.work / "logs").is_dir():
-            shutil.copytree(place.work / "logs", place.product / "logs", dirs_exist_ok=True)
+        place.keep_logs(place.work)
         place.publish(result, values)
     return result
 

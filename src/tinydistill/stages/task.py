@@ -2,7 +2,6 @@
 
 import functools
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -137,8 +136,7 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
     if rank() == 0:
         models.save_classifier(student, teacher.tokenizer, place.product)
         for phase in chosen:
-            if (directory(phase) / "logs").is_dir():
-                shutil.copytree(directory(phase) / "logs", place.product / "logs" / phase, dirs_exist_ok=True)
+            place.keep_logs(directory(phase), phase)
         place.publish(result, values)
     return result
 
