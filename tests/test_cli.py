@@ -52,7 +52,7 @@ def test_help_lists_stages_groups_and_examples(run):
         ("corpus=fils", "corpus=fils: there is no such corpus (did you mean files?); there are docstrings, files,"),
         ("stage=genral", "stage=genral: there is no such stage (did you mean general?)"),
         ("student.hiden_size=3", "no option or group called student.hiden_size (did you mean student.hidden_size?)"),
-        ("general.lrr=1", "there is no option called general.lrr; there are general.epochs, "),
+        ("general.lrr=1", "there is no option called general.lrr; there are general.accumulate, "),
         ("general.epochs=abc", "general.epochs: 'abc' is not a whole number"),
         ("general.learning_rate=abc", "general.learning_rate: 'abc' is not a number"),
         ("general.clip=null", "general.clip: "),

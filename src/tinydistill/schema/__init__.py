@@ -1,0 +1,42 @@
+"""The options there are, with their types, their choices and what they mean. Values live in conf/ alone."""
+
+from dataclasses import dataclass, field
+
+from tinydistill.schema.data import Corpus, Task
+from tinydistill.schema.models import Mapping, Objective, Student, Teacher
+from tinydistill.schema.option import option
+from tinydistill.schema.stages import Augmentation, Distil, Evaluate, Finetune, General, Phase, Prediction
+from tinydistill.schema.surroundings import Logger, Paths, Trainer
+
+STAGES = {
+    "general": "pre-trained teacher -> general student, on plain text",
+    "finetune": "pre-trained teacher -> teacher of a task; finetune.model=student for the baseline",
+    "task": "fine-tuned teacher and general student -> student of a task",
+    "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
+}
+
+
+@dataclass
+class Config:
+    """Everything there is to choose."""
+
+    stage: str = option("what to do", *STAGES)
+    seed: int = option("of initialisation, data order and dropout", at_least=0)
+    output_dir: str | None = option("where the artifact is published; null for a name made from the choices")
+    overwrite: bool = option("replace an output made with other settings")
+    paths: Paths = field(default_factory=Paths)
+    teacher: Teacher = field(default_factory=Teacher)
+    student: Student = field(default_factory=Student)
+    mapping: Mapping = field(default_factory=Mapping)
+    objective: Objective = field(default_factory=Objective)
+    corpus: Corpus = field(default_factory=Corpus)
+    general: General = field(default_factory=General)
+    task: Task = field(default_factory=Task)
+    finetune: Finetune = field(default_factory=Finetune)
+    distil: Distil = field(default_factory=Distil)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    intermediate: Phase = field(default_factory=Phase)
+    prediction: Prediction = field(default_factory=Prediction)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    trainer: Trainer = field(default_factory=Trainer)
+    logger: Logger = field(default_factory=Logger)

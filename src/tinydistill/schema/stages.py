@@ -1,0 +1,91 @@
+"""The stages: what each of them computes."""
+
+from dataclasses import dataclass, field
+
+from tinydistill.schema.option import option
+
+
+@dataclass
+class Optimised:
+    """How weights are stepped, wherever a model is trained."""
+
+    accumulate: int = option("batches per optimiser step", at_least=1)
+    warmup: float = option("share of the steps in which the rate rises, before it falls linearly to 0", at_least=0)
+    weight_decay: float = option("AdamW's, not for biases and LayerNorms", at_least=0)
+    clip: float = option("largest gradient norm; 0 for no limit", at_least=0)
+
+
+@dataclass
+class General(Optimised):
+    """General distillation: what is computed."""
+
+    epochs: int = option("passes over the corpus", at_least=1)
+    max_steps: int | None = option("stop after this many optimiser steps", at_least=1)
+    max_length: int = option("word pieces in a block, [CLS] and [SEP] included", at_least=8)
+    batch_size: int = option("blocks per device and forward pass", at_least=1)
+    learning_rate: float = option("peak learning rate", at_least=0)
+    heldout_fraction: float = option("share of the documents kept out of training", at_least=0)
+    heldout_blocks: int = option("held-out blocks used at most", at_least=1)
+    sample_tokens: int = option("training tokens that start=closed_form and mapping=auto look at", at_least=1)
+
+
+@dataclass
+class FinetuneRun:
+    """How long and how fast one of the models learns."""
+
+    epochs: int = option("passes over the training rows", at_least=1)
+    learning_rate: float = option("peak learning rate", at_least=0)
+
+
+@dataclass
+class Finetune(Optimised):
+    """Supervised training on a task, without distillation."""
+
+    model: str = option("which model: the student's score is the baseline of distillation", "teacher", "student")
+    batch_size: int = option("rows per device and forward pass", at_least=1)
+    teacher: FinetuneRun = field(default_factory=FinetuneRun)
+    student: FinetuneRun = field(default_factory=FinetuneRun)
+
+
+@dataclass
+class Distil:
+    """Task distillation: which of its parts, and what is checked of the teacher before."""
+
+    phases: str = option("which phases, in this order", "both", "intermediate", "prediction")
+    check_labels: bool = option("stop where the teacher's names of the labels aren't the task's in their order")
+    check_score: bool = option("stop where the teacher is no better than the majority class")
+
+
+@dataclass
+class Augmentation:
+    """Rows made from the training rows."""
+
+    path: str | None = option("Parquet file of stage=augment; null trains on the task's own rows")
+
+
+@dataclass
+class Phase(Optimised):
+    """One phase of task distillation."""
+
+    epochs: int = option("passes over the training rows, augmented ones if there are", at_least=1)
+    max_steps: int | None = option("stop after this many optimiser steps", at_least=1)
+    batch_size: int = option("rows per device and forward pass", at_least=1)
+    learning_rate: float = option("peak learning rate", at_least=0)
+
+
+@dataclass
+class Prediction(Phase):
+    """The prediction phase: the teacher's logits, or for a regression its scores."""
+
+    temperature: float = option("classes: what both sides' logits are divided by", at_least=0.01)
+    scale_by_temperature: bool = option("classes: multiply the loss by temperature², which keeps its gradients' size")
+    hard_share: float = option("weight of the labels' loss, 0 to 1; the teacher has the rest", at_least=0)
+
+
+@dataclass
+class Evaluate:
+    """What is scored."""
+
+    path: str | None = option("directory or hub name of a model with a head; null for what stage=task made")
+    batch_size: int = option("rows per forward pass", at_least=1)
+    submission: list[str] = option("the files of a whole submission to GLUE; they are zipped when all are there")

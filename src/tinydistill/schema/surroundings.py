@@ -1,0 +1,39 @@
+"""Where and how fast: nothing here changes what is computed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tinydistill.schema.option import option
+
+
+@dataclass
+class Paths:
+    """Where things are kept."""
+
+    outputs: str = option("artifacts go below this directory")
+    cache: str = option("tokenised data and downloads that can be made again")
+    glue: str | None = option("directory of the GLUE tasks in their original layout; null takes them from the hub")
+
+
+@dataclass
+class Trainer:
+    """How fast, never what: devices, precision, workers, checkpoints."""
+
+    accelerator: str = option("Lightning's accelerator", "auto", "cpu", "gpu")
+    devices: Any = option("number of devices, or auto")
+    num_nodes: int = option("machines", at_least=1)
+    strategy: str = option("Lightning's strategy, as in ddp or fsdp")
+    precision: str = option("auto is bf16-mixed where the hardware multiplies bf16", "auto", "32", "bf16-mixed")
+    workers: int = option("processes that load batches; 0 loads in the training process", at_least=0)
+    validations: int = option("held-out evaluations in the middle of training", at_least=0)
+    checkpoint_minutes: float = option("minutes between checkpoints to resume from", at_least=0)
+    progress: bool = option("show progress")
+
+
+@dataclass
+class Logger:
+    """Where metrics go, beside the artifact's own CSV files."""
+
+    kinds: list[str] = option("any of csv, tensorboard, wandb")
+    project: str = option("project in Weights & Biases")
+    group: str | None = option("group in Weights & Biases")
