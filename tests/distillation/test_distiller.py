@@ -52,22 +52,22 @@ def test_biases_and_layer_norms_do_not_decay(distiller):
 
 
 def test_the_teacher_is_no_part_of_what_is_trained_or_saved(distiller):
-    teacher = {id(p) for p in distiller.teacher.parameters()}
+    teacher = {id(p) for p in distiller.imitation.teacher.parameters()}
     assert not teacher & {id(p) for p in distiller.parameters()}
-    assert {name.split(".")[0] for name in distiller.state_dict()} == {"student", "objective"}
-    assert not any(p.requires_grad for p in distiller.teacher.parameters())
+    assert {name.split(".")[0] for name in distiller.state_dict()} == {"student", "imitation"}
+    assert not any(p.requires_grad for p in distiller.imitation.teacher.parameters())
 
 
 def test_the_teacher_never_leaves_eval_mode_while_the_student_trains(distiller, tmp_path):
     modes = []
     distiller.student.embeddings.register_forward_hook(lambda m, *_: modes.append(("student", m.training)))
-    distiller.teacher.embeddings.register_forward_hook(lambda m, *_: modes.append(("teacher", m.training)))
+    distiller.imitation.teacher.embeddings.register_forward_hook(lambda m, *_: modes.append(("teacher", m.training)))
     trainer(tmp_path).fit(distiller, loader())
     assert set(modes) == {("student", True), ("teacher", False)}
 
 
 def test_training_lowers_every_held_out_term_and_leaves_the_teacher_alone(distiller, tmp_path):
-    before = {name: value.clone() for name, value in distiller.teacher.state_dict().items()}
+    before = {name: value.clone() for name, value in distiller.imitation.teacher.state_dict().items()}
     run = trainer(tmp_path, steps=40, gradient_clip_val=1.0, num_sanity_val_steps=0)
     (first,) = run.validate(distiller, loader(), verbose=False)
     run.fit(distiller, loader())
@@ -75,7 +75,7 @@ def test_training_lowers_every_held_out_term_and_leaves_the_teacher_alone(distil
     assert last["heldout/loss"] < first["heldout/loss"]
     assert last.keys() == first.keys()
     assert unexplained(last).keys() == {f"{n}/{m}" for n in ("hidden", "attention") for m in (1, 2)} | {"embedding/0"}
-    for name, value in distiller.teacher.state_dict().items():
+    for name, value in distiller.imitation.teacher.state_dict().items():
         assert torch.equal(value, before[name])
 
 

@@ -9,8 +9,10 @@ from transformers import PreTrainedModel
 from tests.conftest import bert
 from tests.data.conftest import GivenTask
 from tinydistill.data.tasks import TaskDataModule
+from tinydistill.distillation.distiller import Distiller
+from tinydistill.distillation.objective import Objective, Weights
 from tinydistill.distillation.observation import encoder_inputs
-from tinydistill.distillation.predictor import Predictor
+from tinydistill.distillation.predictor import MergedPredictor, Predictor
 from tinydistill.distillation.teacher_logits import compute_logits, stored_logits
 from tinydistill.heads import add_head
 from tinydistill.training.classifier import Scoring
@@ -53,6 +55,25 @@ def trainer(tmp_path, callbacks=()) -> pl.Trainer:
         default_root_dir=tmp_path,
         callbacks=list(callbacks),
     )
+
+
+def test_merged_the_losses_of_layers_and_logits_add_up_from_one_forward_pass_each():
+    objective = Objective((2,), Weights(), student_width=16, teacher_width=32)
+    student, teacher = add_head(bert(1, 16, hidden_dropout_prob=0), ("no", "yes"), seed=0), bert(2, 32, seed=1)
+    batch = {"input_ids": torch.randint(5, 27, (3, 8)), "teacher_logits": torch.randn(3, 2)}
+    passes: list[str] = []
+    student.base_model.embeddings.register_forward_hook(lambda *_: passes.append("student"))
+    teacher.embeddings.register_forward_hook(lambda *_: passes.append("teacher"))
+    merged = MergedPredictor(student.eval(), teacher, objective, OPTIMISATION, CLASSES, temperature=2.0)
+    merged.eval()
+    logged: dict[str, torch.Tensor] = {}
+    merged.log_dict = logged.update
+    loss = merged.training_step(batch, 0)
+    assert passes == ["student", "teacher"]
+    prediction = merged.loss(student(**encoder_inputs(batch)).logits, batch)
+    _, terms = Distiller(student.base_model, teacher, objective, OPTIMISATION).eval().imitation(batch)
+    torch.testing.assert_close(loss, objective.total(terms) + prediction)
+    assert {"train/raw/hidden/1", "train/raw/attention/1", "train/raw/prediction"} < logged.keys()
 
 
 # the loss

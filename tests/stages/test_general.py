@@ -119,7 +119,8 @@ def test_checkpoints_hold_no_teacher(run, output, monkeypatch):
         run()
     (checkpoint,) = output.parent.rglob("*.ckpt")
     names = torch.load(checkpoint, weights_only=True)["state_dict"].keys()
-    assert {name.split(".")[0] for name in names} == {"student", "objective"}
+    assert {name.split(".")[0] for name in names} == {"student", "imitation"}
+    assert {name.split(".")[1] for name in names if name.startswith("imitation")} == {"objective"}
 
 
 @pytest.mark.parametrize("init", ["closed_form", "random"])

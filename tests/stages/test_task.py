@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 from tests.conftest import WORDS, bert
 from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.distiller import Distiller
-from tinydistill.distillation.predictor import Predictor
+from tinydistill.distillation.predictor import MergedPredictor, Predictor
 from tinydistill.heads import add_head
 from tinydistill.models import save_classifier, save_encoder
 from tinydistill.stages import task as stage
@@ -273,6 +273,33 @@ def test_the_intermediate_phase_alone_leaves_the_head_to_a_later_prediction_phas
     assert code == 0
     assert "has a head for this task, which it keeps" in out
     assert result(Path(then))["scores"] == result(Path(both))["scores"]
+
+
+def test_merged_phases_learn_layers_and_logits_at_once(run, output, monkeypatch):
+    code, out, err = run(distil__phases="merged", prediction__epochs="8")
+    assert code == 0, err
+    assert "learns from teacher" in out
+    expected, first = load_file(output / "model.safetensors"), result(output)
+    report = first["phases"]["merged"]
+    assert (report["steps"], report["mapping"]) == (48, [2, 4])
+    assert sum(row["unexplained"] - row["unexplained_before"] for row in report["layers"]) < 0
+    assert first["score"] > first["majority"]["validation"]["accuracy"]
+    shutil.rmtree(output)
+    step = MergedPredictor.training_step
+
+    def cut(self, batch, batch_idx):
+        if batch_idx == 10:
+            monkeypatch.undo()
+            raise Cut
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(MergedPredictor, "training_step", cut)
+    with pytest.raises(Cut):
+        run(distil__phases="merged", prediction__epochs="8")
+    assert run(distil__phases="merged", prediction__epochs="8")[0] == 0
+    for name, value in load_file(output / "model.safetensors").items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)
+    assert result(output)["phases"]["merged"]["heldout_loss"] == pytest.approx(report["heldout_loss"], rel=1e-3)
 
 
 def test_hard_labels_and_temperature_train_too(run, output):

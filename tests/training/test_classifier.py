@@ -117,7 +117,7 @@ def fit_scripted(tmp_path, given: list[float]) -> tuple[BestWeights, list[dict[s
 
     class History(pl.Callback):
         def on_validation_end(self, trainer, pl_module):
-            history.append({name: value.clone() for name, value in pl_module.model.state_dict().items()})
+            history.append({name: value.clone() for name, value in pl_module.state_dict().items()})
 
     module, best = scripted(given), BestWeights("validation/accuracy")
     trainer(tmp_path, best, History(), val_check_interval=2).fit(module, loader(rows(64, 0)), loader(rows(8, 1)))
@@ -132,7 +132,7 @@ def test_the_weights_of_the_highest_score_come_back_exactly(tmp_path, given, exp
     assert best.score == pytest.approx(given[expected])
     assert best.step == 2 * (expected + 1)
     best.restore(module)
-    for name, value in module.model.state_dict().items():
+    for name, value in module.state_dict().items():
         assert torch.equal(value, history[expected][name])
 
 

@@ -35,10 +35,14 @@ class QKV(NamedTuple):
 
 @dataclass(frozen=True)
 class Observation:
-    """What one forward pass showed: `hidden[n]` is [B, L, D], `attention[n]` what layer n attends with."""
+    """What one forward pass showed: `hidden[n]` is [B, L, D], `attention[n]` what layer n attends with.
+
+    `logits` are those of a model with a head.
+    """
 
     hidden: dict[int, Tensor]
     attention: dict[int, QKV]
+    logits: Tensor | None = None
 
 
 def _tapped_sdpa(
@@ -58,7 +62,7 @@ AttentionMaskInterface.register(TAP, sdpa_mask)
 
 
 class Observer:
-    """Runs an encoder and returns what happens at the given layers.
+    """Runs an encoder, with or without a head, and returns what happens at the given layers.
 
     Only the attention layers asked for are tapped; all layers, tapped or not, compute SDPA, so outputs are the same.
     Raises UserError when attention is asked for and the architecture doesn't let it be seen.
@@ -96,7 +100,7 @@ class Observer:
         )
         hidden = {n: outputs.hidden_states[n] for n in self.hidden_layers}
         attention = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
-        return Observation(hidden, attention)
+        return Observation(hidden, attention, getattr(outputs, "logits", None))
 
 
 def attention_modules(model: PreTrainedModel) -> list[nn.Module]:

@@ -1,13 +1,17 @@
-"""The LightningModule of the prediction phase: the student learns a fine-tuned teacher's stored answers.
+"""The LightningModules that learn a fine-tuned teacher's stored answers: alone, or together with its inner layers.
 
 B: rows in a batch, C: outputs of the prediction layer.
 """
+
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.distillation.imitation import Imitation
 from tinydistill.distillation.losses import soft_cross_entropy
+from tinydistill.distillation.objective import Objective
 from tinydistill.training.classifier import Batch, Classifier, Scoring
 from tinydistill.training.optimisation import Optimisation
 
@@ -48,3 +52,38 @@ class Predictor(Classifier):
         if not self.hard_share:
             return soft
         return (1 - self.hard_share) * soft + self.hard_share * super().loss(logits_BC, batch)
+
+
+class MergedPredictor(Predictor):
+    """Learns the teacher's answers and its inner layers at once (eq. 11 as a whole); the options are a Predictor's.
+
+    Args:
+        teacher: the fine-tuned encoder, with or without its head; its stored logits come with the batches.
+        objective: the layered losses, which are added to the prediction layer's.
+    """
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        teacher: PreTrainedModel,
+        objective: Objective,
+        optimisation: Optimisation,
+        scoring: Scoring,
+        **options: Any,
+    ):
+        super().__init__(student, optimisation, scoring, **options)
+        self.imitation = Imitation(student, teacher, objective)
+
+    def setup(self, stage: str) -> None:
+        """Brings the teacher to the student's device."""
+        self.imitation.teacher.to(self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The sum of both losses of one batch; logs it with every term."""
+        seen, terms = self.imitation(batch)
+        assert seen.logits is not None
+        metrics = self.imitation.metrics("train", terms)
+        prediction = self.loss(seen.logits, batch)
+        metrics |= {"train/raw/prediction": prediction, "train/loss": metrics["train/loss"] + prediction}
+        self.log_dict(metrics)
+        return metrics["train/loss"]

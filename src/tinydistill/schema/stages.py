@@ -51,7 +51,10 @@ class Finetune(Optimised):
 class Distil:
     """Task distillation: which of its parts, and what is checked of the teacher before."""
 
-    phases: str = option("which phases, in this order", "both", "intermediate", "prediction")
+    phases: str = option(
+        "both in this order, one alone, or merged: both losses at once, with the options of prediction",
+        *("both", "intermediate", "prediction", "merged"),
+    )
     check_labels: bool = option("stop where the teacher's names of the labels aren't the task's in their order")
     check_score: bool = option("stop where the teacher is no better than the majority class")
 

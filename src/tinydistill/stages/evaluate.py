@@ -19,7 +19,7 @@ from tinydistill.stages.lookup import Source, Values, distilled_path, find, outp
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Classifier, by_row
 from tinydistill.training.metrics import predicted
-from tinydistill.training.optimisation import Optimisation
+from tinydistill.training.optimisation import NO_TRAINING
 
 Splits = dict[str, Split]
 
@@ -65,11 +65,10 @@ def _words(values: Values) -> tuple[str, str]:
 
 def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, splits: Splits) -> dict[str, Any]:
     scored, target = scoring.scoring(values, task), task.target
-    silent = {**values, "logger": {**values["logger"], "kinds": []}}
-    trainer = parts.trainer(silent, place.work, clip=0, accumulate=1, callbacks=[])
+    trainer = parts.silent_trainer(values, place.work)
     data = scoring.task_data(values, task, source, batch_size=values["evaluate"]["batch_size"])
     model = heads.load_classifier(source.path, target.labels, revision=source.revision, override=source.override)
-    classifier = Classifier(model, Optimisation(1, 0.0, 0.0, 0.0), scored)
+    classifier = Classifier(model, NO_TRAINING, scored)
     logits = {
         name: by_row(trainer.predict(classifier, data.loader(split), return_predictions=True))
         for name, split in splits.items()

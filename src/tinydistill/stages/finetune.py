@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
 from tinydistill import heads, models
@@ -11,10 +9,11 @@ from tinydistill.artifacts import Claim, claim
 from tinydistill.console import count, duration, say
 from tinydistill.data.task_sources import TaskSource
 from tinydistill.data.tasks import TaskDataModule
-from tinydistill.stages import inputs, parts, scoring
+from tinydistill.ranks import rank
+from tinydistill.stages import inputs, parts, scoring, supervised
 from tinydistill.stages.lookup import Source, Values, find, find_teacher, finetuned_words, output_path
 from tinydistill.training import runtime
-from tinydistill.training.classifier import BestWeights, Classifier
+from tinydistill.training.classifier import Classifier
 from tinydistill.training.optimisation import Optimisation
 
 
@@ -35,7 +34,7 @@ def run(values: Values) -> float:
         "weights": source.identity,
         "student": _start(values) if new else None,
         "task": scoring.settings(values, task),
-        "finetune": {**_shared(options), **options[options["model"]]},
+        "finetune": _run_options(options),
     }
     path = output_path(values, *finetuned_words(values, options["model"]))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
@@ -51,61 +50,46 @@ def _start(values: Values) -> Values:
     return values["student"] | ({} if values["student"]["init"] == "random" else shared)
 
 
-def _shared(options: Values) -> Values:
-    return {name: value for name, value in options.items() if name not in ("teacher", "student")}
+def _run_options(options: Values) -> Values:
+    """Those of the chosen model beside those of both."""
+    shared = {name: value for name, value in options.items() if name not in ("teacher", "student")}
+    return {**shared, **options[options["model"]]}
 
 
 def _train(values: Values, place: Claim, source: Source, task: TaskSource, *, new: bool) -> dict[str, Any]:
     options = values["finetune"]
-    run_options = options[options["model"]]
-    pl.seed_everything(values["seed"], verbose=False)
+    run = _run_options(options)
     scored = scoring.scoring(values, task)
-    timer, best = Timer(), BestWeights(scored.monitored)
-    accumulate = options["accumulate"]
-    trainer = parts.trainer(values, place.work, clip=options["clip"], accumulate=accumulate, callbacks=[timer, best])
-    data = scoring.task_data(
-        values,
-        task,
-        source,
-        batch_size=options["batch_size"],
-        epochs=run_options["epochs"],
-        accumulate=accumulate,
-    )
-    data.trainer = trainer  # the number of steps depends on the number of devices
-    trainer.val_check_interval = data.batches_per_epoch  # what is chosen must not depend on conf/trainer
+    sizes = {name: run[name] for name in ("batch_size", "epochs", "accumulate")}
+    data = scoring.task_data(values, task, source, **sizes)
     scoring.announce(values["task"]["name"], data)
-    checkpoint = runtime.last_checkpoint(place.work)
-    encoder = _new_student(values, source, data, trained=checkpoint is not None) if new else _loaded(source)
-    model = heads.add_head(encoder, task.target.labels, seed=values["seed"])
-    optimisation = Optimisation(
-        data.total_steps, run_options["learning_rate"], options["warmup"], options["weight_decay"]
-    )
-    classifier = Classifier(model, optimisation, scored)
-    say(
-        f"{options['model']} of {count(models.parameters(model))} parameters; {data.total_steps} steps, "
-        f"{data.batches_per_epoch} batches of {options['batch_size']} rows an epoch"
-    )
-    if checkpoint:
-        say(f"going on from {checkpoint}")
-    trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint)
-    best.restore(classifier)
-    scores = scoring.validate(trainer, classifier, data)
+
+    def build(optimisation: Optimisation) -> Classifier:
+        resumed = runtime.last_checkpoint(place.work) is not None
+        encoder = _new_student(values, source, data, trained=resumed) if new else _loaded(source)
+        model = heads.add_head(encoder, task.target.labels, seed=values["seed"])
+        say(
+            f"{options['model']} of {count(models.parameters(model))} parameters; {data.total_steps} steps, "
+            f"{data.batches_per_epoch} batches of {options['batch_size']} rows an epoch"
+        )
+        built.append(model)
+        return Classifier(model, optimisation, scored)
+
+    built: list[PreTrainedModel] = []
+    report = supervised.fit(values, run, place.work, data, scored, build)
+    (model,) = built
     result = {
-        "scores": scores,
+        **report,
         "majority": scoring.majority_scores(scored, data.validation),
         "monitor": scored.monitored,
-        "score": scores[scored.splits[0]][scored.monitor],
+        "score": report["scores"][scored.splits[0]][scored.monitor],
         "rows": {split.name: len(split) for split in (data.train, *data.validation.values())},
-        "steps": data.total_steps,
-        "best_step": best.step,
-        "seconds": round(timer.time_elapsed("train"), 1),
         "parameters": models.parameters(model),
     }
-    if trainer.is_global_zero:
+    if rank() == 0:
         models.save_classifier(model, source.tokenizer, place.product)
         place.keep_logs(place.work)
         place.publish(result, values)
-    runtime.finish(trainer)
     return result
 
 

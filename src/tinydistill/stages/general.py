@@ -13,7 +13,8 @@ from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
 from tinydistill.stages import inputs, parts
-from tinydistill.stages.layered import distil_layers, show_layers
+from tinydistill.stages.layer_report import show_layers
+from tinydistill.stages.layered import distil_layers
 from tinydistill.stages.lookup import (
     Source,
     Values,

@@ -1,7 +1,7 @@
 """Objects from configuration: mapping, objective, student, trainer."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +18,7 @@ from tinydistill.distillation.teacher_layers import copy_layers
 from tinydistill.errors import UserError
 from tinydistill.stages.lookup import Source, Values
 from tinydistill.training import runtime
+from tinydistill.training.optimisation import Optimisation
 
 Batches = list[dict[str, Tensor]]
 _CKA_TOKENS = 4000
@@ -190,8 +191,16 @@ def first_weights(
         say(f"student.init=closed_form leaves at random: {part}")
 
 
-def trainer(values: Values, directory: Path, *, clip: float, accumulate: int, callbacks: list[Any]) -> pl.Trainer:
-    """Lightning's trainer with the loggers of conf/logger, working below `directory`."""
+def optimisation(options: Values, steps: int) -> Optimisation:
+    """How a stage or phase with these options steps its weights."""
+    return Optimisation(steps, options["learning_rate"], options["warmup"], options["weight_decay"])
+
+
+def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequence[pl.Callback] = ()) -> pl.Trainer:
+    """Lightning's trainer with the loggers of conf/logger, working below `directory`.
+
+    `options` are those of the stage or phase: clip, accumulate.
+    """
     logger = values["logger"]
     loggers = runtime.build_loggers(
         logger["kinds"],
@@ -205,7 +214,13 @@ def trainer(values: Values, directory: Path, *, clip: float, accumulate: int, ca
         directory=directory,
         loggers=loggers,
         options={**values["trainer"], "precision": precision(values)},
-        clip=clip,
-        accumulate=accumulate,
+        clip=options["clip"],
+        accumulate=options["accumulate"],
         callbacks=callbacks,
     )
+
+
+def silent_trainer(values: Values, directory: Path) -> pl.Trainer:
+    """A trainer that measures and logs nothing."""
+    silent = {**values, "logger": {**values["logger"], "kinds": []}}
+    return trainer(silent, directory, {"clip": 0, "accumulate": 1})

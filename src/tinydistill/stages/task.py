@@ -19,7 +19,8 @@ from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
 from tinydistill.stages import inputs, parts, phases, preflight, scoring
-from tinydistill.stages.layered import distil_layers, show_layers
+from tinydistill.stages.layer_report import show_layers
+from tinydistill.stages.layered import distil_layers
 from tinydistill.stages.lookup import (
     Source,
     Values,
@@ -36,21 +37,21 @@ PHASES = {
     "both": ("intermediate", "prediction"),
     "intermediate": ("intermediate",),
     "prediction": ("prediction",),
+    "merged": ("merged",),
 }
+OPTIONS = {"intermediate": "intermediate", "prediction": "prediction", "merged": "prediction"}
+"""Where the options of a phase stand in the configuration."""
 
 
 def run(values: Values) -> float:
     """Publishes a student of the task; returns its monitored score, or without a prediction phase the held-out loss."""
     runtime.quiet()
     options, chosen = values["distil"], PHASES[values["distil"]["phases"]]
-    if values["prediction"]["hard_share"] > 1:
-        raise UserError(
-            f"prediction.hard_share={values['prediction']['hard_share']} is too large: it must be at most 1"
-        )
     teacher, student = find_task_teacher(values), find_task_student(values)
     check_vocabularies(teacher, student)
     scoring.check_length(values, teacher, student)
-    if "intermediate" in chosen:
+    layered = chosen != ("prediction",)
+    if layered:
         parts.check_fit(_starting_from(student, values), student.config, teacher.config)
     task = inputs.task(values)
     anyway = "; if the teacher's names are wrong, go on with distil.check_labels=false"
@@ -62,9 +63,9 @@ def run(values: Values) -> float:
         "student": student.identity,
         "task": scoring.settings(values, task),
         "augmentation": _augmentation(values),
-        **{phase: values[phase] for phase in chosen},
+        "phases": {phase: values[OPTIONS[phase]] for phase in chosen},
     }
-    if "intermediate" in chosen:
+    if layered:
         settings |= {name: values[name] for name in ("mapping", "objective")}
     path = output_path(values, *distilled_words(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
@@ -123,10 +124,20 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
         data.teacher_logits = logits(data.train)
         return phases.predict(values, directory("prediction"), data, student, scored)
 
-    work: dict[str, Callable[[], dict[str, Any]]] = {"intermediate": intermediate, "prediction": prediction}
+    def merged() -> dict[str, Any]:
+        data.teacher_logits = logits(data.train)
+        encoder = load_teacher().cpu().base_model
+        starting = _starting_from(student_source, values)
+        return phases.learn_at_once(starting, directory("merged"), data, student, encoder, scored)
+
+    work: dict[str, Callable[[], dict[str, Any]]] = {
+        "intermediate": intermediate,
+        "prediction": prediction,
+        "merged": merged,
+    }
     reports = {phase: phases.once(directory(phase), student, work[phase]) for phase in chosen}
     result = {
-        **_compare(scored, reports.get("prediction", {}).get("scores"), teacher_scores),
+        **_compare(scored, reports[chosen[-1]].get("scores"), teacher_scores),
         "majority": scoring.majority_scores(scored, data.validation),
         "phases": reports,
         "rows": {split.name: len(split) for split in (data.train, *data.validation.values())},
@@ -142,7 +153,7 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
 
 
 def _data(values: Values, task: TaskSource, teacher: Source, phase: str) -> TaskDataModule:
-    options = {name: values[phase][name] for name in ("batch_size", "epochs", "max_steps", "accumulate")}
+    options = {name: values[OPTIONS[phase]][name] for name in ("batch_size", "epochs", "max_steps", "accumulate")}
     return scoring.task_data(values, task, teacher, augmentation=values["augmentation"]["path"], **options)
 
 
@@ -191,8 +202,9 @@ def _compare(
 
 def _report(place: Claim, result: dict[str, Any]) -> float:
     reports = result["phases"]
-    if "intermediate" in reports:
-        show_layers(reports["intermediate"]["layers"])
+    for report in reports.values():
+        if "layers" in report:
+            show_layers(report["layers"])
     say()
     sides = ("scores", "teacher_scores", "majority")
     rows = [

@@ -101,13 +101,13 @@ def by_row(predictions: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 class BestWeights(pl.Callback):
-    """Keeps the weights of `module` part as they were when a validation score was highest, the first time on a tie.
+    """Keeps a module's weights as they were when a validation score was highest, the first time on a tie.
 
     They are kept in memory and in checkpoints: a resumed run knows the best weights from before it was cut.
     """
 
-    def __init__(self, monitor: str, part: str = "model"):
-        self.monitor, self.part = monitor, part
+    def __init__(self, monitor: str):
+        self.monitor = monitor
         self.score, self.step = -math.inf, -1
         self.weights: dict[str, Tensor] = {}
 
@@ -118,12 +118,11 @@ class BestWeights(pl.Callback):
         score = float(trainer.callback_metrics[self.monitor])
         if not self.weights or score > self.score:
             self.score, self.step = -math.inf if math.isnan(score) else score, trainer.global_step
-            state = getattr(pl_module, self.part).state_dict()
-            self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+            self.weights = {name: value.detach().cpu().clone() for name, value in pl_module.state_dict().items()}
 
     def restore(self, pl_module: pl.LightningModule) -> None:
         """Puts the best weights back."""
-        getattr(pl_module, self.part).load_state_dict(self.weights)
+        pl_module.load_state_dict(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
         """For checkpoints."""

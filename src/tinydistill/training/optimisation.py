@@ -32,6 +32,9 @@ class Optimisation:
         return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
 
 
+NO_TRAINING = Optimisation(1, 0.0, 0.0, 0.0)
+
+
 class OptimisedModule(pl.LightningModule):
     """What all our modules do alike: the optimiser's steps, and random numbers that go on where a run was cut."""
 

@@ -1,0 +1,53 @@
+"""Training on a task's rows, whatever the loss: validated after every epoch, ending with the best weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
+
+from tinydistill.console import say
+from tinydistill.data.tasks import TaskDataModule
+from tinydistill.stages import parts, scoring
+from tinydistill.stages.lookup import Values
+from tinydistill.training import runtime
+from tinydistill.training.classifier import BestWeights, Classifier, Scoring
+from tinydistill.training.optimisation import Optimisation
+
+
+def fit(
+    values: Values,
+    options: Values,
+    directory: Path,
+    data: TaskDataModule,
+    scored: Scoring,
+    build: Callable[[Optimisation], Classifier],
+) -> dict[str, Any]:
+    """Trains below `directory`, going on from a checkpoint there; the report.
+
+    `options` are those of the stage or phase: learning_rate, warmup, weight_decay, clip, accumulate. `build` makes what
+    is trained.
+    """
+    pl.seed_everything(values["seed"], verbose=False)
+    timer, best = Timer(), BestWeights(scored.monitored)
+    trainer = parts.trainer(values, directory, options, callbacks=[timer, best])
+    data.trainer = trainer  # the number of steps depends on the number of devices
+    # after every epoch: what is chosen must not depend on conf/trainer
+    trainer.val_check_interval = data.total_batches // max(1, round(data.total_batches / data.batches_per_epoch))
+    checkpoint = runtime.last_checkpoint(directory)
+    module = build(parts.optimisation(options, data.total_steps))
+    if checkpoint:
+        say(f"going on from {checkpoint}")
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+    loss = trainer.callback_metrics.get("train/loss")  # none where a resumed run had no step left to do
+    best.restore(module)
+    scores = scoring.validate(trainer, module, data)
+    runtime.finish(trainer)
+    return {
+        "scores": scores,
+        "train_loss": None if loss is None else float(loss),
+        "steps": data.total_steps,
+        "best_step": best.step,
+        "seconds": round(timer.time_elapsed("train"), 1),
+    }
