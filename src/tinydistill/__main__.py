@@ -5,15 +5,14 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from tinydistill.config import CONF_DIR, check
+from tinydistill.config import CONF_DIR, resolved
 from tinydistill.explain import explain
 from tinydistill.schema import Config
 
@@ -30,8 +29,7 @@ def _run(cfg: DictConfig) -> float:
 
 
 def _stage(cfg: DictConfig) -> float:
-    values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    check(values)
+    values = resolved(cfg)
     job = HydraConfig.get()
     if values["output_dir"] is None and job.mode == RunMode.MULTIRUN:
         values["output_dir"] = str(Path(job.runtime.output_dir) / values["stage"])

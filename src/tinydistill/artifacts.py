@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from tinydistill.errors import UserError
 from tinydistill.ranks import rank
 
 PACKAGES = ("tinydistill", "torch", "pytorch-lightning", "transformers", "tokenizers", "datasets", "hydra-core")
+
+_PUBLISHED_WITHIN = 600.0  # seconds after the others have finished
 
 
 @dataclass
@@ -73,7 +76,10 @@ def claim(path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> I
     work = path.with_name(f"{path.name}.unfinished")
     settings = json.loads(json.dumps(settings))
     if rank() != 0:
-        yield Claim(path, work, settings, _finished(path, settings, overwrite))
+        finished = _finished(path, settings, overwrite)
+        yield Claim(path, work, settings, finished)
+        if finished is None:
+            _await(path, settings)
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +116,15 @@ def _finished(path: Path, settings: dict[str, Any], overwrite: bool) -> dict[str
             "keep it with output_dir=DIR or replace it with overwrite=true"
         )
     return None
+
+
+def _await(path: Path, settings: dict[str, Any]) -> None:
+    """Waits until the first rank has published: what this one does next may need it."""
+    deadline = time.monotonic() + _PUBLISHED_WITHIN
+    while not (path / "provenance.json").is_file() or read_json(path / "provenance.json")["settings"] != settings:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the first process has not published {path}")
+        time.sleep(0.1)
 
 
 def _begin(work: Path, settings: dict[str, Any], overwrite: bool) -> bool:

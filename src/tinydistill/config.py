@@ -8,6 +8,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
 from tinydistill.errors import UserError
 from tinydistill.schema import Config
 
@@ -24,6 +28,20 @@ def options(schema: type = Config, prefix: str = "") -> dict[str, dict[str, Any]
         else:
             found[prefix + f.name] = dict(f.metadata)
     return found
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain dictionaries, checked."""
+    values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    check(values)
+    return values
+
+
+def composed_with(**groups: str) -> dict[str, Any]:
+    """What this run's command line gives with other choices of some groups; only inside of a run."""
+    job = HydraConfig.get()
+    kept = [override for override in job.overrides.task if override.split("=")[0] not in groups]
+    return resolved(compose(job.job.config_name, [*kept, *(f"{group}={word}" for group, word in groups.items())]))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

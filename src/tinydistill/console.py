@@ -17,12 +17,12 @@ def say(line: str = "") -> None:
     _console.print(line, markup=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table; the first column is text, the others are figures."""
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
+    """A table; the first columns are words, the others are figures."""
     _console.print(title, style="bold", markup=False)
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+        drawn.add_column(column, justify="left" if i < words else "right", no_wrap=True)
     for row in rows:
         drawn.add_row(*[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row])
     _console.print(drawn)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from tinydistill.schema.data import Corpus, Task
 from tinydistill.schema.models import Mapping, Objective, Student, Teacher
 from tinydistill.schema.option import option
-from tinydistill.schema.stages import Augmentation, Distil, Evaluate, Finetune, General, Phase, Prediction
+from tinydistill.schema.stages import Augmentation, Distil, Evaluate, Finetune, General, Phase, Pipeline, Prediction
 from tinydistill.schema.surroundings import Logger, Paths, Trainer
 
 STAGES = {
@@ -13,6 +13,7 @@ STAGES = {
     "finetune": "pre-trained teacher -> teacher of a task; finetune.model=student for the baseline",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
+    "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
 }
 
 
@@ -38,5 +39,6 @@ class Config:
     intermediate: Phase = field(default_factory=Phase)
     prediction: Prediction = field(default_factory=Prediction)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    pipeline: Pipeline = field(default_factory=Pipeline)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)

@@ -82,6 +82,7 @@ class Task:
     test_splits: list[str] = option("kind=glue: test splits")
     submission: list[str] = option("files of the test splits in a submission to GLUE; empty for none")
     submission_labels: list[str] = option("what these files call the classes, in the order of their numbers")
+    also: list[str] = option("tasks without rows to learn from that stage=pipeline evaluates this one's model on")
     intermediate: IntermediateDefaults = field(default_factory=IntermediateDefaults)
     prediction: PredictionDefaults = field(default_factory=PredictionDefaults)
     augmentation: AugmentationDefaults = field(default_factory=AugmentationDefaults)

@@ -92,3 +92,13 @@ class Evaluate:
     path: str | None = option("directory or hub name of a model with a head; null for what stage=task made")
     batch_size: int = option("rows per forward pass", at_least=1)
     submission: list[str] = option("the files of a whole submission to GLUE; they are zipped when all are there")
+
+
+@dataclass
+class Pipeline:
+    """All stages that a distilled model of a task takes."""
+
+    tasks: list[str] = option("files of conf/task, or glue for all of its tasks; empty for the one of task=")
+    glue: list[str] = option("what glue stands for")
+    baseline: bool = option("train a student without distillation too, from random weights, to compare with")
+    latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)

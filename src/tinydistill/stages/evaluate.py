@@ -1,7 +1,6 @@
 """stage=evaluate: how good a model with a head is on a task, what it predicts, and the files that GLUE wants."""
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +12,8 @@ from tinydistill.console import count, say
 from tinydistill.data.examples import Split
 from tinydistill.data.task_sources import TaskSource
 from tinydistill.errors import UserError
-from tinydistill.schema import STAGES
 from tinydistill.stages import inputs, parts, preflight, scoring, submission
-from tinydistill.stages.lookup import Source, Values, distilled_path, find, output_path
+from tinydistill.stages.lookup import Source, Values, distilled_path, evaluated_path, find, output_path
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Classifier, by_row
 from tinydistill.training.metrics import predicted
@@ -40,7 +38,8 @@ def run(values: Values) -> float:
         "task": {name: values["task"][name] for name in ("labels", "max_length", "metrics", "monitor")},
         "submission": [values["task"]["submission"], values["task"]["submission_labels"]],
     }
-    with claim(output_path(values, *_words(values)), settings, overwrite=values["overwrite"]) as place:
+    path = output_path(values, evaluated_path(values, _path(values)))
+    with claim(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(values, place, place.result)
@@ -54,13 +53,6 @@ def _path(values: Values) -> str:
     if not made.is_dir():
         raise UserError(f"evaluate.path is not set and stage=task has made no {made}: name a model, evaluate.path=DIR")
     return str(made)
-
-
-def _words(values: Values) -> tuple[str, str]:
-    """The model's name, less that of the task that it may end with, after the stage that made it; the task's name."""
-    path, task = Path(_path(values)), values["task"]["name"]
-    stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
-    return stage + path.name.removesuffix(f"_{task}"), task
 
 
 def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, splits: Splits) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tinydistill.data.task_sources import TaskSource
 from tinydistill.data.tasks import TaskDataModule
 from tinydistill.ranks import rank
 from tinydistill.stages import inputs, parts, scoring, supervised
-from tinydistill.stages.lookup import Source, Values, find, find_teacher, finetuned_words, output_path
+from tinydistill.stages.lookup import Source, Values, find, find_teacher, finetuned_path, output_path
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Classifier
 from tinydistill.training.optimisation import Optimisation
@@ -36,7 +36,7 @@ def run(values: Values) -> float:
         "task": scoring.settings(values, task),
         "finetune": _run_options(options),
     }
-    path = output_path(values, *finetuned_words(values, options["model"]))
+    path = output_path(values, finetuned_path(values, options["model"]))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")

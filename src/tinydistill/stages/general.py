@@ -23,6 +23,7 @@ from tinydistill.stages.lookup import (
     find_teacher,
     general_path,
     longest_input,
+    output_path,
 )
 from tinydistill.training import runtime
 
@@ -51,7 +52,7 @@ def run(values: Values) -> float:
         "corpus": corpus.identity(),
         "general": values["general"],
     }
-    path = Path(values["output_dir"] or general_path(values))
+    path = output_path(values, general_path(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")

@@ -9,15 +9,14 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinydistill import models
 from tinydistill.errors import UserError
+from tinydistill.schema import STAGES
 
 Values = dict[str, Any]
 
 
-def output_path(values: Values, *words: str) -> Path:
-    """Where a stage publishes: `output_dir`, or a readable name made from the choices it depends on."""
-    if values["output_dir"] is not None:
-        return Path(values["output_dir"])
-    return named_path(values, values["stage"], *words)
+def output_path(values: Values, default: Path) -> Path:
+    """Where this run's stage publishes: `output_dir`, or else the readable name made from the choices."""
+    return default if values["output_dir"] is None else Path(values["output_dir"])
 
 
 def named_path(values: Values, stage: str, *words: str) -> Path:
@@ -26,36 +25,36 @@ def named_path(values: Values, stage: str, *words: str) -> Path:
     return Path(values["paths"]["outputs"]) / stage / name
 
 
-def finetuned_words(values: Values, model: str) -> tuple[str, str]:
-    """What stage=finetune calls the fine-tuned teacher, or the student without distillation, of the task."""
+def general_path(values: Values) -> Path:
+    """The general student's place."""
+    return named_path(values, "general", *_recipe(values), values["corpus"]["name"])
+
+
+def finetuned_path(values: Values, model: str = "teacher") -> Path:
+    """The place of the task's fine-tuned teacher, or of the student without distillation."""
     student = values["student"]
     if model == "teacher":
         name = Path(values["teacher"]["path"]).name
     else:
         name = Path(student["path"]).name if student["path"] else f"{student['name']}-{student['init']}"
-    return name, values["task"]["name"]
-
-
-def finetuned_path(values: Values, model: str = "teacher") -> Path:
-    """Where stage=finetune publishes the task's teacher, or student, unless `output_dir` says otherwise."""
-    return named_path(values, "finetune", *finetuned_words(values, model))
-
-
-def distilled_words(values: Values) -> tuple[str, ...]:
-    """What stage=task calls the distilled student of the task."""
-    words = (Path(values["teacher"]["path"]).name, values["student"]["name"], values["mapping"]["strategy"])
-    return *words, values["objective"]["name"], values["task"]["name"]
+    return named_path(values, "finetune", name, values["task"]["name"])
 
 
 def distilled_path(values: Values) -> Path:
-    """Where stage=task publishes the task's student, unless `output_dir` says otherwise."""
-    return named_path(values, "task", *distilled_words(values))
+    """The place of the task's distilled student."""
+    return named_path(values, "task", *_recipe(values), values["task"]["name"])
 
 
-def general_path(values: Values) -> Path:
-    """Where stage=general publishes with these choices."""
-    words = (Path(values["teacher"]["path"]).name, values["student"]["name"], values["mapping"]["strategy"])
-    return named_path(values, "general", *words, values["objective"]["name"], values["corpus"]["name"])
+def evaluated_path(values: Values, model: str) -> Path:
+    """The place of a model's scores on the task, named after the model and the stage that made it."""
+    path, task = Path(model), values["task"]["name"]
+    stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
+    return named_path(values, "evaluate", stage + path.name.removesuffix(f"_{task}"), task)
+
+
+def _recipe(values: Values) -> tuple[str, ...]:
+    names = values["student"]["name"], values["mapping"]["strategy"], values["objective"]["name"]
+    return Path(values["teacher"]["path"]).name, *names
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,15 @@ def find_teacher(values: Values) -> Source:
     return find(values["teacher"]["path"], "teacher.path", revision=values["teacher"]["revision"])
 
 
+def has_head(source: Source) -> bool:
+    """Whether a model's configuration says that it has a classification head."""
+    return "SequenceClassification" in " ".join(source.config.architectures or ())
+
+
 def find_task_teacher(values: Values) -> Source:
     """The fine-tuned teacher: teacher.path if it has a classification head, else what stage=finetune made of it."""
     named = find_teacher(values)
-    if "SequenceClassification" in " ".join(named.config.architectures or ()):
+    if has_head(named):
         return named
     made = finetuned_path(values)
     if not made.is_dir():

@@ -25,7 +25,7 @@ from tinydistill.stages.lookup import (
     Source,
     Values,
     check_vocabularies,
-    distilled_words,
+    distilled_path,
     find_task_student,
     find_task_teacher,
     output_path,
@@ -67,7 +67,7 @@ def run(values: Values) -> float:
     }
     if layered:
         settings |= {name: values[name] for name in ("mapping", "objective")}
-    path = output_path(values, *distilled_words(values))
+    path = output_path(values, distilled_path(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")

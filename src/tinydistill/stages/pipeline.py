@@ -1,0 +1,142 @@
+"""stage=pipeline: all stages that a distilled model takes, for one task or several, and a table of their models."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from tinydistill import config
+from tinydistill.artifacts import claim, file_hash, read_json
+from tinydistill.console import say, table
+from tinydistill.ranks import rank
+from tinydistill.stages import comparison, inputs, scoring
+from tinydistill.stages.comparison import Contender
+from tinydistill.stages.lookup import (
+    Values,
+    distilled_path,
+    evaluated_path,
+    find_teacher,
+    finetuned_path,
+    general_path,
+    has_head,
+    named_path,
+    output_path,
+)
+from tinydistill.training import runtime
+
+TEACHER, BASELINE, STUDENT = "teacher", "student, not distilled", "student, distilled"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of the pipeline: with which configuration, what it makes, and where."""
+
+    values: Values
+    makes: str
+    path: Path
+
+    @property
+    def state(self) -> str:
+        """How far it has come."""
+        if (self.path / "result.json").is_file():
+            return "there"
+        return "begun" if self.path.with_name(f"{self.path.name}.unfinished").is_dir() else "to do"
+
+    def run(self) -> None:
+        """Runs the stage; one that is finished with the same settings returns at once."""
+        import_module(f"tinydistill.stages.{self.values['stage']}").run(self.values)
+
+
+def run(values: Values) -> float:
+    """Runs what is missing and publishes the comparison; returns the distilled students' mean score."""
+    runtime.quiet()
+    tasks = _tasks(values)
+    steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
+    plan = [(f"{i}  stage={step.values['stage']}", step.makes, step.state) for i, step in enumerate(steps.values(), 1)]
+    table("pipeline", ("stage", "makes", "state"), plan, words=3)
+    for number, step in enumerate(steps.values(), start=1):
+        say()
+        say(f"[{number}/{len(steps)}] stage={step.values['stage']}: {step.makes}")
+        step.run()
+
+    length = values["pipeline"]["latency_length"]
+    contenders = {of_task["task"]["name"]: _contenders(of_task) for of_task in tasks}
+    students = {name: distilled_path(of_task) for name, of_task in zip(contenders, tasks, strict=True)}
+    settings = {
+        "students": {name: file_hash(path / "model.safetensors") for name, path in students.items()},
+        "models": {name: [model.name for model in of_task] for name, of_task in contenders.items()},
+        "latency_length": length,
+    }
+    with claim(_path(values), settings, overwrite=True) as place:
+        if place.result is None:
+            rows = [row for name, of_task in contenders.items() for row in comparison.compare(name, of_task, length)]
+            means = comparison.averages(rows)
+            result = {"models": rows, "averages": means if len(tasks) > 1 else [], "score": means[-1]["score"]}
+            if rank() == 0:
+                place.publish(result, values)
+        else:
+            result = place.result
+    say()
+    comparison.show(result["models"] + result["averages"], length)
+    say(f"artifact: {place.path}")
+    return float("nan") if result["score"] is None else float(result["score"])
+
+
+def _tasks(values: Values) -> list[Values]:
+    """The configuration of every task, in which no mistake would show only after hours."""
+    listed = values["pipeline"]["tasks"]
+    names = [name for word in listed for name in (values["pipeline"]["glue"] if word == "glue" else [word])]
+    chosen = [config.composed_with(task=name) for name in dict.fromkeys(names)] or [values]
+    for of_task in chosen:
+        for one in [of_task, *_also(of_task)]:
+            scoring.scoring(one, inputs.task(one))
+    return [{**of_task, "output_dir": None} for of_task in chosen]
+
+
+def _also(values: Values) -> list[Values]:
+    return [{**config.composed_with(task=name), "output_dir": None} for name in values["task"]["also"]]
+
+
+def _steps(values: Values) -> list[Step]:
+    """What a task takes, in order."""
+    task, steps = values["task"]["name"], []
+
+    def add(stage: str, makes: str, path: Path, of: Values = values, options: Values | None = None) -> None:
+        changed = {stage: {**of[stage], **options}} if options else {}
+        steps.append(Step({**of, "stage": stage, **changed}, makes, path))
+
+    if not has_head(find_teacher(values)):
+        add("finetune", f"{task}: {TEACHER}", finetuned_path(values), options={"model": "teacher"})
+    if values["pipeline"]["baseline"]:
+        new = _without_distillation(values)
+        add("finetune", f"{task}: {BASELINE}", finetuned_path(new, "student"), new, {"model": "student"})
+    if values["student"]["path"] is None:
+        add("general", "general student", general_path(values))
+    made = distilled_path(values)
+    add("task", f"{task}: {STUDENT}", made)
+    for of in [values, *_also(values)]:
+        add("evaluate", f"{of['task']['name']}: predictions", evaluated_path(of, str(made)), of, {"path": str(made)})
+    return steps
+
+
+def _without_distillation(values: Values) -> Values:
+    return {**values, "student": {**values["student"], "path": None, "init": "random"}}
+
+
+def _contenders(values: Values) -> list[Contender]:
+    """Teacher, baseline and student of a task, with their scores as the stages found them."""
+    made, teacher, labels = distilled_path(values), find_teacher(values), inputs.task(values).target.labels
+    found = read_json(made / "result.json")
+    metric = found["monitor"]
+    path = teacher.path if has_head(teacher) else str(finetuned_path(values))
+    contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"])]
+    if values["pipeline"]["baseline"]:
+        baseline = finetuned_path(_without_distillation(values), "student")
+        score = read_json(baseline / "result.json")["score"]
+        contenders.append(Contender(BASELINE, str(baseline), None, labels, metric, score))
+    return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"])]
+
+
+def _path(values: Values) -> Path:
+    name = "-".join(values["pipeline"]["tasks"]) or values["task"]["name"]
+    recipe = distilled_path(values).name.removesuffix(f"_{values['task']['name']}")
+    return output_path(values, named_path(values, "pipeline", *recipe.split("_"), name))
