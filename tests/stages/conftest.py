@@ -90,3 +90,35 @@ def task_arguments(arguments, tmp_path) -> dict[str, str]:
         "task.max_length": "12",
         "output_dir": str(tmp_path / "outputs" / "made"),
     }
+
+
+def glue_rows(directory: Path, split: str, count: int, *, label: object = None) -> None:
+    """A file of the original layout with all columns that any of the tasks looks for."""
+    directory.mkdir(parents=True, exist_ok=True)
+    texts = [text for text, _ in animal_rows(count, 5)]
+    names = ["index", "sentence", "sentence1", "sentence2", "#1 String", "#2 String", "question1", "question2"]
+    names += ["question"]
+    columns = [[str(i) for i in range(count)], *[texts] * 8]
+    if label is not None:
+        names += ["label", "Quality", "is_duplicate", "gold_label", "score"]
+        columns += [[str(label(i)) for i in range(count)]] * 5
+    rows = zip(*columns, strict=True)
+    (directory / f"{split}.tsv").write_text("\n".join("\t".join(row) for row in [names, *rows]) + "\n")
+
+
+@pytest.fixture
+def glue(tmp_path) -> Path:
+    """All tasks in the original layout, a few rows each; the label tells a cat from a dog."""
+    root = tmp_path / "glue"
+    entailed = ("entailment", "not_entailment")
+    for task in ("CoLA", "SST-2", "MRPC", "QQP", "WNLI", "STS-B", "QNLI", "RTE"):
+        by_name = task in ("QNLI", "RTE")
+        for split, count in (("train", 32), ("dev", 6)):
+            glue_rows(root / task, split, count, label=lambda i, names=by_name: entailed[i % 2] if names else i % 2)
+        glue_rows(root / task, "test", 4)
+    glue_rows(root / "MNLI", "train", 32, label=lambda i: ("entailment", "neutral")[i % 2])
+    for kind in ("matched", "mismatched"):
+        glue_rows(root / "MNLI", f"dev_{kind}", 6, label=lambda i: ("entailment", "neutral", "contradiction")[i % 3])
+        glue_rows(root / "MNLI", f"test_{kind}", 4)
+    glue_rows(root / "AX", "test", 5)
+    return root

@@ -102,3 +102,4 @@ class Pipeline:
     glue: list[str] = option("what glue stands for")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
     latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)
+    latency_seconds: float = option("how long each model is timed", at_least=0)

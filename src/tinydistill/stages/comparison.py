@@ -23,14 +23,14 @@ class Contender:
     score: float | None
 
 
-def compare(task: str, contenders: Sequence[Contender], length: int) -> list[Row]:
+def compare(task: str, contenders: Sequence[Contender], length: int, seconds: float) -> list[Row]:
     """One row a model of a task; they are measured against the first, the teacher.
 
     Latency is the median time for one row of `length` word pieces, in fp32 on one CPU thread, all models by turns.
     """
     loaded = {one.name: heads.load_classifier(one.path, one.labels, revision=one.revision) for one in contenders}
     with threads(1):
-        timed = latencies({name: torch_call(model, 1, length) for name, model in loaded.items()})
+        timed = latencies({name: torch_call(model, 1, length) for name, model in loaded.items()}, seconds=seconds)
     first = contenders[0]
     return [
         {

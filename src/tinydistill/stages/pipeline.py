@@ -58,7 +58,7 @@ def run(values: Values) -> float:
         say(f"[{number}/{len(steps)}] stage={step.values['stage']}: {step.makes}")
         step.run()
 
-    length = values["pipeline"]["latency_length"]
+    length, seconds = values["pipeline"]["latency_length"], values["pipeline"]["latency_seconds"]
     contenders = {of_task["task"]["name"]: _contenders(of_task) for of_task in tasks}
     students = {name: distilled_path(of_task) for name, of_task in zip(contenders, tasks, strict=True)}
     settings = {
@@ -68,7 +68,7 @@ def run(values: Values) -> float:
     }
     with claim(_path(values), settings, overwrite=True) as place:
         if place.result is None:
-            rows = [row for name, of_task in contenders.items() for row in comparison.compare(name, of_task, length)]
+            rows = [row for task, of in contenders.items() for row in comparison.compare(task, of, length, seconds)]
             means = comparison.averages(rows)
             result = {"models": rows, "averages": means if len(tasks) > 1 else [], "score": means[-1]["score"]}
             if rank() == 0:

@@ -1,0 +1,148 @@
+"""stage=pipeline from the command line: tiny models on tasks of a few rows."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import bert
+from tests.stages.conftest import Cut, changed
+from tinydistill.distillation.predictor import Predictor
+from tinydistill.heads import add_head
+from tinydistill.models import save_classifier, save_encoder
+
+NAME = "tiny_tiny3_uniform_tinybert"
+
+
+@pytest.fixture
+def quick(task_arguments, arguments, teacher_dir) -> dict[str, str | None]:
+    """The whole pipeline in a few seconds."""
+    general = {name: value for name, value in arguments.items() if name.startswith(("general.", "corpus"))}
+    return {
+        **task_arguments,
+        **general,
+        "stage": "pipeline",
+        "output_dir": None,
+        "general.max_steps": "4",
+        "finetune.teacher.epochs": "3",
+        "finetune.teacher.learning_rate": "2e-3",
+        "finetune.student.epochs": "1",
+        "intermediate.epochs": "2",
+        "intermediate.batch_size": "16",
+        "prediction.epochs": "3",
+        "prediction.batch_size": "16",
+        "prediction.learning_rate": "3e-3",
+        "distil.check_score": "false",
+        "pipeline.latency_length": "8",
+        "pipeline.latency_seconds": "0.01",
+    }
+
+
+@pytest.fixture
+def run(command, quick):
+    """Runs the pipeline with some arguments changed; returns (exit code, stdout, stderr)."""
+    return lambda **changes: command(changed(quick, **changes))
+
+
+@pytest.fixture
+def outputs(tmp_path) -> Path:
+    return tmp_path / "outputs"
+
+
+def results(outputs: Path) -> dict[str, Path]:
+    """The artifacts there are, by stage and name."""
+    return {str(path.parent.relative_to(outputs)): path for path in outputs.glob("*/*/result.json")}
+
+
+def rows_of(outputs: Path, name: str) -> list[dict]:
+    return json.loads((outputs / "pipeline" / name / "result.json").read_text())["models"]
+
+
+def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_dir):
+    code, out, err = run()
+    assert code == 0, err
+    teacher = teacher_dir.name
+    name = f"{teacher}_tiny3_uniform_tinybert_files"
+    made = {f"finetune/{teacher}_files", "finetune/tiny3-random_files", f"general/{name}", f"task/{name}"}
+    made |= {f"evaluate/task-{name.replace('_', '-').removesuffix('-files')}_files", f"pipeline/{name}"}
+    assert results(outputs).keys() == made
+    rows = rows_of(outputs, name)
+    assert [row["model"] for row in rows] == ["teacher", "student, not distilled", "student, distilled"]
+    big, alone, distilled = rows
+    assert big["score"] > 0.9
+    assert (big["retention"], big["speedup"]) == (100, 1)
+    assert distilled["retention"] == pytest.approx(100 * distilled["score"] / big["score"])
+    assert distilled["parameters"] == alone["parameters"] < big["parameters"]
+    assert all(row["bytes"] >= 4 * row["parameters"] and row["latency_ms"] > 0 for row in rows)
+    alone_score = json.loads((outputs / "finetune/tiny3-random_files/result.json").read_text())["score"]
+    assert alone["score"] == alone_score
+    assert "files accuracy" in out
+    assert out.rstrip().endswith(f"artifact: {outputs / 'pipeline' / name}")
+
+
+def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, monkeypatch):
+    step = Predictor.training_step
+
+    def cut(self, batch, batch_idx):
+        if batch_idx == 12:
+            raise Cut
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Predictor, "training_step", cut)
+    with pytest.raises(Cut):
+        run()
+    monkeypatch.undo()
+    assert {name.split("/")[0] for name in results(outputs)} == {"finetune", "general"}
+    code, out, err = run()
+    assert code == 0, err
+    assert out.count("finished before with the same settings") == 3
+    assert "intermediate: finished before" in out
+    assert "going on from" in out
+    times = {name: path.stat().st_mtime_ns for name, path in results(outputs).items()}
+    code, out, _ = run()
+    assert code == 0
+    assert {line.split()[-1] for line in out.splitlines() if " stage=" in line and "[" not in line} == {"there"}
+    assert {name: path.stat().st_mtime_ns for name, path in results(outputs).items()} == times
+
+
+def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenizer, tmp_path):
+    teacher, student = tmp_path / "tuned", tmp_path / "start"
+    save_classifier(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_encoder(bert(2, 16, seed=2), tokenizer, student)
+    code, _, err = run(teacher__path=str(teacher), student__path=str(student), pipeline__baseline="false")
+    assert code == 0, err
+    assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline"}
+    rows = rows_of(outputs, "tuned_tiny3_uniform_tinybert_files")
+    assert [row["path"] for row in rows] == [
+        str(teacher),
+        str(outputs / "task" / "tuned_tiny3_uniform_tinybert_files"),
+    ]
+
+
+def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, outputs, glue, teacher_dir):
+    several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
+    code, out, err = run(**several, pipeline__tasks="[mrpc,mnli]", task__max_length="16")
+    assert code == 0, err
+    assert len(list((outputs / "general").glob("*/result.json"))) == 1
+    name = f"{teacher_dir.name}_tiny3_uniform_tinybert_mrpc-mnli"
+    rows = rows_of(outputs, name)
+    assert [row["task"] for row in rows] == ["mrpc"] * 3 + ["mnli"] * 3
+    means = json.loads((outputs / "pipeline" / name / "result.json").read_text())["averages"]
+    assert means[0]["score"] == pytest.approx((rows[0]["score"] + rows[3]["score"]) / 2)
+    submitted = {path.name for path in (outputs / "evaluate").rglob("submission/*.tsv")}
+    assert submitted == {"MRPC.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}  # AX by the model of MNLI
+    assert "all average" in out
+
+
+def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs, glue):
+    several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
+    code, _, err = run(**several, pipeline__tasks="[mrpc,mnly]")
+    assert code == 2
+    assert "task=mnly: there is no such task (did you mean mnli?)" in err
+    shutil.rmtree(glue / "QNLI")
+    code, _, err = run(**several, pipeline__tasks="[glue]")
+    assert code == 2
+    assert f"there is no file {glue / 'QNLI'}" in err
+    assert err.count("\n") == 1
+    assert not results(outputs)
