@@ -38,6 +38,25 @@ class Cut(BaseException):
     """Stands for a process that is killed."""
 
 
+@pytest.fixture
+def cut(monkeypatch):
+    """Kills training once: `seen = cut(Distiller, 7)` stops before batch 7 and lists all batches that were begun."""
+
+    def at(module: type, number: int) -> list[int]:
+        step, seen = module.training_step, []
+
+        def training_step(self, batch, batch_idx):
+            seen.append(batch_idx)
+            if len(seen) == number + 1:
+                raise Cut
+            return step(self, batch, batch_idx)
+
+        monkeypatch.setattr(module, "training_step", training_step)
+        return seen
+
+    return at
+
+
 def changed(arguments: dict[str, str], **changes: str | None) -> dict[str, str | None]:
     """The arguments with some changed: `general__epochs` stands for `general.epochs`."""
     return {**arguments, **{key.replace("__", "."): value for key, value in changes.items()}}

@@ -138,19 +138,11 @@ def test_other_settings_are_refused_with_the_difference(run):
     assert run(finetune__student__learning_rate="0.5")[0] == 0  # the other model's make no difference
 
 
-def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, monkeypatch):
+def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, cut):
     run()
     expected, first = load_file(output / "model.safetensors"), result_of(output)
     shutil.rmtree(output)
-    step, seen = Classifier.training_step, []
-
-    def cut_at_fourteen(self, batch, batch_idx):
-        seen.append(batch_idx)
-        if len(seen) == 15:
-            raise Cut
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(Classifier, "training_step", cut_at_fourteen)
+    seen = cut(Classifier, 14)
     with pytest.raises(Cut):
         run()
     assert not output.exists()

@@ -76,22 +76,13 @@ def test_other_settings_are_refused_with_the_difference(run, output):
     assert run(general__learning_rate="0.002", overwrite="true")[0] == 0
 
 
-def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, monkeypatch):
+def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, cut):
     run()
     expected = load_file(output / "model.safetensors")
     first = json.loads((output / "result.json").read_text())
     shutil.rmtree(output)
 
-    step = Distiller.training_step
-    seen = []
-
-    def cut_at_seven(self, batch, batch_idx):
-        seen.append(batch_idx)
-        if len(seen) == 8:
-            raise Cut
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(Distiller, "training_step", cut_at_seven)
+    seen = cut(Distiller, 7)
     with pytest.raises(Cut):
         run()
     assert not output.exists()
@@ -107,14 +98,8 @@ def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, 
     assert result["layers"][0]["unexplained_before"] == first["layers"][0]["unexplained_before"]
 
 
-def test_checkpoints_hold_no_teacher(run, output, monkeypatch):
-    def cut(self, batch, batch_idx):
-        if batch_idx == 2:
-            raise Cut
-        return step(self, batch, batch_idx)
-
-    step = Distiller.training_step
-    monkeypatch.setattr(Distiller, "training_step", cut)
+def test_checkpoints_hold_no_teacher(run, output, cut):
+    cut(Distiller, 2)
     with pytest.raises(Cut):
         run()
     (checkpoint,) = output.parent.rglob("*.ckpt")

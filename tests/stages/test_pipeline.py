@@ -81,18 +81,10 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     assert out.rstrip().endswith(f"artifact: {outputs / 'pipeline' / name}")
 
 
-def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, monkeypatch):
-    step = Predictor.training_step
-
-    def cut(self, batch, batch_idx):
-        if batch_idx == 12:
-            raise Cut
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(Predictor, "training_step", cut)
+def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
+    cut(Predictor, 12)
     with pytest.raises(Cut):
         run()
-    monkeypatch.undo()
     assert {name.split("/")[0] for name in results(outputs)} == {"finetune", "general"}
     code, out, err = run()
     assert code == 0, err

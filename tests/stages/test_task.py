@@ -230,21 +230,11 @@ def test_what_the_other_stages_published_is_found(run, made, tmp_path):
 
 
 @pytest.mark.parametrize(("module", "at", "steps"), [(Distiller, 7, 12), (Predictor, 10, 18)])
-def test_a_run_that_was_cut_goes_on_in_its_phase_and_ends_as_if_it_had_not_been(
-    run, output, monkeypatch, module, at, steps
-):
+def test_a_run_that_was_cut_goes_on_in_its_phase_and_ends_as_if_it_had_not_been(run, output, cut, module, at, steps):
     run()
     expected, first = load_file(output / "model.safetensors"), result(output)
     shutil.rmtree(output)
-    step, seen = module.training_step, []
-
-    def cut(self, batch, batch_idx):
-        seen.append(batch_idx)
-        if len(seen) == at + 1:
-            raise Cut
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(module, "training_step", cut)
+    seen = cut(module, at)
     with pytest.raises(Cut):
         run()
     assert not output.exists()
@@ -275,7 +265,7 @@ def test_the_intermediate_phase_alone_leaves_the_head_to_a_later_prediction_phas
     assert result(Path(then))["scores"] == result(Path(both))["scores"]
 
 
-def test_merged_phases_learn_layers_and_logits_at_once(run, output, monkeypatch):
+def test_merged_phases_learn_layers_and_logits_at_once(run, output, cut):
     code, out, err = run(distil__phases="merged", prediction__epochs="8")
     assert code == 0, err
     assert "learns from teacher" in out
@@ -285,15 +275,7 @@ def test_merged_phases_learn_layers_and_logits_at_once(run, output, monkeypatch)
     assert sum(row["unexplained"] - row["unexplained_before"] for row in report["layers"]) < 0
     assert first["score"] > first["majority"]["validation"]["accuracy"]
     shutil.rmtree(output)
-    step = MergedPredictor.training_step
-
-    def cut(self, batch, batch_idx):
-        if batch_idx == 10:
-            monkeypatch.undo()
-            raise Cut
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(MergedPredictor, "training_step", cut)
+    cut(MergedPredictor, 10)
     with pytest.raises(Cut):
         run(distil__phases="merged", prediction__epochs="8")
     assert run(distil__phases="merged", prediction__epochs="8")[0] == 0

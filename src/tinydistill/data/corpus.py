@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.data.blocks import Blocks, build_blocks
 from tinydistill.data.loading import Batch, BatchLoader, TrainLoader
+from tinydistill.data.one_pass import OnePassDataModule
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 
@@ -58,22 +58,18 @@ def _permutation(blocks: int, seed: int, epoch: int) -> NDArray[np.uint32]:
     return np.random.default_rng([seed, epoch]).permutation(np.arange(blocks, dtype=np.uint32))
 
 
-class GeneralDataModule(pl.LightningDataModule):
+class GeneralDataModule(OnePassDataModule):
     """A corpus as training batches and held-out batches, for a Trainer with `use_distributed_sampler=False`.
 
     Args:
         corpus: where the text comes from.
         tokenizer: a fast tokenizer with [CLS] and [SEP], or begin and end tokens.
         max_length: word pieces in a block, [CLS] and [SEP] among them.
-        batch_size: blocks in a batch of one device.
-        epochs: how often every block is seen, at least; the last batch is filled up with blocks of one epoch more.
-        max_steps: at most as many optimiser steps; None or -1 for no limit.
-        accumulate: batches in an optimiser step.
-        seed: of the order of the blocks. The held-out documents don't depend on it.
+        cache_dir: where blocks are kept between runs.
         heldout_fraction: of the word pieces; whole documents are held out, and at least a few blocks of them.
         heldout_blocks: at most as many blocks are held out.
-        cache_dir: where blocks are kept between runs.
-        num_workers: processes that read batches ahead; 0 reads in the training process, in well under a millisecond.
+        run: what OnePassDataModule takes; the last batch is filled up with blocks of one epoch more. The held-out
+            documents don't depend on the seed.
     """
 
     def __init__(
@@ -82,21 +78,13 @@ class GeneralDataModule(pl.LightningDataModule):
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_length: int,
-        batch_size: int,
         cache_dir: str | Path,
-        epochs: int = 1,
-        max_steps: int | None = None,
-        accumulate: int = 1,
-        seed: int = 0,
         heldout_fraction: float = 0.02,
         heldout_blocks: int = 256,
-        num_workers: int = 0,
+        **run: Any,
     ):
-        super().__init__()
+        super().__init__(**run)
         self.corpus, self.tokenizer = corpus, tokenizer
-        self.batch_size, self.epochs, self.accumulate = batch_size, epochs, accumulate
-        self.max_steps = max_steps if max_steps is not None and max_steps >= 0 else None
-        self.seed, self.num_workers = seed, num_workers
         self._settings: dict[str, Any] = {
             "max_length": max_length,
             "heldout_fraction": heldout_fraction,
@@ -135,28 +123,22 @@ class GeneralDataModule(pl.LightningDataModule):
     @property
     def blocks_in_step(self) -> int:
         """Blocks that an optimiser step learns from, on all devices together."""
-        return self.batch_size * self.accumulate * self._world_size
+        return self.batch_size * self.accumulate * self.world_size
 
     @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole run."""
-        steps = -(-len(self.blocks.train) * self.epochs // self.blocks_in_step)
-        return steps if self.max_steps is None else min(steps, self.max_steps)
+        return self.limited(-(-len(self.blocks.train) * self.epochs // self.blocks_in_step))
 
     @property
     def total_batches(self) -> int:
         """Batches of the whole run on each device: what `len(train_dataloader())` gives."""
         return self.total_steps * self.accumulate
 
-    @property
-    def _world_size(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
-
     def train_dataloader(self) -> TrainLoader:
         """All batches of the run, or those that a resumed run still has to do."""
-        rank = self.trainer.global_rank if self.trainer else 0
-        order = self._order(self.total_batches, self._world_size, rank)
-        return TrainLoader(self.blocks.train, order, self.num_workers, self._processed)
+        order = self._order(self.total_batches, self.world_size, self.rank)
+        return TrainLoader(self.blocks.train, order, self.num_workers, self.processed)
 
     def val_dataloader(self) -> BatchLoader:
         """The held-out blocks in their order; all of them on every device."""
@@ -176,6 +158,3 @@ class GeneralDataModule(pl.LightningDataModule):
 
     def _order(self, batches: int, world_size: int = 1, rank: int = 0) -> BatchOrder:
         return BatchOrder(len(self.blocks.train), self.batch_size, batches, self.seed, world_size, rank)
-
-    def _processed(self) -> int:
-        return self.trainer.fit_loop.epoch_loop.batch_progress.current.processed if self.trainer else 0

@@ -2,9 +2,9 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
@@ -12,28 +12,24 @@ from tinydistill.data.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.encoding import EncodedRows, encode
 from tinydistill.data.examples import Split, Target
 from tinydistill.data.loading import BatchLoader, TrainLoader
+from tinydistill.data.one_pass import OnePassDataModule
 from tinydistill.data.task_readers import Columns, read_table
 from tinydistill.data.task_sources import TaskSource
 from tinydistill.errors import UserError
 
 
-class TaskDataModule(pl.LightningDataModule):
+class TaskDataModule(OnePassDataModule):
     """A task as batches of like lengths, for a Trainer with `use_distributed_sampler=False`.
 
     Args:
         source: where the rows come from.
         tokenizer: a fast tokenizer with [CLS] and [SEP], or begin and end tokens.
         max_length: word pieces in a row at most, special tokens among them.
-        batch_size: rows in a training batch of one device.
         cache_dir: where encoded rows are kept between runs.
-        epochs: how often every training row is seen.
-        max_steps: at most as many optimiser steps; None or -1 for no limit.
-        accumulate: batches in an optimiser step.
-        seed: of the order of the training rows.
         augmentation: a Parquet file of rows that take the training rows' place, with columns text, text_pair for pairs
             and source_row: the number of the training row that a row was made from and whose label it has.
         eval_batch_size: rows in a batch that isn't trained on; None for four times batch_size.
-        num_workers: processes that read training batches ahead; 0 reads in the training process.
+        run: what OnePassDataModule takes.
     """
 
     def __init__(
@@ -42,23 +38,15 @@ class TaskDataModule(pl.LightningDataModule):
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_length: int,
-        batch_size: int,
         cache_dir: str | Path,
-        epochs: int = 1,
-        max_steps: int | None = None,
-        accumulate: int = 1,
-        seed: int = 0,
         augmentation: str | Path | None = None,
         eval_batch_size: int | None = None,
-        num_workers: int = 0,
+        **run: Any,
     ):
-        super().__init__()
+        super().__init__(**run)
         self.source, self.tokenizer = source, tokenizer
         self.max_length, self.cache_dir, self.augmentation = max_length, cache_dir, augmentation
-        self.batch_size, self.epochs, self.accumulate = batch_size, epochs, accumulate
-        self.max_steps = max_steps if max_steps is not None and max_steps >= 0 else None
-        self.eval_batch_size = eval_batch_size or 4 * batch_size
-        self.seed, self.num_workers = seed, num_workers
+        self.eval_batch_size = eval_batch_size or 4 * self.batch_size
         self.teacher_logits: NDArray[np.floating] | None = None
         """Logits [N, C] of the training rows, by their numbers; when set, training batches carry their rows of it."""
         self._encoded: dict[int, tuple[Split, EncodedRows]] = {}
@@ -99,34 +87,25 @@ class TaskDataModule(pl.LightningDataModule):
     @property
     def batches_per_epoch(self) -> int:
         """Batches of one epoch on each device."""
-        return -(-len(self.train) // (self.batch_size * self._world_size))
+        return -(-len(self.train) // (self.batch_size * self.world_size))
 
     @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole run."""
-        steps = -(-self.batches_per_epoch * self.epochs // self.accumulate)
-        return steps if self.max_steps is None else min(steps, self.max_steps)
+        return self.limited(-(-self.batches_per_epoch * self.epochs // self.accumulate))
 
     @property
     def total_batches(self) -> int:
         """Batches of the whole run on each device: what `len(train_dataloader())` gives."""
         return min(self.batches_per_epoch * self.epochs, self.total_steps * self.accumulate)
 
-    @property
-    def _world_size(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
-
-    @property
-    def _rank(self) -> int:
-        return self.trainer.global_rank if self.trainer else 0
-
     def train_dataloader(self) -> TrainLoader:
         """All batches of the run, or those that a resumed run still has to do."""
         rows = self._rows(self.train, self.teacher_logits)
         order = LengthOrder(
-            rows.rows.lengths, self.batch_size, self.total_batches, self.seed, self._world_size, self._rank
+            rows.rows.lengths, self.batch_size, self.total_batches, self.seed, self.world_size, self.rank
         )
-        return TrainLoader(rows, order, self.num_workers, self._processed)
+        return TrainLoader(rows, order, self.num_workers, self.processed)
 
     def val_dataloader(self) -> list[BatchLoader]:
         """A loader for each validation split, in their order."""
@@ -143,7 +122,7 @@ class TaskDataModule(pl.LightningDataModule):
     def loader(self, split: Split, *, sharded: bool = False) -> BatchLoader:
         """Batches with every row of a split once; `row` says which. All of them on every device, unless `sharded`."""
         rows = self._rows(split)
-        shard = (self._world_size, self._rank) if sharded else (1, 0)
+        shard = (self.world_size, self.rank) if sharded else (1, 0)
         return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size, *shard))
 
     def _rows(self, split: Split, teacher_logits: NDArray[np.floating] | None = None) -> RowBatches:
@@ -154,9 +133,6 @@ class TaskDataModule(pl.LightningDataModule):
             max_length=self.max_length,
             teacher_logits=teacher_logits,
         )
-
-    def _processed(self) -> int:
-        return self.trainer.fit_loop.epoch_loop.batch_progress.current.processed if self.trainer else 0
 
 
 def read_augmented(path: Path, original: Split) -> Split:
