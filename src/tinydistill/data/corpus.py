@@ -74,6 +74,7 @@ class GeneralDataModule(pl.LightningDataModule):
         heldout_blocks: at most as many blocks are held out.
         cache_dir: where blocks are kept between runs.
         num_workers: processes that read batches ahead; 0 reads in the training process, in well under a millisecond.
+        options: what messages call the node of the options to change.
     """
 
     def __init__(
@@ -91,12 +92,13 @@ class GeneralDataModule(pl.LightningDataModule):
         heldout_fraction: float = 0.02,
         heldout_blocks: int = 256,
         num_workers: int = 0,
+        options: str = "general",
     ):
         super().__init__()
         self.corpus, self.tokenizer = corpus, tokenizer
         self.batch_size, self.epochs, self.accumulate = batch_size, epochs, accumulate
         self.max_steps = max_steps if max_steps is not None and max_steps >= 0 else None
-        self.seed, self.num_workers = seed, num_workers
+        self.seed, self.num_workers, self.options = seed, num_workers, options
         self._settings: dict[str, Any] = {
             "max_length": max_length,
             "heldout_fraction": heldout_fraction,
@@ -119,7 +121,8 @@ class GeneralDataModule(pl.LightningDataModule):
                     f"the corpus is too small: its {blocks.summary['pieces']} word pieces in "
                     f"{blocks.summary['documents']} documents make {len(blocks.train)} training blocks (a batch takes "
                     f"{self.batch_size}) and {len(blocks.heldout)} held-out ones; give it more text, or lower "
-                    f"general.max_length={self._settings['max_length']} or general.batch_size={self.batch_size}"
+                    f"{self.options}.max_length={self._settings['max_length']} or "
+                    f"{self.options}.batch_size={self.batch_size}"
                 )
             self._blocks = blocks
         return self._blocks
