@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
@@ -226,6 +227,11 @@ def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dir
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """The same for a model with a classification head."""
     _save(release(model), tokenizer, directory, AutoModelForSequenceClassification)
+
+
+def save_masked_lm(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """The same for a model with a masked-LM head."""
+    _save(release(model), tokenizer, directory, AutoModelForMaskedLM)
 
 
 def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path, loader: Any) -> None:
