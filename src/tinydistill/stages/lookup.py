@@ -58,6 +58,11 @@ def general_path(values: Values) -> Path:
     return named_path(values, "general", *words, values["objective"]["name"], values["corpus"]["name"])
 
 
+def pretrained_path(values: Values) -> Path:
+    """Where stage=pretrain publishes the masked LM made of the teacher, unless `output_dir` says otherwise."""
+    return named_path(values, "pretrain", Path(values["teacher"]["path"]).name, values["corpus"]["name"])
+
+
 @dataclass(frozen=True)
 class Source:
     """A model to load: where it is, which revision, what its weights are, and the option that named it."""
