@@ -6,7 +6,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, MPNetConfig
 
 from tests.encoders import ENCODERS, SIZES
 from tinydistill.errors import UserError
-from tinydistill.masked_lm import head_of, load_masked_lm, load_or_add_head, masked_logits
+from tinydistill.masked_lm import head_of, load_masked_lm, load_or_add_head, masked_logits, start_bias
 
 
 def masked_lm(config):
@@ -59,3 +59,14 @@ def test_a_head_that_is_there_is_kept_and_one_that_is_missing_is_new(name, tmp_p
         torch.testing.assert_close(again.state_dict()[parameter], value)
     with pytest.raises(UserError, match="holds no masked-LM head: make one with stage=pretrain"):
         load_masked_lm(str(tmp_path / "without"))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_new_head_guesses_by_frequency(name, tmp_path):
+    model = AutoModelForMaskedLM.from_config(ENCODERS[name]).eval()
+    assert start_bias(model, [torch.tensor([[7, 7, 8]]), torch.tensor([[7]])])
+    bias = model.get_output_embeddings().bias
+    assert bias.exp().sum().item() == pytest.approx(1)
+    assert (bias[7] - bias[8]).exp().item() == pytest.approx(3.5 / 1.5)
+    model.save_pretrained(tmp_path)
+    torch.testing.assert_close(load_masked_lm(str(tmp_path)).get_output_embeddings().bias, bias)

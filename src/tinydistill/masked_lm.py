@@ -4,7 +4,7 @@ B: blocks in a batch, L: length, n: chosen positions, D: hidden size, E: embeddi
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -66,6 +66,22 @@ def masked_logits(model: PreTrainedModel, batch: Mapping[str, Tensor], chosen_BL
     if head is None:
         return model(**encoder_inputs(batch)).logits[chosen_BL]
     return head(model.base_model(**encoder_inputs(batch)).last_hidden_state[chosen_BL])
+
+
+@torch.no_grad()
+def start_bias(model: PreTrainedModel, text: Iterable[Tensor]) -> bool:
+    """Sets the bias of a new head to the log of the pieces' shares in a text, in place; False where it has no bias.
+
+    A random head then begins near the loss of guessing by frequency, not of guessing blindly.
+    """
+    bias_V = getattr(model.get_output_embeddings(), "bias", None)
+    if bias_V is None:
+        return False
+    counts_V = torch.full(bias_V.shape, 0.5)  # of what doesn't occur, too
+    for ids in text:
+        counts_V += torch.bincount(ids.flatten(), minlength=len(counts_V))
+    bias_V.copy_((counts_V / counts_V.sum()).log())
+    return True
 
 
 def load_masked_lm(

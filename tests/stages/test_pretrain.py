@@ -53,7 +53,7 @@ def test_the_loss_falls_and_what_is_published_loads(run, output, patterns):
     code, out, err = run(**patterns, pretrain__max_steps="100", pretrain__learning_rate="0.005")
     assert code == 0, err
     assert "[MASK]" in out
-    assert "head: new, solved for on 2.0 k word pieces" in out
+    assert "head: new, its bias from the frequencies of 2.0 k word pieces" in out
     assert "perplexity" in out
     assert "____" in out
     assert out.rstrip().endswith(f"artifact: {output}")

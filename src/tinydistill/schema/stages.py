@@ -45,7 +45,7 @@ class Pretrain(Optimised):
     as_mask: float = option("share of that which becomes the mask token", at_least=0)
     as_random: float = option("share of that which becomes any other piece; the rest stays as it is", at_least=0)
     whole_words: bool = option("ask for all pieces of a word or for none")
-    sample_tokens: int = option("training tokens that a new head is solved for on", at_least=1)
+    sample_tokens: int = option("training tokens whose frequencies are a new head's first bias", at_least=1)
 
 
 @dataclass

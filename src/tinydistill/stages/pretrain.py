@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
@@ -17,16 +16,15 @@ from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.loading import BatchLoader
 from tinydistill.data.masking import Pieces, Rules
 from tinydistill.data.sources import Corpus
-from tinydistill.distillation.masked_head import solve_head
 from tinydistill.errors import UserError
-from tinydistill.masked_lm import load_or_add_head
+from tinydistill.masked_lm import load_or_add_head, start_bias
 from tinydistill.stages import cloze, inputs, parts
 from tinydistill.stages.lookup import Source, Values, find_teacher, longest_input, pretrained_path
 from tinydistill.training import runtime
 from tinydistill.training.masked import BEST, MaskedLanguageModel, set_dropout
 from tinydistill.training.optimisation import Optimisation
 
-_HELD_OUT, _SAMPLE = 1, 2  # keys of the random numbers that aren't training's
+_HELD_OUT = 1  # the key of its random numbers
 
 
 def run(values: Values) -> float:
@@ -77,7 +75,7 @@ def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces:
     checkpoint = runtime.last_checkpoint(place.work)
     started: dict[str, Any] = read_json(place.work / "start.json") if checkpoint else {}
     if not checkpoint:
-        say(f"head: {'kept' if kept else _start_head(values, model, data, pieces)}")
+        say(f"head: {'kept' if kept else _start_head(model, data, options['sample_tokens'])}")
 
     set_dropout(model, options["dropout"])
     optimisation = Optimisation(data.total_steps, options["learning_rate"], options["warmup"], options["weight_decay"])
@@ -117,17 +115,10 @@ def _heldout(data: GeneralDataModule, pieces: Pieces, share: float) -> BatchLoad
     )
 
 
-def _start_head(values: Values, model: PreTrainedModel, data: GeneralDataModule, pieces: Pieces) -> str:
-    """Gives a new head its first weights, and says how."""
-    options = values["pretrain"]
-    rules = Rules(options["masked_share"])
-    sample = (
-        masking.mask_pieces(batch["input_ids"], pieces, rules, masking.generator(values["seed"], _SAMPLE, number))
-        for number, batch in enumerate(data.sample_batches(options["sample_tokens"]))
-    )
-    with torch.autocast("cpu", torch.bfloat16, enabled=parts.precision(values) == "bf16-mixed"):
-        solved = solve_head(model, sample)
-    return f"new, solved for on {count(options['sample_tokens'])} word pieces" if solved else "new, at random"
+def _start_head(model: PreTrainedModel, data: GeneralDataModule, pieces: int) -> str:
+    """Gives a new head its first bias, and says how it starts."""
+    counted = start_bias(model, (batch["input_ids"] for batch in data.sample_batches(pieces)))
+    return f"new, its bias from the frequencies of {count(pieces)} word pieces" if counted else "new, at random"
 
 
 def _validate(trainer: pl.Trainer, module: MaskedLanguageModel, heldout: BatchLoader) -> dict[str, float]:

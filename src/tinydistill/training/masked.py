@@ -45,6 +45,8 @@ class MaskedLanguageModel(OptimisedModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds one held-out batch to the means."""
         logits_nV, labels_n = self(batch)
+        if not len(labels_n):  # a small last batch may hold no masked piece
+            return
         right_n5 = logits_nV.topk(BEST).indices == labels_n[:, None]
         metrics = {
             "heldout/loss": F.cross_entropy(logits_nV.float(), labels_n),
