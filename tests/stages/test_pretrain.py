@@ -122,7 +122,8 @@ def test_whole_words_and_a_name_made_from_the_choices(run, tmp_path):
 
 
 def test_dropout_while_training_is_not_what_the_published_model_says(run, output, teacher_dir):
-    run(pretrain__max_steps="1")
+    code, _, err = run(pretrain__max_steps="1")
+    assert code == 0, err
     theirs = json.loads((teacher_dir / "config.json").read_text())
     assert json.loads((output / "config.json").read_text())["hidden_dropout_prob"] == theirs["hidden_dropout_prob"] > 0
 
