@@ -98,8 +98,23 @@ def _check_together(values: dict[str, Any]) -> None:
     share = values["prediction"]["hard_share"]
     if share > 1:
         raise UserError(f"prediction.hard_share={share} is too large: it must be at most 1")
-    if student["dropout"] >= 1:
-        raise UserError(f"student.dropout={student['dropout']} is too large: it must be below 1")
+    for node in ("student", "pretrain"):
+        if (dropout := values[node]["dropout"]) >= 1:
+            raise UserError(f"{node}.dropout={dropout} is too large: it must be below 1")
+    _check_masking(values["pretrain"])
+
+
+def _check_masking(pretrain: dict[str, Any]) -> None:
+    if not 0 < pretrain["masked_share"] < 1:
+        raise UserError(
+            f"pretrain.masked_share={pretrain['masked_share']} leaves nothing to ask for or to read: "
+            "it must be between 0 and 1, as 0.15"
+        )
+    if pretrain["as_mask"] + pretrain["as_random"] > 1:
+        raise UserError(
+            f"pretrain.as_mask={pretrain['as_mask']} and pretrain.as_random={pretrain['as_random']} "
+            "are shares of the same pieces: their sum must not be above 1"
+        )
 
 
 def nearest(word: str, known: Iterable[str], similarity: float = 0.5) -> str:

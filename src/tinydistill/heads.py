@@ -44,22 +44,20 @@ def load_classifier(
     Raises UserError where there is no head, where it has another number of outputs, and where weights are missing or
     unreadable. What its own configuration calls the labels gives way to `labels`.
     """
-    with models.explained(path, override), models.quiet_loading():
-        config = models.load_config(path, revision=revision, override=override)
-        check_has_head(config, path=path, override=override)
-        if config.num_labels != (len(labels) or 1):
-            raise UserError(f"{override}={path} has {config.num_labels} outputs, the task asks for {len(labels) or 1}")
-        _name_outputs(config, labels)
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            revision=revision,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-            ignore_mismatched_sizes=True,  # looked at below
-            output_loading_info=True,
-        )
+    config = models.load_config(path, revision=revision, override=override)
+    check_has_head(config, path=path, override=override)
+    if config.num_labels != (len(labels) or 1):
+        raise UserError(f"{override}={path} has {config.num_labels} outputs, the task asks for {len(labels) or 1}")
+    _name_outputs(config, labels)
+    model, info = models.load_weights(
+        AutoModelForSequenceClassification,
+        path,
+        config,
+        revision=revision,
+        dtype=dtype,
+        override=override,
+        ignore_mismatched_sizes=True,  # looked at below
+    )
     if info["mismatched_keys"]:
         raise UserError(
             f"{override}={path}: the sizes of its weights and those in its config.json contradict each other"
@@ -68,9 +66,8 @@ def load_classifier(
     missing = sorted(info["missing_keys"])
     if any(not name.startswith(prefix) for name in missing):
         raise UserError(f"{override}={path} holds no classification head: make one with stage=finetune")
-    if missing:
-        raise UserError(f"{override}={path}: the weights lack {len(missing)} tensors, {missing[0]} among them")
-    return model.eval()
+    models.check_complete(missing, path, override)
+    return model
 
 
 def check_has_head(config: PretrainedConfig, *, path: str, override: str) -> None:

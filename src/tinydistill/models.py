@@ -3,7 +3,7 @@
 import copy
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
@@ -127,9 +128,25 @@ def load_encoder(
     override: str = "teacher.path",
 ) -> PreTrainedModel:
     """The encoder without any head, in eval mode. Raises UserError when weights are missing or unreadable."""
+    config = load_config(path, revision=revision, override=override)
+    model, info = load_weights(AutoModel, path, config, revision=revision, dtype=dtype, override=override)
+    check_complete([name for name in info["missing_keys"] if "pooler" not in name], path, override)
+    return model
+
+
+def load_weights(
+    kind: Any,
+    path: str,
+    config: PretrainedConfig,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+    override: str,
+    **options: Any,
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """A model of an AutoModel class in eval mode, and what transformers says of its loading: what is missing, …"""
     with explained(path, override), quiet_loading():
-        config = load_config(path, revision=revision, override=override)
-        model, info = AutoModel.from_pretrained(
+        model, info = kind.from_pretrained(
             path,
             revision=revision,
             config=config,
@@ -137,11 +154,15 @@ def load_encoder(
             use_safetensors=True,
             attn_implementation="sdpa",
             output_loading_info=True,
+            **options,
         )
-    missing = [name for name in info["missing_keys"] if "pooler" not in name]
+    return model.eval(), info
+
+
+def check_complete(missing: Collection[str], path: str, override: str) -> None:
+    """Raises UserError when tensors are missing."""
     if missing:
-        raise UserError(f"{override}={path}: the weights lack {len(missing)} tensors, {sorted(missing)[0]} among them")
-    return model.eval()
+        raise UserError(f"{override}={path}: the weights lack {len(missing)} tensors, {min(missing)} among them")
 
 
 @contextmanager
@@ -226,6 +247,11 @@ def save_encoder(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dir
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """The same for a model with a classification head."""
     _save(release(model), tokenizer, directory, AutoModelForSequenceClassification)
+
+
+def save_masked_lm(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """The same for a model with a masked-LM head."""
+    _save(release(model), tokenizer, directory, AutoModelForMaskedLM)
 
 
 def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path, loader: Any) -> None:

@@ -68,6 +68,7 @@ class GeneralDataModule(OnePassDataModule):
         cache_dir: where blocks are kept between runs.
         heldout_fraction: of the word pieces; whole documents are held out, and at least a few blocks of them.
         heldout_blocks: at most as many blocks are held out.
+        options: what messages call the node of the options to change.
         run: what OnePassDataModule takes; the last batch is filled up with blocks of one epoch more. The held-out
             documents don't depend on the seed.
     """
@@ -81,10 +82,12 @@ class GeneralDataModule(OnePassDataModule):
         cache_dir: str | Path,
         heldout_fraction: float = 0.02,
         heldout_blocks: int = 256,
+        options: str = "general",
         **run: Any,
     ):
         super().__init__(**run)
         self.corpus, self.tokenizer = corpus, tokenizer
+        self.options = options
         self._settings: dict[str, Any] = {
             "max_length": max_length,
             "heldout_fraction": heldout_fraction,
@@ -107,7 +110,8 @@ class GeneralDataModule(OnePassDataModule):
                     f"the corpus is too small: its {blocks.summary['pieces']} word pieces in "
                     f"{blocks.summary['documents']} documents make {len(blocks.train)} training blocks (a batch takes "
                     f"{self.batch_size}) and {len(blocks.heldout)} held-out ones; give it more text, or lower "
-                    f"general.max_length={self._settings['max_length']} or general.batch_size={self.batch_size}"
+                    f"{self.options}.max_length={self._settings['max_length']} or "
+                    f"{self.options}.batch_size={self.batch_size}"
                 )
             self._blocks = blocks
         return self._blocks

@@ -5,11 +5,22 @@ from dataclasses import dataclass, field
 from tinydistill.schema.data import Corpus, Task
 from tinydistill.schema.models import Mapping, Objective, Student, Teacher
 from tinydistill.schema.option import option
-from tinydistill.schema.stages import Augmentation, Distil, Evaluate, Finetune, General, Phase, Pipeline, Prediction
+from tinydistill.schema.stages import (
+    Augmentation,
+    Distil,
+    Evaluate,
+    Finetune,
+    General,
+    Phase,
+    Pipeline,
+    Prediction,
+    Pretrain,
+)
 from tinydistill.schema.surroundings import Logger, Paths, Trainer
 
 STAGES = {
     "general": "pre-trained teacher -> general student, on plain text",
+    "pretrain": "any encoder -> masked language model of your text",
     "finetune": "pre-trained teacher -> teacher of a task; finetune.model=student for the baseline",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
@@ -32,6 +43,7 @@ class Config:
     objective: Objective = field(default_factory=Objective)
     corpus: Corpus = field(default_factory=Corpus)
     general: General = field(default_factory=General)
+    pretrain: Pretrain = field(default_factory=Pretrain)
     task: Task = field(default_factory=Task)
     finetune: Finetune = field(default_factory=Finetune)
     distil: Distil = field(default_factory=Distil)

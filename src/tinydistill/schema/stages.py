@@ -30,6 +30,25 @@ class General(Optimised):
 
 
 @dataclass
+class Pretrain(Optimised):
+    """Masked-language-model training: what is computed."""
+
+    epochs: int = option("passes over the corpus", at_least=1)
+    max_steps: int | None = option("stop after this many optimiser steps", at_least=1)
+    max_length: int = option("word pieces in a block, [CLS] and [SEP] included", at_least=8)
+    batch_size: int = option("blocks per device and forward pass", at_least=1)
+    learning_rate: float = option("peak learning rate", at_least=0)
+    dropout: float = option("dropout of hidden states and attention while training", at_least=0)
+    heldout_fraction: float = option("share of the documents kept out of training", at_least=0)
+    heldout_blocks: int = option("held-out blocks used at most", at_least=1)
+    masked_share: float = option("share of the text that the model is asked for, between 0 and 1", at_least=0)
+    as_mask: float = option("share of that which becomes the mask token", at_least=0)
+    as_random: float = option("share of that which becomes any other piece; the rest stays as it is", at_least=0)
+    whole_words: bool = option("ask for all pieces of a word or for none")
+    sample_tokens: int = option("training tokens whose frequencies are a new head's first bias", at_least=1)
+
+
+@dataclass
 class FinetuneRun:
     """How long and how fast one of the models learns."""
 

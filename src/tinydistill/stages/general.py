@@ -1,6 +1,5 @@
 """stage=general: a student learns from the inner layers of a pre-trained teacher on plain text."""
 
-from pathlib import Path
 from typing import Any
 
 from transformers import PretrainedConfig
@@ -8,7 +7,6 @@ from transformers import PretrainedConfig
 from tinydistill import models
 from tinydistill.artifacts import Claim, claim
 from tinydistill.console import count, duration, say
-from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
@@ -74,8 +72,8 @@ def _distil(
         if student_source
         else models.new_student(config, values["seed"])
     )
-    data = _data(values, corpus, teacher_source)
-    _announce(data)
+    data = inputs.blocks(values, "general", corpus, teacher_source.tokenizer)
+    inputs.announce(data)
     report = distil_layers(
         values, values["general"], place.work, data, data.val_dataloader(), data.sample_batches, teacher, student
     )
@@ -90,35 +88,6 @@ def _distil(
         place.keep_logs(place.work)
         place.publish(result, values)
     return result
-
-
-def _data(values: Values, corpus: Corpus, teacher: Source) -> GeneralDataModule:
-    options = values["general"]
-    return GeneralDataModule(
-        corpus,
-        teacher.tokenizer,
-        max_length=options["max_length"],
-        batch_size=options["batch_size"],
-        epochs=options["epochs"],
-        max_steps=options["max_steps"],
-        accumulate=options["accumulate"],
-        seed=values["seed"],
-        heldout_fraction=options["heldout_fraction"],
-        heldout_blocks=options["heldout_blocks"],
-        cache_dir=Path(values["paths"]["cache"]),
-        num_workers=values["trainer"]["workers"],
-    )
-
-
-def _announce(data: GeneralDataModule) -> None:
-    """Says what text there is, and what it reads like."""
-    corpus = data.blocks.summary
-    say(
-        f"corpus {count(corpus['documents'])} documents, {count(corpus['pieces'])} word pieces; "
-        f"{corpus['heldout_blocks']} blocks held out; it reads:"
-    )
-    sample = next(data.sample_batches(1))["input_ids"][0]
-    say(f"  {data.tokenizer.decode(sample)[:160]}…")
 
 
 def _report(place: Claim, result: dict[str, Any]) -> float:

@@ -1,8 +1,12 @@
-"""Text and labelled rows that a configuration names."""
+"""Text, as it is and in blocks, and labelled rows that a configuration names."""
 
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
+from tinydistill.console import count, say
+from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.docstring_task import DocstringsTask
 from tinydistill.data.examples import label_name
 from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
@@ -20,6 +24,32 @@ def corpus(values: Values) -> Corpus:
     if options["kind"] == "hub":
         return HubCorpus(options["repo"], options["config"], options["split"])
     return DocstringsCorpus(options["max_megabytes"])
+
+
+def blocks(values: Values, stage: str, text: Corpus, tokenizer: PreTrainedTokenizerBase) -> GeneralDataModule:
+    """The text in blocks, as the options of the stage have it."""
+    options = values[stage]
+    names = ("max_length", "batch_size", "epochs", "max_steps", "accumulate", "heldout_fraction", "heldout_blocks")
+    return GeneralDataModule(
+        text,
+        tokenizer,
+        **{name: options[name] for name in names},
+        seed=values["seed"],
+        cache_dir=Path(values["paths"]["cache"]),
+        num_workers=values["trainer"]["workers"],
+        options=stage,
+    )
+
+
+def announce(data: GeneralDataModule) -> None:
+    """Says what text there is, and what it reads like."""
+    summary = data.blocks.summary
+    say(
+        f"corpus {count(summary['documents'])} documents, {count(summary['pieces'])} word pieces; "
+        f"{summary['heldout_blocks']} blocks held out; it reads:"
+    )
+    sample = next(data.sample_batches(1))["input_ids"][0]
+    say(f"  {data.tokenizer.decode(sample)[:160]}…")
 
 
 def task(values: Values) -> TaskSource:

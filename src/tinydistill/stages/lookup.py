@@ -57,6 +57,11 @@ def _recipe(values: Values) -> tuple[str, ...]:
     return Path(values["teacher"]["path"]).name, *names
 
 
+def pretrained_path(values: Values) -> Path:
+    """Where stage=pretrain publishes the masked LM made of the teacher, unless `output_dir` says otherwise."""
+    return named_path(values, "pretrain", Path(values["teacher"]["path"]).name, values["corpus"]["name"])
+
+
 @dataclass(frozen=True)
 class Source:
     """A model to load: where it is, which revision, what its weights are, and the option that named it."""
