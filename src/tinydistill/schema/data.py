@@ -22,6 +22,15 @@ class Corpus:
 
 
 @dataclass
+class FinetuneDefaults:
+    """Supervised training on this task."""
+
+    epochs: int = option("passes of the teacher over the training rows", at_least=1)
+    learning_rate: float = option("the teacher's peak learning rate", at_least=0)
+    student_epochs: int = option("passes of a student without distillation", at_least=1)
+
+
+@dataclass
 class IntermediateDefaults:
     """The intermediate phase (embedding, hidden, attention) as the paper does it on this task."""
 
@@ -83,6 +92,7 @@ class Task:
     submission: list[str] = option("files of the test splits in a submission to GLUE; empty for none")
     submission_labels: list[str] = option("what these files call the classes, in the order of their numbers")
     also: list[str] = option("tasks without rows to learn from that stage=pipeline evaluates this one's model on")
+    finetune: FinetuneDefaults = field(default_factory=FinetuneDefaults)
     intermediate: IntermediateDefaults = field(default_factory=IntermediateDefaults)
     prediction: PredictionDefaults = field(default_factory=PredictionDefaults)
     augmentation: AugmentationDefaults = field(default_factory=AugmentationDefaults)
