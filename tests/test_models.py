@@ -8,7 +8,7 @@ from transformers import AutoModel
 
 from tests.conftest import bert
 from tests.encoders import ENCODERS
-from tinydistill import models
+from tinydistill import models, students
 from tinydistill.artifacts import file_hash
 from tinydistill.distillation.observation import Observer
 from tinydistill.errors import UserError
@@ -24,7 +24,7 @@ def broken(teacher_dir, tmp_path):
 
 @pytest.mark.parametrize("config", ENCODERS.values(), ids=ENCODERS.keys())
 def test_a_student_has_the_teachers_architecture_at_its_own_size(config):
-    student = models.new_student(models.student_config(config, **SIZE), seed=0)
+    student = students.new_student(students.student_config(config, **SIZE), seed=0)
     assert student.config.model_type == config.model_type
     assert student.config.vocab_size == config.vocab_size
     ids = torch.randint(3, 20, (2, 8))
@@ -35,15 +35,15 @@ def test_a_student_has_the_teachers_architecture_at_its_own_size(config):
 
 
 def test_the_same_seed_makes_the_same_student():
-    config = models.student_config(bert().config, **SIZE)
-    first, second, other = (models.new_student(config, seed) for seed in (0, 0, 1))
+    config = students.student_config(bert().config, **SIZE)
+    first, second, other = (students.new_student(config, seed) for seed in (0, 0, 1))
     name = "encoder.layer.0.attention.self.query.weight"
     assert torch.equal(first.state_dict()[name], second.state_dict()[name])
     assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
 
 
 def test_a_saved_student_loads_without_a_missing_or_unexpected_key(tokenizer, tmp_path):
-    student = models.new_student(models.student_config(bert(layers=4, width=32).config, **SIZE), 0)
+    student = students.new_student(students.student_config(bert(layers=4, width=32).config, **SIZE), 0)
     Observer(student, [0], [1])
     models.save_encoder(student, tokenizer, tmp_path / "student")
     loaded, info = AutoModel.from_pretrained(tmp_path / "student", output_loading_info=True)

@@ -14,7 +14,7 @@ from tinydistill.distillation import linear
 from tinydistill.distillation.closed_form import complete, solve_projections, solve_student
 from tinydistill.distillation.linear import Normal
 from tinydistill.distillation.observation import Observer
-from tinydistill.models import new_student, student_config
+from tinydistill.students import new_student, student_config
 
 
 def rows(*shape: int, seed: int = 0) -> torch.Tensor:

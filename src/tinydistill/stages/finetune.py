@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from tinydistill import heads, models
+from tinydistill import heads, models, students
 from tinydistill.artifacts import Claim, claim
 from tinydistill.console import count, duration, say
 from tinydistill.data.task_sources import TaskSource
@@ -100,7 +100,7 @@ def _loaded(source: Source) -> PreTrainedModel:
 def _new_student(values: Values, teacher_source: Source, data: TaskDataModule, *, trained: bool) -> PreTrainedModel:
     """A student that starts as the general stage's would; `trained` when a checkpoint replaces its weights anyway."""
     config = parts.new_student_config(values, teacher_source.config)
-    student = models.new_student(config, values["seed"])
+    student = students.new_student(config, values["seed"])
     if trained or values["student"]["init"] == "random":
         return student
     teacher = parts.teacher(values, teacher_source)

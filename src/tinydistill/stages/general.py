@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from tinydistill import models
+from tinydistill import models, students
 from tinydistill.artifacts import Claim, claim
 from tinydistill.console import count, duration, say
 from tinydistill.data.sources import Corpus
@@ -70,7 +70,7 @@ def _distil(
     student = (
         models.load_encoder(student_source.path, override="student.path")
         if student_source
-        else models.new_student(config, values["seed"])
+        else students.new_student(config, values["seed"])
     )
     data = inputs.blocks(values, "general", corpus, teacher_source.tokenizer)
     inputs.announce(data)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from tinydistill import models
+from tinydistill import models, students
 from tinydistill.console import say
 from tinydistill.distillation import mapping
 from tinydistill.distillation.closed_form import solve_projections, solve_student
@@ -38,7 +38,7 @@ def teacher(values: Values, source: Source) -> PreTrainedModel:
 def new_student_config(values: Values, teacher_config: PretrainedConfig) -> PretrainedConfig:
     """The configuration of a student of the size in conf/student."""
     sizes = ("num_layers", "hidden_size", "intermediate_size", "num_heads", "dropout")
-    return models.student_config(teacher_config, **{size: values["student"][size] for size in sizes})
+    return students.student_config(teacher_config, **{size: values["student"][size] for size in sizes})
 
 
 def check_fit(values: Values, student: PretrainedConfig, teacher_config: PretrainedConfig) -> None:
