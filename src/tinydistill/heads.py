@@ -50,15 +50,13 @@ def load_classifier(
         if config.num_labels != (len(labels) or 1):
             raise UserError(f"{override}={path} has {config.num_labels} outputs, the task asks for {len(labels) or 1}")
         _name_outputs(config, labels)
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = models.from_pretrained(
+            AutoModelForSequenceClassification,
             path,
+            config,
             revision=revision,
-            config=config,
             dtype=dtype,
-            use_safetensors=True,
-            attn_implementation="sdpa",
             ignore_mismatched_sizes=True,  # looked at below
-            output_loading_info=True,
         )
     if info["mismatched_keys"]:
         raise UserError(

@@ -129,19 +129,27 @@ def load_encoder(
     """The encoder without any head, in eval mode. Raises UserError when weights are missing or unreadable."""
     with explained(path, override), quiet_loading():
         config = load_config(path, revision=revision, override=override)
-        model, info = AutoModel.from_pretrained(
-            path,
-            revision=revision,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-            output_loading_info=True,
-        )
+        model, info = from_pretrained(AutoModel, path, config, revision=revision, dtype=dtype)
     missing = [name for name in info["missing_keys"] if "pooler" not in name]
     if missing:
         raise UserError(f"{override}={path}: the weights lack {len(missing)} tensors, {sorted(missing)[0]} among them")
     return model.eval()
+
+
+def from_pretrained(
+    loader: Any, path: str, config: PretrainedConfig, *, revision: str | None, dtype: torch.dtype, **more: Any
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """A model as all are loaded: from safetensors, no code of its own run; and what there is to know of its tensors."""
+    return loader.from_pretrained(
+        path,
+        revision=revision,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        attn_implementation="sdpa",
+        output_loading_info=True,
+        **more,
+    )
 
 
 @contextmanager

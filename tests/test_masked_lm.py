@@ -1,0 +1,42 @@
+"""The head of a masked LM on some positions gives what the whole model gives there."""
+
+import pytest
+import torch
+from transformers import AutoModelForMaskedLM, BertForPreTraining
+
+from tests.conftest import bert
+from tests.encoders import ENCODERS
+from tinydistill.errors import UserError
+from tinydistill.masked_lm import MaskedPositions, load_masked_lm
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_logits_at_the_masked_positions_are_those_of_the_whole_model(name):
+    torch.manual_seed(0)
+    model = AutoModelForMaskedLM.from_config(ENCODERS[name]).eval()
+    inputs = {"input_ids": torch.randint(3, 60, (5, 11))}
+    places = torch.tensor([1, 4, 10, 0, 7])
+    with torch.no_grad():
+        whole = model(**inputs).logits[torch.arange(5), places]
+        torch.testing.assert_close(MaskedPositions(model)(inputs, places), whole)
+        torch.testing.assert_close(model(**inputs).logits[torch.arange(5), places], whole)  # the model is as it was
+
+
+def test_the_head_is_fp32_beside_an_encoder_in_bf16():
+    model = AutoModelForMaskedLM.from_config(ENCODERS["bert"]).eval().bfloat16()
+    masked = MaskedPositions(model)
+    with torch.no_grad():
+        logits = masked({"input_ids": torch.randint(3, 60, (2, 8))}, torch.tensor([1, 2]))
+    assert logits.dtype == torch.float32
+    assert {p.dtype for p in masked.encoder.parameters()} == {torch.bfloat16}
+
+
+def test_a_model_with_both_heads_of_pre_training_has_a_masked_lm(tmp_path):
+    BertForPreTraining(ENCODERS["bert"]).save_pretrained(tmp_path)
+    assert load_masked_lm(str(tmp_path)).config.model_type == "bert"
+
+
+def test_a_model_without_a_masked_lm_head_is_refused(tmp_path):
+    bert().save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="holds no masked-LM head: make one with stage=pretrain, or name one with augm"):
+        load_masked_lm(str(tmp_path))
