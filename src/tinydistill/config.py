@@ -77,6 +77,8 @@ def _check_together(values: dict[str, Any]) -> None:
     unknown = [kind for kind in values["logger"]["kinds"] if kind not in ("csv", "tensorboard", "wandb")]
     if unknown:
         raise UserError(f"logger.kinds holds {unknown[0]!r}, which is not one of csv, tensorboard, wandb")
+    if values["augmentation"]["probability"] > 1:
+        raise UserError(f"augmentation.probability={values['augmentation']['probability']} must be at most 1")
     if student["dropout"] >= 1:
         raise UserError(f"student.dropout={student['dropout']} is too large: it must be below 1")
 

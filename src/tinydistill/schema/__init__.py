@@ -11,6 +11,7 @@ from tinydistill.schema.surroundings import Logger, Paths, Trainer
 STAGES = {
     "general": "pre-trained teacher -> general student, on plain text",
     "finetune": "pre-trained teacher -> teacher of a task; finetune.model=student for the baseline",
+    "augment": "training rows -> many more of them, words replaced by a masked language model",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
 }

@@ -9,8 +9,10 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinydistill import models
 from tinydistill.errors import UserError
+from tinydistill.masked_lm import MEND, has_masked_lm_head
 
 Values = dict[str, Any]
+AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
 
 
 def output_path(values: Values, *words: str) -> Path:
@@ -56,6 +58,23 @@ def general_path(values: Values) -> Path:
     """Where stage=general publishes with these choices."""
     words = (Path(values["teacher"]["path"]).name, values["student"]["name"], values["mapping"]["strategy"])
     return named_path(values, "general", *words, values["objective"]["name"], values["corpus"]["name"])
+
+
+def pretrained_path(values: Values) -> Path:
+    """Where stage=pretrain publishes a masked LM made of the teacher with the corpus."""
+    return named_path(values, "pretrain", Path(values["teacher"]["path"]).name, values["corpus"]["name"])
+
+
+def augmented_words(values: Values) -> tuple[str, ...]:
+    """What stage=augment calls the rows that it makes: by its model, the task, and the table it was given instead."""
+    options = values["augmentation"]
+    table = [Path(options["input"]).name.partition(".")[0]] if options["input"] else []
+    return Path(options["model"] or values["teacher"]["path"]).name, values["task"]["name"], *table
+
+
+def augmented_path(values: Values) -> Path:
+    """The file of augmented rows that stage=augment publishes, unless `output_dir` says otherwise."""
+    return named_path(values, "augment", *augmented_words(values)) / AUGMENTED
 
 
 @dataclass(frozen=True)
@@ -111,6 +130,26 @@ def find_task_student(values: Values) -> Source:
             f"there is no general student in {made}: make one with stage=general, or name one with student.path=DIR"
         )
     return find(str(made), "student.path")
+
+
+def find_masked_lm(values: Values) -> Source:
+    """The masked LM: augmentation.model, or else what stage=pretrain made of the teacher, or the teacher itself."""
+    named = values["augmentation"]["model"]
+    made = pretrained_path(values)
+    if named is None and made.is_dir():
+        named = str(made)
+    if named is not None:
+        found = find(named, "augmentation.model")
+        if not has_masked_lm_head(found.config):
+            raise UserError(f"augmentation.model={named} holds no masked-LM head: {MEND}")
+        return found
+    teacher = find_teacher(values)
+    if not has_masked_lm_head(teacher.config):
+        raise UserError(
+            f"augmentation.model is not set, teacher.path={values['teacher']['path']} has no masked-LM head, and "
+            f"stage=pretrain has made no {made}: {MEND}"
+        )
+    return teacher
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:
