@@ -19,7 +19,6 @@ def test_logits_at_the_masked_positions_are_those_of_the_whole_model(name):
     with torch.no_grad():
         whole = model(**inputs).logits[torch.arange(5), places]
         torch.testing.assert_close(MaskedPositions(model)(inputs, places), whole)
-        torch.testing.assert_close(model(**inputs).logits[torch.arange(5), places], whole)  # the model is as it was
 
 
 def test_the_head_is_fp32_beside_an_encoder_in_bf16():

@@ -1,5 +1,7 @@
 """The masked LM's answers, and who computes them."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -26,7 +28,9 @@ def find(questions, masked_lm, tokenizer, tmp_path):
 
     def run(name: str = "a", *, batch_size: int = 3, cut_after: int | None = None, workers: int = 0) -> np.ndarray:
         shards = Shards(tmp_path / name, questions, 4)
-        finder = CandidateFinder(masked_lm, WholeWords(tokenizer), shards, batch_size=batch_size, workers=workers)
+        finder = CandidateFinder(
+            deepcopy(masked_lm), WholeWords(tokenizer), shards, batch_size=batch_size, workers=workers
+        )
         write = shards.write
 
         def until_cut(groups, answers):

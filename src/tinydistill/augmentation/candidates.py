@@ -124,8 +124,8 @@ class Shards:
 class CandidateFinder(pl.LightningModule):
     """Answers the questions that a `Shards` lacks, each device its share, and writes a shard after every batch.
 
-    On processors every group is computed by one thread, as many at once as there are threads: sums then run in the same
-    order however many there are.
+    The model is taken apart for it. On processors every group is computed by one thread, as many at once as there are
+    threads: sums then run in the same order however many there are.
     """
 
     def __init__(self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, workers: int):
