@@ -39,3 +39,15 @@ def test_a_model_without_a_masked_lm_head_is_refused(tmp_path):
     bert().save_pretrained(tmp_path)
     with pytest.raises(UserError, match="holds no masked-LM head: make one with stage=pretrain, or name one with augm"):
         load_masked_lm(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_packed_weights_give_the_same_logits(name):
+    torch.manual_seed(0)
+    masked = MaskedPositions(AutoModelForMaskedLM.from_config(ENCODERS[name]).eval().bfloat16())
+    inputs = {"input_ids": torch.randint(3, 60, (5, 11))}
+    places = torch.tensor([1, 4, 10, 0, 7])
+    with torch.inference_mode():
+        before = masked(inputs, places)
+        masked.pack()
+        torch.testing.assert_close(masked(inputs, places), before, rtol=0.05, atol=0.1)

@@ -141,11 +141,16 @@ class CandidateFinder(pl.LightningModule):
         mine = self.batches[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(_Batches(self.shards.questions, mine), batch_size=None, num_workers=self.workers)
 
+    def on_predict_start(self) -> None:
+        """Prepares the model for the device that it is on by now."""
+        if self.device.type == "cpu":
+            self.model.pack()
+
     def predict_step(self, batch: tuple[list[int], list[Group]], batch_idx: int) -> int:
         """Finds candidates and writes them; returns for how many words."""
         numbers, groups = batch
         if self.device.type == "cpu":
-            with _threads() as threads:
+            with single_threads() as threads:
                 answers = list(threads.map(self._answer, groups))
         else:
             answers = [self._answer(group) for group in groups]
@@ -173,7 +178,7 @@ class _Batches(Dataset[Any]):
 
 
 @contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
+def single_threads() -> Iterator[ThreadPoolExecutor]:
     """As many workers as torch has threads, torch itself on one in each of them."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
