@@ -1,6 +1,7 @@
 """stage=augment from the command line: a tiny masked LM on a tiny task."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -201,7 +202,7 @@ def test_the_task_stage_trains_on_what_is_made(run, command, augment_arguments, 
     ("changes", "message"),
     [
         ({"augmentation__model": "/nowhere"}, "augmentation.model=/nowhere: there is no such directory"),
-        ({"augmentation__model": None}, "augmentation.model is not set, teacher.path="),
+        ({"augmentation__model": None}, "augmentation.model is not set, stage=pretrain has made no "),
         (
             {"augmentation__word_vectors": "/nowhere.txt"},
             "augmentation.word_vectors=/nowhere.txt: there is no such file",
@@ -220,6 +221,16 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run, output, changes, message)
     assert message in err
     assert err.count("\n") == 1
     assert not output.exists()
+
+
+def test_without_a_name_what_pretrain_made_of_the_teacher_is_taken(run, output, masked_lm, teacher_dir, tmp_path):
+    made = tmp_path / "outputs" / "pretrain" / "teacher_docstrings"
+    shutil.copytree(masked_lm, made)
+    code, _, err = run(augmentation__model=None)
+    assert code == 0, err
+    code, out, err = run(augmentation__model=str(masked_lm))
+    assert code == 0, err
+    assert "finished before with the same settings" in out
 
 
 def test_a_model_without_a_head_and_vectors_of_another_kind_are_refused(run, output, teacher_dir, tmp_path):

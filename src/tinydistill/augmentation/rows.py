@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from tinydistill.augmentation.words import Span, match_case
 from tinydistill.data.examples import Split
@@ -77,14 +78,15 @@ def augmented_rows(
     Of a pair first the one text is replaced `count` times, beside the other as it is, then the other. The random
     numbers are those of the seed, the row's number and the column: no row depends on another.
     """
-    for source, text in enumerate(rows.texts):
+    bar = tqdm(rows.texts, desc="writing rows", unit="row", delay=5, disable=None)
+    for source, text in enumerate(bar):
         pair = None if rows.pairs is None else rows.pairs[source]
         made = {(text, pair): Row(text, pair, source)}
         for column, old in enumerate((text,) if pair is None else (text, pair)):
             random = np.random.default_rng([seed, source, column])
             can = choices(old)
             for new, replaced in replace_words(can, count, probability, random):
-                texts = (new, pair) if column == 0 else (text, new)
+                texts: tuple[str, str | None] = (new, pair) if column == 0 else (text, new)
                 if texts not in made:
                     made[texts] = Row(*texts, source)
                     counts.words += len(can.spans)

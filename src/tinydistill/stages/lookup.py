@@ -134,22 +134,18 @@ def find_task_student(values: Values) -> Source:
 
 def find_masked_lm(values: Values) -> Source:
     """The masked LM: augmentation.model, or else what stage=pretrain made of the teacher, or the teacher itself."""
-    named = values["augmentation"]["model"]
-    made = pretrained_path(values)
+    named, made = values["augmentation"]["model"], pretrained_path(values)
     if named is None and made.is_dir():
         named = str(made)
-    if named is not None:
-        found = find(named, "augmentation.model")
-        if not has_masked_lm_head(found.config):
-            raise UserError(f"augmentation.model={named} holds no masked-LM head: {MEND}")
-        return found
-    teacher = find_teacher(values)
-    if not has_masked_lm_head(teacher.config):
-        raise UserError(
-            f"augmentation.model is not set, teacher.path={values['teacher']['path']} has no masked-LM head, and "
-            f"stage=pretrain has made no {made}: {MEND}"
-        )
-    return teacher
+    found = find_teacher(values) if named is None else find(named, "augmentation.model")
+    if not has_masked_lm_head(found.config):
+        missing = f"{found.override}={found.path} holds no masked-LM head"
+        if named is None:
+            missing = f"augmentation.model is not set, stage=pretrain has made no {made}, and {missing}"
+        raise UserError(f"{missing}: {MEND}")
+    if found.tokenizer.mask_token_id is None:
+        raise UserError(f"{found.override}={found.path}: its tokenizer has no mask token: {MEND}")
+    return found
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:
