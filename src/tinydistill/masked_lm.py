@@ -86,7 +86,7 @@ class MaskedPositions(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor], place_R: Tensor) -> Tensor:
         """Logits [R, V] of texts [R, L], at `place_R` of each."""
         states_RLD = self.encoder(**inputs).last_hidden_state
-        own_R1D = states_RLD[torch.arange(len(place_R)), place_R].unsqueeze(1)
+        own_R1D = states_RLD[torch.arange(len(place_R), device=place_R.device), place_R].unsqueeze(1)
         if self.last is not None:
             own_R1D = _layer_at(self.last, own_R1D, states_RLD)
         return self.head(inputs_embeds=own_R1D.float()).logits[:, 0]

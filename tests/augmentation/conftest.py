@@ -1,7 +1,5 @@
 """A tiny masked LM whose vocabulary has words of several pieces."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
@@ -24,11 +22,3 @@ def masked_lm(tokenizer: BertTokenizerFast) -> BertForMaskedLM:
     sizes = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 32}
     config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, initializer_range=0.3, **sizes)
     return BertForMaskedLM(config).eval()
-
-
-@pytest.fixture(scope="session")
-def masked_lm_dir(tmp_path_factory, masked_lm, tokenizer) -> Path:
-    directory = tmp_path_factory.mktemp("models") / "masked_lm"
-    masked_lm.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from transformers import BertConfig, BertForMaskedLM
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-from tests.conftest import WORDS, bert
+from tests.conftest import SPECIAL, WORDS, bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tests.stages.test_ranks import launch
 from tinydistill.augmentation import candidates
@@ -17,8 +17,12 @@ from tinydistill.models import save_encoder
 
 
 @pytest.fixture(scope="module")
-def masked_lm(tmp_path_factory, tokenizer) -> Path:
+def masked_lm(tmp_path_factory) -> Path:
+    """Its vocabulary has words of several pieces: cats, dogs."""
     directory = tmp_path_factory.mktemp("models") / "mlm"
+    directory.mkdir()
+    (directory / "words.txt").write_text("\n".join([*SPECIAL, *WORDS, "##s"]) + "\n")
+    tokenizer = BertTokenizerFast(str(directory / "words.txt"))
     torch.manual_seed(0)
     sizes = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 32}
     config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=40, initializer_range=0.3, **sizes)
@@ -182,6 +186,27 @@ def test_text_without_labels_is_augmented_from_a_table_of_its_own(run, output, t
     firsts = [row for row in rows[1:] if row["source_row"] == 0]
     assert all((row["text"] == "old cat ran") != (row["text_pair"] == "red tree") for row in firsts)
     assert all(row["text"] == "" for row in rows if row["source_row"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "others"),
+    [
+        ({"augmentation__several_pieces": "masked_lm"}, {*WORDS}),
+        ({"augmentation__several_pieces": "embeddings"}, {*WORDS}),
+        ({"augmentation__several_pieces": "keep"}, set()),
+        ({"augmentation__word_vectors": "VECTORS"}, {"bird", "horses"}),
+    ],
+)
+def test_words_of_several_pieces_are_replaced_as_chosen(run, output, tmp_path, changes, others):
+    train = write_csv(tmp_path / "cats.csv", [("the cats", "cat"), ("the tree", "dog")])
+    (tmp_path / "vectors.txt").write_text("cats 1 0\nbird 1 0.1\nhorses 1 0.2\ntree 0 1\n")
+    changes = {key: value.replace("VECTORS", str(tmp_path / "vectors.txt")) for key, value in changes.items()}
+    code, _, err = run(**changes, task__train=train, augmentation__rows="40", augmentation__candidates="2")
+    assert code == 0, err
+    made = {row["text"].removeprefix("the ") for row in rows_of(output) if row["source_row"] == 0} - {"cats"}
+    assert made <= others
+    assert len(made) == (2 if others else 0)
+    assert len([row for row in rows_of(output) if row["source_row"] == 1]) == 3
 
 
 def test_the_task_stage_trains_on_what_is_made(run, command, augment_arguments, tokenizer, output):
