@@ -2,8 +2,8 @@
 
 python benchmarks/several_pieces.py --model MASKED_LM --texts SST-2/train.tsv [--words 200]
 
-Printed for each way: the mean cosine between a sentence's embedding (the packaged all-MiniLM-L6-v2, which knows nothing
-of the masked LM) and those of the sentence with the word replaced by each of 15 candidates; then some words with theirs.
+Printed for each way: the mean cosine between a sentence's embedding (by the packaged all-MiniLM-L6-v2) and those of the
+sentence with the word replaced by each of 15 candidates; then some words with their first four.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.augmentation import read_texts
+from augmentation import read_texts
 from tinydistill import models
 from tinydistill.augmentation import vectors
 from tinydistill.augmentation.candidates import WholeWords
