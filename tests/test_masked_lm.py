@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForMaskedLM, MPNetConfig
+from transformers import AutoModel, AutoModelForMaskedLM, BertForPreTraining
 
-from tests.encoders import ENCODERS, SIZES
+from tests.encoders import ENCODERS
 from tinydistill.errors import UserError
-from tinydistill.masked_lm import head_of, load_masked_lm, load_or_add_head, masked_logits, start_bias
+from tinydistill.masked_lm import load_masked_lm, load_or_add_head, masked_logits, start_bias
 
 
 def masked_lm(config):
@@ -25,21 +25,15 @@ def test_gathered_logits_are_the_full_models(name):
     with torch.no_grad():
         gathered = masked_logits(model, {"input_ids": ids}, chosen)
         full = model(input_ids=ids).logits
-    assert head_of(model) is not None
     torch.testing.assert_close(gathered, full[chosen], rtol=1e-5, atol=1e-5)
 
 
-def test_a_head_of_unknown_form_computes_all_logits(monkeypatch):
-    monkeypatch.setattr("tinydistill.masked_lm._HEADS", {})
+def test_training_reaches_the_encoder_through_the_chosen_positions_and_leaves_the_model_whole():
     model = masked_lm(ENCODERS["bert"])
-    ids = torch.randint(3, 60, (2, 8))
     chosen = torch.eye(2, 8, dtype=torch.bool)
-    assert head_of(model) is None
-    torch.testing.assert_close(masked_logits(model, {"input_ids": ids}, chosen), model(input_ids=ids).logits[chosen])
-
-
-def test_a_relative_of_roberta_has_its_head_too():
-    assert head_of(masked_lm(MPNetConfig(**SIZES))) is not None
+    masked_logits(model, {"input_ids": torch.randint(3, 60, (2, 8))}, chosen).sum().backward()
+    assert all(p.grad is not None for name, p in model.named_parameters() if "encoder.layer" in name)
+    assert model.base_model is model.bert
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -70,3 +64,8 @@ def test_a_new_head_guesses_by_frequency(name, tmp_path):
     assert (bias[7] - bias[8]).exp().item() == pytest.approx(3.5 / 1.5)
     model.save_pretrained(tmp_path)
     torch.testing.assert_close(load_masked_lm(str(tmp_path)).get_output_embeddings().bias, bias)
+
+
+def test_a_model_with_both_heads_of_pre_training_has_a_masked_lm(tmp_path):
+    BertForPreTraining(ENCODERS["bert"]).save_pretrained(tmp_path)
+    assert load_masked_lm(str(tmp_path)).config.model_type == "bert"

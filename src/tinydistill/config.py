@@ -98,6 +98,8 @@ def _check_together(values: dict[str, Any]) -> None:
     share = values["prediction"]["hard_share"]
     if share > 1:
         raise UserError(f"prediction.hard_share={share} is too large: it must be at most 1")
+    if values["augmentation"]["probability"] > 1:
+        raise UserError(f"augmentation.probability={values['augmentation']['probability']} must be at most 1")
     for node in ("student", "pretrain"):
         if (dropout := values[node]["dropout"]) >= 1:
             raise UserError(f"{node}.dropout={dropout} is too large: it must be below 1")

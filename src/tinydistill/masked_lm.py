@@ -1,71 +1,44 @@
 """Encoders with a masked-language-model head: loading one, putting a new one on, and its logits where they are wanted.
 
-B: blocks in a batch, L: length, n: chosen positions, D: hidden size, E: embedding size, V: vocabulary.
+B: blocks in a batch, L: length, n: chosen positions, D: hidden size, V: vocabulary.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from transformers import AutoModelForMaskedLM, PreTrainedModel
+from transformers import AutoModelForMaskedLM, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
 
 from tinydistill import models
 from tinydistill.distillation.observation import encoder_inputs
 from tinydistill.errors import UserError
 
+MEND = "make one with stage=pretrain, or name one with augmentation.model=DIR_OR_HUB_NAME"
 
-@dataclass(frozen=True)
-class Head:
-    """A head in the form that BERT gave it: hidden states [n, D] -> logits [n, V].
 
-    The decoder's weights are the input embeddings [V, E] where the architecture ties them.
+class GivenStates(nn.Module):
+    """Stands for a model's encoder: gives back the states that it is called with, so that only the head computes.
+
+    That way the head needs no knowledge of architectures.
     """
 
-    dense: nn.Linear
-    activation: Callable[[Tensor], Tensor]
-    norm: nn.LayerNorm
-    decoder: nn.Linear
-
-    def __call__(self, hidden_nD: Tensor) -> Tensor:
-        """The logits [n, V]."""
-        return self.decoder(self.norm(self.activation(self.dense(hidden_nD))))
-
-
-# Where the architectures keep these parts. RoBERTa's activation is a function, not a part.
-_HEADS = {
-    "bert": ("cls.predictions.transform", "dense", "transform_act_fn", "LayerNorm", "cls.predictions.decoder"),
-    "roberta": ("lm_head", "dense", None, "layer_norm", "lm_head.decoder"),
-    "electra": ("generator_predictions", "dense", "activation", "LayerNorm", "generator_lm_head"),
-    "distilbert": ("", "vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
-    "modernbert": ("head", "dense", "act", "norm", "decoder"),
-}
-
-
-def head_of(model: PreTrainedModel) -> Head | None:
-    """The head of a masked LM; None where it has another form than BERT's."""
-    for place, dense, activation, norm, decoder in _HEADS.values():
-        try:
-            home = attrgetter(place)(model) if place else model
-            parts = getattr(home, dense), getattr(home, activation) if activation else F.gelu, getattr(home, norm)
-            return Head(*parts, attrgetter(decoder)(model))
-        except AttributeError:
-            continue
-    return None
+    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutput:
+        """The states as they came."""
+        return BaseModelOutput(last_hidden_state=inputs_embeds)
 
 
 def masked_logits(model: PreTrainedModel, batch: Mapping[str, Tensor], chosen_BL: Tensor) -> Tensor:
-    """The logits [n, V] at the chosen positions alone: all of a batch's would take L / n times the memory and time.
-
-    A head of an unknown form computes all of them first.
-    """
-    head = head_of(model)
-    if head is None:
-        return model(**encoder_inputs(batch)).logits[chosen_BL]
-    return head(model.base_model(**encoder_inputs(batch)).last_hidden_state[chosen_BL])
+    """The logits [n, V] at the chosen positions alone: all of a batch's would take L / n times the memory and time."""
+    encoder, place = model.base_model, model.base_model_prefix
+    states_nD = encoder(**encoder_inputs(batch)).last_hidden_state[chosen_BL]
+    setattr(model, place, GivenStates())
+    try:
+        return model(inputs_embeds=states_nD.unsqueeze(0)).logits.squeeze(0)
+    finally:
+        setattr(model, place, encoder)
 
 
 @torch.no_grad()
@@ -84,6 +57,12 @@ def start_bias(model: PreTrainedModel, text: Iterable[Tensor]) -> bool:
     return True
 
 
+def has_masked_lm_head(config: PretrainedConfig) -> bool:
+    """Whether a configuration says that it is of a model with a masked-LM head."""
+    told = " ".join(config.architectures or ())
+    return "MaskedLM" in told or "PreTraining" in told
+
+
 def load_masked_lm(
     path: str,
     *,
@@ -94,7 +73,7 @@ def load_masked_lm(
     """A masked LM with its head, in eval mode. Raises UserError where there is no head, or weights are unreadable."""
     model, missing = _load(path, revision=revision, dtype=dtype, override=override)
     if missing:
-        raise UserError(f"{override}={path} holds no masked-LM head: make one with stage=pretrain")
+        raise UserError(f"{override}={path} holds no masked-LM head: {MEND}")
     return model
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
@@ -16,6 +17,8 @@ from tinydistill.data.one_pass import OnePassDataModule
 from tinydistill.data.task_readers import Columns, read_table
 from tinydistill.data.task_sources import TaskSource
 from tinydistill.errors import UserError
+
+MADE_FROM = b"tinydistill.made_from"  # in the metadata of augmented rows: the identity of the texts they come from
 
 
 class TaskDataModule(OnePassDataModule):
@@ -139,10 +142,17 @@ def read_augmented(path: Path, original: Split) -> Split:
     """The rows of an augmentation, labelled as the training rows that they were made from.
 
     Raises:
-        UserError: the file lacks a column, or names a training row that there isn't.
+        UserError: the file lacks a column, says that it was made from other rows, or names one that there isn't.
     """
     columns = Columns("text", None if original.pairs is None else "text_pair", "source_row", options=None)
     table = read_table(path, columns, option="augmentation.path")
+    if path.suffix == ".parquet":
+        made_from = (pq.read_schema(path).metadata or {}).get(MADE_FROM, b"").decode()
+        if made_from not in ("", original.text_identity()):
+            raise UserError(
+                f"augmentation.path={path} was made from other rows than this task's training rows: augment these with "
+                "stage=augment"
+            )
     sources = np.array([-1 if row is None else row for row in table.labels or ()], np.int64)
     if (outside := np.flatnonzero((sources < 0) | (sources >= len(original)))).size:
         raise UserError(

@@ -22,6 +22,7 @@ STAGES = {
     "general": "pre-trained teacher -> general student, on plain text",
     "pretrain": "any encoder -> masked language model of your text",
     "finetune": "pre-trained teacher -> teacher of a task; finetune.model=student for the baseline",
+    "augment": "training rows -> many more of them, words replaced by a masked language model",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",

@@ -82,7 +82,22 @@ class Distil:
 class Augmentation:
     """Rows made from the training rows."""
 
-    path: str | None = option("Parquet file of stage=augment; null trains on the task's own rows")
+    path: str | None = option("stage=task: Parquet file of stage=augment; null trains on the task's own rows")
+    model: str | None = option("masked LM; null for what stage=pretrain made of the teacher, or the teacher itself")
+    input: str | None = option("a table to augment instead of the training rows, labelled or not")
+    rows: int = option("new rows made from each row, and in pairs from each of its texts (the paper's N)", at_least=0)
+    probability: float = option("share of the words that are replaced (the paper's p)", at_least=0)
+    candidates: int = option("words that a replacement is drawn from (the paper's K)", at_least=1)
+    several_pieces: str = option(
+        "words of several pieces, unless word_vectors knows them: one mask in their place, words of like embeddings, "
+        "or as they are",
+        "masked_lm",
+        "embeddings",
+        "keep",
+    )
+    word_vectors: str | None = option("GloVe or word2vec text for words of several pieces, plain or gz/xz/zst")
+    stop_words: str | None = option("words that stay, one a line; null for English function words")
+    batch_size: int = option("groups of 1,024 masked word pieces between two writes; no row depends on it", at_least=1)
 
 
 @dataclass

@@ -9,9 +9,11 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinydistill import models
 from tinydistill.errors import UserError
+from tinydistill.masked_lm import MEND, has_masked_lm_head
 from tinydistill.schema import STAGES
 
 Values = dict[str, Any]
+AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
 
 
 def output_path(values: Values, default: Path) -> Path:
@@ -58,8 +60,16 @@ def _recipe(values: Values) -> tuple[str, ...]:
 
 
 def pretrained_path(values: Values) -> Path:
-    """Where stage=pretrain publishes the masked LM made of the teacher, unless `output_dir` says otherwise."""
+    """The place of the masked LM made of the teacher."""
     return named_path(values, "pretrain", Path(values["teacher"]["path"]).name, values["corpus"]["name"])
+
+
+def augmented_path(values: Values) -> Path:
+    """The place of the augmented rows, named after their model, the task, and the table that was given instead."""
+    options = values["augmentation"]
+    table = [Path(options["input"]).name.partition(".")[0]] if options["input"] else []
+    model = Path(options["model"] or values["teacher"]["path"]).name
+    return named_path(values, "augment", model, values["task"]["name"], *table)
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,22 @@ def find_task_student(values: Values) -> Source:
             f"there is no general student in {made}: make one with stage=general, or name one with student.path=DIR"
         )
     return find(str(made), "student.path")
+
+
+def find_masked_lm(values: Values) -> Source:
+    """The masked LM: augmentation.model, or else what stage=pretrain made of the teacher, or the teacher itself."""
+    named, made = values["augmentation"]["model"], pretrained_path(values)
+    if named is None and made.is_dir():
+        named = str(made)
+    found = find_teacher(values) if named is None else find(named, "augmentation.model")
+    if not has_masked_lm_head(found.config):
+        missing = f"{found.override}={found.path} holds no masked-LM head"
+        if named is None:
+            missing = f"augmentation.model is not set, stage=pretrain has made no {made}, and {missing}"
+        raise UserError(f"{missing}: {MEND}")
+    if found.tokenizer.mask_token_id is None:
+        raise UserError(f"{found.override}={found.path}: its tokenizer has no mask token: {MEND}")
+    return found
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:

@@ -75,6 +75,40 @@ class Progress(pl.Callback):
             )
 
 
+class PredictionProgress(pl.Callback):
+    """Shows how far `Trainer.predict` is, and the time left; `predict_step` returns how many units it did."""
+
+    def __init__(self, total: int, unit: str, *, shown: bool = True):
+        self.total, self.unit, self.shown = total, unit, shown
+        self._bar: tqdm | None = None
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        self._done, self._first_time, self._last_time = 0, time.monotonic(), time.monotonic()
+        self.shown = self.shown and trainer.is_global_zero
+        if self.shown and sys.stderr.isatty():
+            self._bar = tqdm(total=self.total, unit=self.unit, dynamic_ncols=True, leave=False)
+
+    def on_predict_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Counts a batch, and shows where the run is when it is time; other devices are taken to be as far."""
+        self._done = min(self._done + outputs * trainer.world_size, self.total)
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._done - self._bar.n)
+        elif self.shown and now - self._last_time >= _LINE_EVERY:
+            self._last_time = now
+            speed = self._done / (now - self._first_time)
+            left = duration((self.total - self._done) / speed)
+            print(f"{self._done:,} of {self.total:,} {self.unit}s  {speed:,.0f} a second  {left} left", flush=True)
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Clears the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 def shown_losses(metrics: dict[str, Any]) -> str:
     """The loss and, of every kind of term, the mean over layers: unexplained variance where there is one, else raw."""
     means: dict[str, dict[str, list[float]]] = {"unexplained": {}, "raw": {}}

@@ -1,0 +1,189 @@
+"""What a masked LM would put in a word's place: the best whole words of its vocabulary, found through Trainer.predict.
+
+R: masked texts in a group, V: vocabulary, W: pieces of the vocabulary that are whole words, K: candidates.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tinydistill.augmentation.contexts import Group, MaskedWords
+from tinydistill.augmentation.masked_positions import MaskedPositions
+from tinydistill.augmentation.words import is_plain
+from tinydistill.data.blocks import digest
+
+Words = NDArray[np.int32]  # numbers of words, -1 for none
+
+
+class WholeWords:
+    """The words that are a single piece of the vocabulary: letters a to z alone, two or more, taken as small ones.
+
+    Attributes:
+        words: in alphabetical order; a word's number is its place.
+        pieces: ids [W] of the pieces, and `numbers` [W] of the words that they stand for.
+        own: for every piece of the vocabulary [V] the number of the word it is, alone or at a text's start; else -1.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        vocabulary = tokenizer.get_vocab()
+        # byte-level and SentencePiece vocabularies mark the beginning of a word, WordPiece what isn't one
+        mark = next(
+            (m for m in ("Ġ", "▁") if sum(piece.startswith(m) for piece in vocabulary) > len(vocabulary) / 20), ""
+        )
+        special = set(tokenizer.all_special_tokens)
+        bare = {i: piece.removeprefix(mark).lower() for piece, i in vocabulary.items() if piece not in special}
+        bare = {i: word for i, word in sorted(bare.items()) if is_plain(word) and len(word) > 1}
+        whole = {vocabulary[piece] for piece in vocabulary if piece.startswith(mark)}
+        self.words = sorted({word for i, word in bare.items() if i in whole})
+        number = {word: n for n, word in enumerate(self.words)}
+        pieces = [i for i in bare if i in whole]
+        self.pieces = torch.tensor(pieces, dtype=torch.long)
+        self.numbers = np.array([number[bare[i]] for i in pieces], np.int32)
+        self.own = np.full(max(vocabulary.values()) + 2, -1, np.int32)  # the last one for the piece -1
+        for i, word in bare.items():
+            self.own[i] = number.get(word, -1)
+        self.spellings = int(np.bincount(self.numbers).max()) if pieces else 0  # of one word: film, Film, FILM
+
+    def identity(self) -> str:
+        """The same for the same words under the same pieces."""
+        return digest([self.words, self.pieces.tolist(), self.numbers.tolist()])
+
+    def best(self, logits_RV: Tensor, own_R: Tensor, count: int) -> Words:
+        """The `count` best words of each row [R, K], best first, other than its own; equal ones by their numbers."""
+        logits_RW = logits_RV[:, self.pieces.to(logits_RV.device)]
+        some = min((count + 1) * self.spellings, logits_RW.shape[1])
+        scores, columns = (found.cpu().numpy() for found in logits_RW.topk(some))
+        found_RW = self.numbers[columns]
+        order = np.lexsort((found_RW, -scores), axis=-1)
+        rows = np.take_along_axis(found_RW, order, -1).tolist()
+        best = np.full((len(rows), count), -1, np.int32)
+        for row, (found, own) in enumerate(zip(rows, self.own[own_R.cpu().numpy()].tolist(), strict=True)):
+            others = [word for word in dict.fromkeys(found) if word != own][:count]
+            best[row, : len(others)] = others
+        return best
+
+
+class Shards:
+    """The answers found so far, in files of some groups each, whole or not there: what is cut off goes on from them."""
+
+    def __init__(self, directory: Path, questions: MaskedWords, count: int):
+        self.directory, self.questions, self.count = directory, questions, count
+
+    @property
+    def _whole(self) -> Path:
+        return self.directory / "candidates.npy"
+
+    def left(self) -> list[int]:
+        """The numbers of the groups without an answer."""
+        if self._whole.exists():
+            return []
+        done = {n for file in self.directory.glob("shard-*.npz") for n in np.load(file)["groups"].tolist()}
+        return [number for number in range(len(self.questions.groups)) if number not in done]
+
+    def write(self, groups: Sequence[int], answers: Sequence[Words]) -> None:
+        """Keeps the answers to some groups."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        partial = self.directory / f".{groups[0]}-{os.getpid()}.npz"
+        np.savez(partial, groups=np.array(groups), answers=np.concatenate(answers))
+        partial.replace(self.directory / f"shard-{groups[0]:07}-{groups[-1]:07}.npz")
+
+    def collect(self) -> Words:
+        """The answers to all questions [questions, K], put into one file by whoever comes first."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.directory}.lock"):
+            if not self._whole.exists():
+                self._unite()
+        return np.load(self._whole, mmap_mode="r")
+
+    def _unite(self) -> None:
+        if left := self.left():
+            raise RuntimeError(f"{self.directory} lacks the answers of {len(left)} groups")
+        answers = np.full((len(self.questions), self.count), -1, np.int32)
+        files = list(self.directory.glob("shard-*.npz"))
+        for shard in map(np.load, files):
+            answers[np.concatenate([self.questions.groups[n] for n in shard["groups"]])] = shard["answers"]
+        partial = self.directory / ".candidates.npy"
+        np.save(partial, answers)
+        partial.replace(self._whole)
+        for file in files:
+            file.unlink()
+
+
+class CandidateFinder(pl.LightningModule):
+    """Answers the questions that a `Shards` lacks, each device its share, and writes a shard after every batch.
+
+    The model is taken apart for it. On processors every group is computed by one thread, as many at once as there are
+    threads: sums then run in the same order however many there are.
+    """
+
+    def __init__(self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, workers: int):
+        super().__init__()
+        self.model = MaskedPositions(model)
+        self.words, self.shards, self.workers = words, shards, workers
+        left = shards.left()
+        self.words_left = sum(len(shards.questions.groups[number]) for number in left)
+        self.batches = [left[i : i + batch_size] for i in range(0, len(left), batch_size)]
+
+    def predict_dataloader(self) -> DataLoader:
+        """This device's share of the batches."""
+        mine = self.batches[self.trainer.global_rank :: self.trainer.world_size]
+        return DataLoader(_Batches(self.shards.questions, mine), batch_size=None, num_workers=self.workers)
+
+    def on_predict_start(self) -> None:
+        """Prepares the model for the device that it is on by now."""
+        if self.device.type == "cpu":
+            self.model.pack()
+
+    def predict_step(self, batch: tuple[list[int], list[Group]], batch_idx: int) -> int:
+        """Finds candidates and writes them; returns for how many words."""
+        numbers, groups = batch
+        if self.device.type == "cpu":
+            with single_threads() as threads:
+                answers = list(threads.map(self._answer, groups))
+        else:
+            answers = [self._answer(group) for group in groups]
+        self.shards.write(numbers, answers)
+        return sum(map(len, answers))
+
+    @torch.inference_mode()
+    def _answer(self, group: Group) -> Words:
+        return self.words.best(self.model(group.inputs, group.places), group.own, self.shards.count)
+
+    def on_predict_end(self) -> None:
+        """Waits until every device has written its shards."""
+        self.trainer.strategy.barrier()
+
+
+class _Batches(Dataset[Any]):
+    def __init__(self, questions: MaskedWords, batches: list[list[int]]):
+        self.questions, self.batches = questions, batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[list[int], list[Group]]:
+        return self.batches[index], [self.questions.group(number) for number in self.batches[index]]
+
+
+@contextmanager
+def single_threads() -> Iterator[ThreadPoolExecutor]:
+    """As many workers as torch has threads, torch itself on one in each of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(before, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+            yield threads
+    finally:
+        torch.set_num_threads(before)
