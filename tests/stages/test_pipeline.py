@@ -112,6 +112,19 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
     ]
 
 
+def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
+    shortened = {"pretrain__max_steps": "2", "pretrain__max_length": "16", "pretrain__batch_size": "8"}
+    code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")
+    assert code == 0, err
+    assert {name.split("/")[0] for name in results(outputs)} == {
+        *("finetune", "general", "pretrain", "augment", "task", "evaluate", "pipeline")
+    }
+    name = f"{teacher_dir.name}_tiny3_uniform_tinybert_augmented"
+    made = json.loads((outputs / "task" / f"{name}_files" / "result.json").read_text())
+    assert made["rows"]["train"] > 160
+    assert len(rows_of(outputs, f"{name}_files")) == 2
+
+
 def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, outputs, glue, teacher_dir):
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
     code, out, err = run(**several, pipeline__tasks="[mrpc,mnli]", task__max_length="16")

@@ -134,6 +134,7 @@ class Pipeline:
 
     tasks: list[str] = option("files of conf/task, or glue for all of its tasks; empty for the one of task=")
     glue: list[str] = option("what glue stands for")
+    augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
     latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)
     latency_seconds: float = option("how long each model is timed", at_least=0)

@@ -44,7 +44,8 @@ def finetuned_path(values: Values, model: str = "teacher") -> Path:
 
 def distilled_path(values: Values) -> Path:
     """The place of the task's distilled student."""
-    return named_path(values, "task", *_recipe(values), values["task"]["name"])
+    rows = [] if values["augmentation"]["path"] is None else ["augmented"]
+    return named_path(values, "task", *_recipe(values), *rows, values["task"]["name"])
 
 
 def evaluated_path(values: Values, model: str) -> Path:
@@ -130,6 +131,11 @@ def find_task_student(values: Values) -> Source:
             f"there is no general student in {made}: make one with stage=general, or name one with student.path=DIR"
         )
     return find(str(made), "student.path")
+
+
+def wants_masked_lm(values: Values) -> bool:
+    """Whether stage=pretrain must make the masked LM: none is named, and the teacher is none."""
+    return values["augmentation"]["model"] is None and not has_masked_lm_head(find_teacher(values).config)
 
 
 def find_masked_lm(values: Values) -> Source:

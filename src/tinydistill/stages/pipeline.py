@@ -11,7 +11,9 @@ from tinydistill.ranks import rank
 from tinydistill.stages import comparison, inputs, scoring
 from tinydistill.stages.comparison import Contender
 from tinydistill.stages.lookup import (
+    AUGMENTED,
     Values,
+    augmented_path,
     distilled_path,
     evaluated_path,
     find_teacher,
@@ -20,6 +22,8 @@ from tinydistill.stages.lookup import (
     has_head,
     named_path,
     output_path,
+    pretrained_path,
+    wants_masked_lm,
 )
 from tinydistill.training import runtime
 
@@ -60,7 +64,7 @@ def run(values: Values) -> float:
 
     length, seconds = values["pipeline"]["latency_length"], values["pipeline"]["latency_seconds"]
     contenders = {of_task["task"]["name"]: _contenders(of_task) for of_task in tasks}
-    students = {name: distilled_path(of_task) for name, of_task in zip(contenders, tasks, strict=True)}
+    students = {name: distilled_path(_with_rows(of_task)) for name, of_task in zip(contenders, tasks, strict=True)}
     settings = {
         "students": {name: file_hash(path / "model.safetensors") for name, path in students.items()},
         "models": {name: [model.name for model in of_task] for name, of_task in contenders.items()},
@@ -111,11 +115,23 @@ def _steps(values: Values) -> list[Step]:
         add("finetune", f"{task}: {BASELINE}", finetuned_path(new, "student"), new, {"model": "student"})
     if values["student"]["path"] is None:
         add("general", "general student", general_path(values))
+    if values["pipeline"]["augment"]:
+        if wants_masked_lm(values):
+            add("pretrain", "masked language model", pretrained_path(values))
+        add("augment", f"{task}: augmented rows", augmented_path(values))
+    values = _with_rows(values)
     made = distilled_path(values)
-    add("task", f"{task}: {STUDENT}", made)
+    add("task", f"{task}: {STUDENT}", made, values)
     for of in [values, *_also(values)]:
         add("evaluate", f"{of['task']['name']}: predictions", evaluated_path(of, str(made)), of, {"path": str(made)})
     return steps
+
+
+def _with_rows(values: Values) -> Values:
+    """With the augmented rows to train on that the pipeline makes."""
+    if not values["pipeline"]["augment"]:
+        return values
+    return {**values, "augmentation": {**values["augmentation"], "path": str(augmented_path(values) / AUGMENTED)}}
 
 
 def _without_distillation(values: Values) -> Values:
@@ -124,7 +140,8 @@ def _without_distillation(values: Values) -> Values:
 
 def _contenders(values: Values) -> list[Contender]:
     """Teacher, baseline and student of a task, with their scores as the stages found them."""
-    made, teacher, labels = distilled_path(values), find_teacher(values), inputs.task(values).target.labels
+    made, teacher = distilled_path(_with_rows(values)), find_teacher(values)
+    labels = inputs.task(values).target.labels
     found = read_json(made / "result.json")
     metric = found["monitor"]
     path = teacher.path if has_head(teacher) else str(finetuned_path(values))
@@ -138,5 +155,5 @@ def _contenders(values: Values) -> list[Contender]:
 
 def _path(values: Values) -> Path:
     name = "-".join(values["pipeline"]["tasks"]) or values["task"]["name"]
-    recipe = distilled_path(values).name.removesuffix(f"_{values['task']['name']}")
+    recipe = distilled_path(_with_rows(values)).name.removesuffix(f"_{values['task']['name']}")
     return output_path(values, named_path(values, "pipeline", *recipe.split("_"), name))
