@@ -86,7 +86,7 @@ def majority_scores(scoring: Scoring, splits: Mapping[str, Split]) -> dict[str, 
 def score(scoring: Scoring, predictions: Tensor, labels: Tensor) -> Scores:
     """The scores of predictions [N] (class numbers, or numbers) against labels [N]."""
     computed = metrics.scores(scoring.metrics, scoring.outputs, scoring.regression, predictions, labels)
-    return {name: _defined(value) for name, value in computed.items()}
+    return {name: _defined(computed[name]) for name in scoring.metrics}
 
 
 def _defined(value: float) -> float | None:
