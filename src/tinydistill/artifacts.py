@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -161,17 +161,22 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:12]}…"
 
 
-def _surroundings() -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Which versions of Python and of these packages run."""
+    found = {"python": platform.python_version()}
+    for name in packages:
         try:
-            versions[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+            found[name] = "not installed"
+    return found
+
+
+def _surroundings() -> dict[str, Any]:
     return {
         "command": " ".join(sys.argv[1:]),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions,
+        "versions": versions(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
     }
 

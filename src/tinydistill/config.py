@@ -104,6 +104,7 @@ def _check_together(values: dict[str, Any]) -> None:
         if (dropout := values[node]["dropout"]) >= 1:
             raise UserError(f"{node}.dropout={dropout} is too large: it must be below 1")
     _check_masking(values["pretrain"])
+    _check_export(values["export"])
 
 
 def _check_masking(pretrain: dict[str, Any]) -> None:
@@ -117,6 +118,16 @@ def _check_masking(pretrain: dict[str, Any]) -> None:
             f"pretrain.as_mask={pretrain['as_mask']} and pretrain.as_random={pretrain['as_random']} "
             "are shares of the same pieces: their sum must not be above 1"
         )
+
+
+def _check_export(export: dict[str, Any]) -> None:
+    unknown = [name for name in export["formats"] if name not in ("onnx", "onnx_int8")]
+    if unknown:
+        raise UserError(f"export.formats holds {unknown[0]!r}, which is not one of onnx, onnx_int8")
+    for name in ("batch_sizes", "lengths", "threads"):
+        for number in export["latency"][name]:
+            if not ((type(number) is int and number > 0) or (number is None and name == "threads")):
+                raise UserError(f"export.latency.{name} holds {number!r}: these are whole numbers from 1 on")
 
 
 def nearest(word: str, known: Iterable[str], similarity: float = 0.5) -> str:

@@ -112,6 +112,19 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
     ]
 
 
+def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
+    teacher, student = tmp_path / "tuned", tmp_path / "start"
+    save_classifier(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_encoder(bert(2, 16, seed=2), tokenizer, student)
+    given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
+    short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}
+    code, _, err = run(**given, **short, pipeline__export="true")
+    assert code == 0, err
+    made = outputs / "export" / "tuned_tiny3_uniform_tinybert_files"
+    assert "Teacher: tuned, fine-tuned on the task" in (made / "README.md").read_text()
+    assert [row["model"] for row in json.loads((made / "result.json").read_text())["sizes"]] == ["teacher", "student"]
+
+
 def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     shortened = {"pretrain__max_steps": "2", "pretrain__max_length": "16", "pretrain__batch_size": "8"}
     code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")

@@ -3,15 +3,23 @@
 B: rows in a batch, L: word pieces in a row.
 """
 
+import functools
+import itertools
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
+
+Call = Callable[[], object]
+System = Callable[[int, int, int], Call]
+"""Makes, for a number of threads, B and L, a call that answers."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,7 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def latencies(
-    calls: Mapping[str, Callable[[], object]], *, seconds: float = 2.0, warmup: int = 3
-) -> dict[str, Latency]:
+def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3) -> dict[str, Latency]:
     """Times the calls by turns, so that what else the machine does meets all of them alike.
 
     Args:
@@ -66,7 +72,7 @@ def random_inputs(config: PretrainedConfig, batch_size: int, length: int) -> dic
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def torch_call(model: PreTrainedModel, batch_size: int, length: int) -> Callable[[], object]:
+def torch_call(model: PreTrainedModel, batch_size: int, length: int) -> Call:
     """One forward pass of the model in eval mode, where it is, on full rows."""
     model.eval()
     inputs = {name: rows.to(model.device) for name, rows in random_inputs(model.config, batch_size, length).items()}
@@ -76,3 +82,49 @@ def torch_call(model: PreTrainedModel, batch_size: int, length: int) -> Callable
             return model(**inputs).logits.cpu()  # waits for the device
 
     return call
+
+
+def torch_system(model: PreTrainedModel) -> System:
+    """A model in PyTorch."""
+    return lambda _, batch_size, length: torch_call(model, batch_size, length)
+
+
+def onnx_system(file: Path, config: PretrainedConfig) -> System:
+    """The same in onnxruntime."""
+    from tinydistill.delivery.onnx_session import OnnxModel
+
+    session = functools.cache(lambda count: OnnxModel(file, count))
+
+    def system(count: int, batch_size: int, length: int) -> Call:
+        inputs = {name: rows.numpy() for name, rows in random_inputs(config, batch_size, length).items()}
+        return functools.partial(session(count), inputs)
+
+    return system
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The latencies of systems, by name, for full rows [B, L]."""
+
+    threads: int
+    batch_size: int
+    length: int
+    latency: dict[str, Latency]
+
+
+def measure(
+    systems: Mapping[str, System],
+    *,
+    thread_counts: Sequence[int | None],
+    batch_sizes: Sequence[int],
+    lengths: Sequence[int],
+    seconds: float,
+) -> list[Measured]:
+    """Times the systems by turns, for every combination of threads (None for all cores), B and L."""
+    counts = dict.fromkeys(count or os.cpu_count() or 1 for count in thread_counts)
+    measured = []
+    for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
+        with threads(count):
+            calls = {name: system(count, batch_size, length) for name, system in systems.items()}
+            measured.append(Measured(count, batch_size, length, latencies(calls, seconds=seconds)))
+    return measured

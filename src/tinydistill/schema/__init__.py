@@ -9,6 +9,7 @@ from tinydistill.schema.stages import (
     Augmentation,
     Distil,
     Evaluate,
+    Export,
     Finetune,
     General,
     Phase,
@@ -25,6 +26,7 @@ STAGES = {
     "augment": "training rows -> many more of them, words replaced by a masked language model",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
+    "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
 }
 
@@ -52,6 +54,7 @@ class Config:
     intermediate: Phase = field(default_factory=Phase)
     prediction: Prediction = field(default_factory=Prediction)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    export: Export = field(default_factory=Export)
     pipeline: Pipeline = field(default_factory=Pipeline)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)

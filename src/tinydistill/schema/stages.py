@@ -1,6 +1,7 @@
 """The stages: what each of them computes."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tinydistill.schema.option import option
 
@@ -129,6 +130,30 @@ class Evaluate:
 
 
 @dataclass
+class ExportLatency:
+    """What is timed of teacher and student: every combination."""
+
+    batch_sizes: list[int] = option("rows in a batch")
+    lengths: list[int] = option("word pieces in a row")
+    threads: list[Any] = option("threads that compute; null for all cores")
+    seconds: float = option("how long each model is timed in each combination, five times at least", at_least=0)
+
+
+@dataclass
+class Export:
+    """A model as it is shipped: in which formats, how true they must be, what is measured."""
+
+    path: str | None = option("directory or hub name of a model with a head; null for what stage=task made")
+    formats: list[str] = option("beside the Hugging Face directory: any of onnx, onnx_int8")
+    max_difference: float = option("fp32: largest difference of a logit from PyTorch's", at_least=0)
+    least_equal: float = option("int8, classes: share of the rows with PyTorch's answer, at least", at_least=0)
+    least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", at_least=0)
+    batch_size: int = option("rows per forward pass of these checks", at_least=1)
+    license: str | None = option("licence of the weights, as in apache-2.0; null for the teacher's")
+    latency: ExportLatency = field(default_factory=ExportLatency)
+
+
+@dataclass
 class Pipeline:
     """All stages that a distilled model of a task takes."""
 
@@ -136,5 +161,6 @@ class Pipeline:
     glue: list[str] = option("what glue stands for")
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
+    export: bool = option("stage=export at the end: ONNX files and a model card")
     latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)
     latency_seconds: float = option("how long each model is timed", at_least=0)

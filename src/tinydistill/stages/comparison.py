@@ -7,6 +7,7 @@ from typing import Any
 from tinydistill import heads, models
 from tinydistill.console import count, say, table
 from tinydistill.delivery.latency import latencies, threads, torch_call
+from tinydistill.delivery.size import tensor_bytes
 
 Row = dict[str, Any]
 
@@ -41,7 +42,7 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "score": one.score,
             "retention": 100 * one.score / first.score if one.score is not None and first.score else None,
             "parameters": models.parameters(loaded[one.name]),
-            "bytes": sum(tensor.nbytes for tensor in loaded[one.name].state_dict().values()),
+            "bytes": tensor_bytes(loaded[one.name]),
             "latency_ms": timed[one.name].median,
             "latency_p95_ms": timed[one.name].p95,
             "speedup": timed[first.name].median / timed[one.name].median,

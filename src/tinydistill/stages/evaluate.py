@@ -11,9 +11,8 @@ from tinydistill.artifacts import Claim, claim
 from tinydistill.console import count, say
 from tinydistill.data.examples import Split
 from tinydistill.data.task_sources import TaskSource
-from tinydistill.errors import UserError
 from tinydistill.stages import inputs, parts, preflight, scoring, submission
-from tinydistill.stages.lookup import Source, Values, distilled_path, evaluated_path, find, output_path
+from tinydistill.stages.lookup import Source, Values, evaluated_path, find, output_path, task_model
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Classifier, by_row
 from tinydistill.training.metrics import predicted
@@ -25,7 +24,8 @@ Splits = dict[str, Split]
 def run(values: Values) -> float:
     """Publishes scores and predictions; returns the monitored score."""
     runtime.quiet()
-    source = find(_path(values), "evaluate.path")
+    path = task_model(values, "evaluate")
+    source = find(path, "evaluate.path")
     heads.check_has_head(source.config, path=source.path, override=source.override)
     task = inputs.task(values)
     preflight.check_head(source, task.target)
@@ -38,21 +38,11 @@ def run(values: Values) -> float:
         "task": {name: values["task"][name] for name in ("labels", "max_length", "metrics", "monitor")},
         "submission": [values["task"]["submission"], values["task"]["submission_labels"]],
     }
-    path = output_path(values, evaluated_path(values, _path(values)))
-    with claim(path, settings, overwrite=values["overwrite"]) as place:
+    with claim(output_path(values, evaluated_path(values, path)), settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(values, place, place.result)
         return _report(values, place, _evaluate(values, place, source, task, splits))
-
-
-def _path(values: Values) -> str:
-    if values["evaluate"]["path"] is not None:
-        return str(values["evaluate"]["path"])
-    made = distilled_path(values)
-    if not made.is_dir():
-        raise UserError(f"evaluate.path is not set and stage=task has made no {made}: name a model, evaluate.path=DIR")
-    return str(made)
 
 
 def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, splits: Splits) -> dict[str, Any]:
@@ -71,7 +61,7 @@ def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, sp
         for name, split in labelled.items()
     }
     result: dict[str, Any] = {
-        "model": str(_path(values)),
+        "model": task_model(values, "evaluate"),
         "scores": scores,
         "majority": scoring.majority_scores(scored, labelled),
         "monitor": scored.monitored if scored.splits else None,

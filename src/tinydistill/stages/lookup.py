@@ -48,6 +48,17 @@ def distilled_path(values: Values) -> Path:
     return named_path(values, "task", *_recipe(values), *rows, values["task"]["name"])
 
 
+def task_model(values: Values, stage: str) -> str:
+    """The model that the option `path` of a stage names, or else what stage=task made."""
+    named = values[stage]["path"]
+    if named is not None:
+        return str(named)
+    made = distilled_path(values)
+    if not made.is_dir():
+        raise UserError(f"{stage}.path is not set and stage=task has made no {made}: name a model, {stage}.path=DIR")
+    return str(made)
+
+
 def evaluated_path(values: Values, model: str) -> Path:
     """The place of a model's scores on the task, named after the model and the stage that made it."""
     path, task = Path(model), values["task"]["name"]
@@ -55,9 +66,20 @@ def evaluated_path(values: Values, model: str) -> Path:
     return named_path(values, "evaluate", stage + path.name.removesuffix(f"_{task}"), task)
 
 
+def exported_path(values: Values, model: str) -> Path:
+    """The place of what a model of the task is shipped as, named after the model."""
+    task = values["task"]["name"]
+    return named_path(values, "export", *Path(model).name.removesuffix(f"_{task}").split("_"), task)
+
+
 def _recipe(values: Values) -> tuple[str, ...]:
     names = values["student"]["name"], values["mapping"]["strategy"], values["objective"]["name"]
     return Path(values["teacher"]["path"]).name, *names
+
+
+def without_distillation(values: Values) -> Values:
+    """The configuration of the baseline: the same student from random weights."""
+    return {**values, "student": {**values["student"], "path": None, "init": "random"}}
 
 
 def pretrained_path(values: Values) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tinydistill import config
 from tinydistill.artifacts import claim, file_hash, read_json
 from tinydistill.console import say, table
+from tinydistill.delivery import onnx_export
 from tinydistill.ranks import rank
 from tinydistill.stages import comparison, inputs, scoring
 from tinydistill.stages.comparison import Contender
@@ -16,6 +17,7 @@ from tinydistill.stages.lookup import (
     augmented_path,
     distilled_path,
     evaluated_path,
+    exported_path,
     find_teacher,
     finetuned_path,
     general_path,
@@ -24,6 +26,7 @@ from tinydistill.stages.lookup import (
     output_path,
     pretrained_path,
     wants_masked_lm,
+    without_distillation,
 )
 from tinydistill.training import runtime
 
@@ -88,6 +91,8 @@ def _tasks(values: Values) -> list[Values]:
     listed = values["pipeline"]["tasks"]
     names = [name for word in listed for name in (values["pipeline"]["glue"] if word == "glue" else [word])]
     chosen = [config.composed_with(task=name) for name in dict.fromkeys(names)] or [values]
+    if values["pipeline"]["export"] and values["export"]["formats"]:
+        onnx_export.check_installed()
     for of_task in chosen:
         for one in [of_task, *_also(of_task)]:
             scoring.scoring(one, inputs.task(one))
@@ -109,7 +114,7 @@ def _steps(values: Values) -> list[Step]:
     if not has_head(find_teacher(values)):
         add("finetune", f"{task}: {TEACHER}", finetuned_path(values), options={"model": "teacher"})
     if values["pipeline"]["baseline"]:
-        new = _without_distillation(values)
+        new = without_distillation(values)
         add("finetune", f"{task}: {BASELINE}", finetuned_path(new, "student"), new, {"model": "student"})
     if values["student"]["path"] is None:
         add("general", "general student", general_path(values))
@@ -122,6 +127,8 @@ def _steps(values: Values) -> list[Step]:
     add("task", f"{task}: {STUDENT}", made, values)
     for of in [values, *_also(values)]:
         add("evaluate", f"{of['task']['name']}: predictions", evaluated_path(of, str(made)), of, {"path": str(made)})
+    if values["pipeline"]["export"]:
+        add("export", f"{task}: files to ship", exported_path(values, str(made)), values, {"path": str(made)})
     return steps
 
 
@@ -130,10 +137,6 @@ def _with_rows(values: Values) -> Values:
     if not values["pipeline"]["augment"]:
         return values
     return {**values, "augmentation": {**values["augmentation"], "path": str(augmented_path(values) / AUGMENTED)}}
-
-
-def _without_distillation(values: Values) -> Values:
-    return {**values, "student": {**values["student"], "path": None, "init": "random"}}
 
 
 def _contenders(values: Values) -> list[Contender]:
@@ -145,7 +148,7 @@ def _contenders(values: Values) -> list[Contender]:
     path = teacher.path if has_head(teacher) else str(finetuned_path(values))
     contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"])]
     if values["pipeline"]["baseline"]:
-        baseline = finetuned_path(_without_distillation(values), "student")
+        baseline = finetuned_path(without_distillation(values), "student")
         score = read_json(baseline / "result.json")["score"]
         contenders.append(Contender(BASELINE, str(baseline), None, labels, metric, score))
     return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"])]

@@ -1,0 +1,57 @@
+"""Whether an exported model answers as the one that it was made from.
+
+N: rows, C: outputs of the prediction layer.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tinydistill.errors import UserError
+from tinydistill.training.metrics import predicted
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The largest difference of a logit, and the share of equal answers, or of numbers the correlation."""
+
+    difference: float
+    equal: float | None = None
+    correlation: float | None = None
+
+
+def agreement(exported_NC: Tensor, original_NC: Tensor, *, regression: bool) -> Agreement:
+    """How far the exported model's logits are the original's."""
+    difference = float((exported_NC - original_NC).abs().max())
+    ours, theirs = (predicted(logits, regression=regression) for logits in (exported_NC, original_NC))
+    if regression:
+        return Agreement(difference, correlation=float(torch.corrcoef(torch.stack([ours, theirs]))[0, 1]))
+    return Agreement(difference, equal=float((ours == theirs).float().mean()))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What an export must keep to: in fp32 the difference, in int8 the others."""
+
+    max_difference: float
+    least_equal: float
+    least_correlation: float
+
+    def check(self, file: str, found: Agreement, *, int8: bool) -> None:
+        """Raises UserError where a bound is broken, nan included."""
+        if not int8:
+            said, kept = f"its logits are {found.difference:.2g} off", found.difference <= self.max_difference
+            bound = f"export.max_difference={self.max_difference:g}"
+        elif found.equal is not None:
+            said, kept = f"it answers alike on {found.equal:.2%} of the rows", found.equal >= self.least_equal
+            bound = f"export.least_equal={self.least_equal:g}"
+        else:
+            correlation = float("nan") if found.correlation is None else found.correlation
+            said, kept = f"its numbers correlate {correlation:.4f}", correlation >= self.least_correlation
+            bound = f"export.least_correlation={self.least_correlation:g}"
+        if not kept:
+            raise UserError(
+                f"{file} doesn't answer as PyTorch does: {said}, beyond {bound}; set that bound anew if it will do, or "
+                f"leave {'onnx_int8' if int8 else 'the format'} out of export.formats"
+            )
