@@ -41,7 +41,7 @@ def test_every_task_names_its_columns_metrics_and_splits(task: str) -> None:
     assert values["name"] == task
     assert values["monitor"] == values["metrics"][0]
     assert set(values["metrics"]) <= {"accuracy", "f1", "matthews", "pearson", "spearman"}
-    assert values["max_length"] == (128 if values["text_pair"] else 64)
+    assert values["max_length"] == (128 if values["text_pair"] else 32 if task == "docstrings" else 64)
     if task in GLUE:
         assert (values["kind"], values["repo"]) == ("glue", "nyu-mll/glue")
         assert bool(values["text_pair"]) == bool(values["tsv_text_pair"])
