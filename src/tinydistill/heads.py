@@ -70,10 +70,14 @@ def load_classifier(
     return model
 
 
+def has_head(config: PretrainedConfig) -> bool:
+    """Whether a configuration says that it is of a model with a classification head."""
+    return "SequenceClassification" in " ".join(config.architectures or ())
+
+
 def check_has_head(config: PretrainedConfig, *, path: str, override: str) -> None:
     """Raises UserError where a configuration says that it is of a model without a classification head."""
-    told = " ".join(config.architectures or ())
-    if told and "SequenceClassification" not in told:
+    if config.architectures and not has_head(config):
         raise UserError(f"{override}={path} holds no classification head: make one with stage=finetune")
 
 

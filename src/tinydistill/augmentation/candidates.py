@@ -23,6 +23,7 @@ from tinydistill.augmentation.contexts import Group, MaskedWords
 from tinydistill.augmentation.masked_positions import MaskedPositions
 from tinydistill.augmentation.words import is_plain
 from tinydistill.data.blocks import digest
+from tinydistill.data.masking import word_mark
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none
 
@@ -38,10 +39,7 @@ class WholeWords:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         vocabulary = tokenizer.get_vocab()
-        # byte-level and SentencePiece vocabularies mark the beginning of a word, WordPiece what isn't one
-        mark = next(
-            (m for m in ("Ġ", "▁") if sum(piece.startswith(m) for piece in vocabulary) > len(vocabulary) / 20), ""
-        )
+        mark = word_mark(vocabulary)  # WordPiece, which has none, marks what doesn't begin a word
         special = set(tokenizer.all_special_tokens)
         bare = {i: piece.removeprefix(mark).lower() for piece, i in vocabulary.items() if piece not in special}
         bare = {i: word for i, word in sorted(bare.items()) if is_plain(word) and len(word) > 1}

@@ -4,6 +4,7 @@ B: blocks in a batch, L: length of a block, V: vocabulary. Everything is a funct
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,10 +78,18 @@ def _continuing(tokenizer: PreTrainedTokenizerBase, words: dict[str, int]) -> li
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     if model["type"] == "WordPiece":
         return [number for word, number in words.items() if word.startswith(model["continuing_subword_prefix"])]
+    mark = word_mark(words)
+    if not mark:
+        return None
+    return [n for word, n in words.items() if not word.startswith(mark) and any(map(str.isalnum, word))]
+
+
+def word_mark(vocabulary: Collection[str]) -> str:
+    """What the first piece of a word begins with, in byte-level BPE and SentencePiece; empty where there is no mark."""
     for mark in _MARKS:
-        if sum(word.startswith(mark) for word in words) > _MARKED_SHARE * len(words):
-            return [n for word, n in words.items() if not word.startswith(mark) and any(map(str.isalnum, word))]
-    return None
+        if sum(piece.startswith(mark) for piece in vocabulary) > _MARKED_SHARE * len(vocabulary):
+            return mark
+    return ""
 
 
 def generator(*key: int) -> torch.Generator:

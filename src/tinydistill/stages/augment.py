@@ -110,7 +110,7 @@ def _ask(values: Values, place: Claim, source: Source, vocabulary: WholeWords, s
     say(f"{len(shards.questions):,} words in their contexts for the masked LM{before}")
     if not left:
         return
-    model = _load(source, torch.bfloat16 if parts.precision(values) == "bf16-mixed" else torch.float32)
+    model = _load(source, parts.frozen_dtype(values))
     batch_size, workers = values["augmentation"]["batch_size"], values["trainer"]["workers"]
     finder = CandidateFinder(model, vocabulary, shards, batch_size=batch_size, workers=workers)
     trainer = runtime.build_trainer(

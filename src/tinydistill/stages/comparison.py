@@ -8,6 +8,7 @@ from tinydistill import heads, models
 from tinydistill.console import count, say, table
 from tinydistill.delivery.latency import latencies, threads, torch_call
 from tinydistill.delivery.size import tensor_bytes
+from tinydistill.stages.scoring import retention
 
 Row = dict[str, Any]
 
@@ -40,7 +41,7 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "path": one.path,
             "metric": one.metric,
             "score": one.score,
-            "retention": 100 * one.score / first.score if one.score is not None and first.score else None,
+            "retention": retention(one.score, first.score),
             "parameters": models.parameters(loaded[one.name]),
             "bytes": tensor_bytes(loaded[one.name]),
             "latency_ms": timed[one.name].median,
@@ -64,7 +65,7 @@ def averages(rows: Sequence[Row]) -> list[Row]:
             "metric": "average",
             "model": model,
             "score": mean,
-            "retention": 100 * mean / first if mean is not None and first else None,
+            "retention": retention(mean, first),
         }
         for model, mean in means.items()
     ]

@@ -1,6 +1,5 @@
 """stage=export: a model of a task as it is shipped: Hugging Face directory, ONNX in fp32 and int8, model card."""
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -48,7 +47,7 @@ def run(values: Values) -> float:
         raise UserError(f"export.latency.lengths holds {too_long[0]}, which is too long: the model ends at {longest}")
     settings = {
         "weights": source.identity,
-        "rows": hashlib.sha256(repr([(n, s.identity()) for n, s in task.validation().items()]).encode()).hexdigest(),
+        "rows": scoring.rows_identity(task.validation()),
         "task": {name: values["task"][name] for name in ("labels", "max_length", "monitor")},
         "export": {name: value for name, value in options.items() if name not in ("path", "batch_size")},
     }

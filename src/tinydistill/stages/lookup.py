@@ -9,6 +9,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinydistill import models
 from tinydistill.errors import UserError
+from tinydistill.heads import has_head
 from tinydistill.masked_lm import MEND, has_masked_lm_head
 from tinydistill.schema import STAGES
 
@@ -124,15 +125,10 @@ def find_teacher(values: Values) -> Source:
     return find(values["teacher"]["path"], "teacher.path", revision=values["teacher"]["revision"])
 
 
-def has_head(source: Source) -> bool:
-    """Whether a model's configuration says that it has a classification head."""
-    return "SequenceClassification" in " ".join(source.config.architectures or ())
-
-
 def find_task_teacher(values: Values) -> Source:
     """The fine-tuned teacher: teacher.path if it has a classification head, else what stage=finetune made of it."""
     named = find_teacher(values)
-    if has_head(named):
+    if has_head(named.config):
         return named
     made = finetuned_path(values)
     if not made.is_dir():

@@ -29,9 +29,14 @@ def precision(values: Values) -> str:
     return runtime.resolve_precision(values["trainer"]["precision"], values["trainer"]["accelerator"])
 
 
+def frozen_dtype(values: Values) -> torch.dtype:
+    """That of models which aren't trained: bf16 where the run multiplies bf16."""
+    return torch.bfloat16 if precision(values) == "bf16-mixed" else torch.float32
+
+
 def teacher(values: Values, source: Source) -> PreTrainedModel:
-    """The frozen teacher, in bf16 where the run multiplies bf16."""
-    dtype = torch.bfloat16 if precision(values) == "bf16-mixed" else torch.float32
+    """The frozen teacher."""
+    dtype = frozen_dtype(values)
     return models.load_encoder(source.path, revision=source.revision, dtype=dtype, override=source.override)
 
 

@@ -8,6 +8,7 @@ from tinydistill import config
 from tinydistill.artifacts import claim, file_hash, read_json
 from tinydistill.console import say, table
 from tinydistill.delivery import onnx_export
+from tinydistill.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.stages import comparison, inputs, scoring
 from tinydistill.stages.comparison import Contender
@@ -21,7 +22,6 @@ from tinydistill.stages.lookup import (
     find_teacher,
     finetuned_path,
     general_path,
-    has_head,
     named_path,
     output_path,
     pretrained_path,
@@ -111,7 +111,7 @@ def _steps(values: Values) -> list[Step]:
         changed = {stage: {**of[stage], **options}} if options else {}
         steps.append(Step({**of, "stage": stage, **changed}, makes, path))
 
-    if not has_head(find_teacher(values)):
+    if not has_head(find_teacher(values).config):
         add("finetune", f"{task}: {TEACHER}", finetuned_path(values), options={"model": "teacher"})
     if values["pipeline"]["baseline"]:
         new = without_distillation(values)
@@ -145,7 +145,7 @@ def _contenders(values: Values) -> list[Contender]:
     labels = inputs.task(values).target.labels
     found = read_json(made / "result.json")
     metric = found["monitor"]
-    path = teacher.path if has_head(teacher) else str(finetuned_path(values))
+    path = teacher.path if has_head(teacher.config) else str(finetuned_path(values))
     contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"])]
     if values["pipeline"]["baseline"]:
         baseline = finetuned_path(without_distillation(values), "student")

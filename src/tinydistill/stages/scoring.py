@@ -1,5 +1,6 @@
 """What the stages on a task have in common: its rows for a model, its scores, and how they are shown."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,6 +90,16 @@ def score(scoring: Scoring, predictions: Tensor, labels: Tensor) -> Scores:
     return {name: _defined(computed[name]) for name in scoring.metrics}
 
 
+def retention(ours: float | None, theirs: float | None) -> float | None:
+    """A score in percent of another; None where one is missing, or the other is 0."""
+    return 100 * ours / theirs if ours is not None and theirs else None
+
+
+def rows_identity(splits: Mapping[str, Split]) -> str:
+    """The same for the same rows in splits of the same names."""
+    return hashlib.sha256(repr([(name, split.identity()) for name, split in splits.items()]).encode()).hexdigest()
+
+
 def _defined(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
@@ -109,12 +120,13 @@ def announce(name: str, data: TaskDataModule) -> None:
 def show(title: str, scores: Mapping[str, Scores], majority: Mapping[str, Scores]) -> None:
     """A table of scores beside the majority class's."""
     rows = [
-        (f"{split} {metric}", _cell(value), _cell(majority[split][metric]))
+        (f"{split} {metric}", cell(value), cell(majority[split][metric]))
         for split, of_split in scores.items()
         for metric, value in of_split.items()
     ]
     table(title, ("split, metric", "score", "majority class"), rows)
 
 
-def _cell(value: float | None) -> object:
+def cell(value: float | None) -> object:
+    """A score as a table shows it."""
     return "-" if value is None else value

@@ -1,7 +1,6 @@
 """stage=task: a student learns a task from a fine-tuned teacher: its inner layers first, then its logits."""
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -158,10 +157,8 @@ def _data(values: Values, task: TaskSource, teacher: Source, phase: str) -> Task
 
 
 def _teacher(values: Values, source: Source, task: TaskSource) -> PreTrainedModel:
-    dtype = torch.bfloat16 if parts.precision(values) == "bf16-mixed" else torch.float32
-    return heads.load_classifier(
-        source.path, task.target.labels, revision=source.revision, dtype=dtype, override=source.override
-    )
+    labels, dtype = task.target.labels, parts.frozen_dtype(values)
+    return heads.load_classifier(source.path, labels, revision=source.revision, dtype=dtype, override=source.override)
 
 
 def _student(values: Values, source: Source, task: TaskSource) -> PreTrainedModel:
@@ -184,9 +181,7 @@ def _device(values: Values) -> torch.device:
 def _scores(scored: Scoring, split: Split, logits: Any) -> scoring.Scores:
     """The teacher's, from its logits [N, C]."""
     answers = metrics.predicted(torch.from_numpy(logits.copy()), regression=scored.regression)
-    labels = torch.from_numpy(split.labels)
-    found = metrics.scores(scored.metrics, scored.outputs, scored.regression, answers, labels)
-    return {name: None if math.isnan(value) else value for name, value in found.items()}
+    return scoring.score(scored, answers, torch.from_numpy(split.labels))
 
 
 def _compare(
@@ -195,7 +190,7 @@ def _compare(
     """The student's scores, the teacher's, and the share of the monitored one in percent that the student retains."""
     theirs = teacher[scored.splits[0]][scored.monitor]
     ours = scores[scored.splits[0]][scored.monitor] if scores else None
-    retention = 100 * ours / theirs if ours is not None and theirs else None
+    retention = scoring.retention(ours, theirs)
     compared = {"score": ours, "teacher_score": theirs, "retention": retention, "monitor": scored.monitored}
     return {**compared, "scores": scores, "teacher_scores": teacher}
 
@@ -208,7 +203,7 @@ def _report(place: Claim, result: dict[str, Any]) -> float:
     say()
     sides = ("scores", "teacher_scores", "majority")
     rows = [
-        (f"{split} {metric}", *(_cell(result[side][split][metric]) for side in sides))
+        (f"{split} {metric}", *(scoring.cell(result[side][split][metric]) for side in sides))
         for split, of_split in (result["scores"] or {}).items()
         for metric in of_split
     ]
@@ -221,7 +216,3 @@ def _report(place: Claim, result: dict[str, Any]) -> float:
     if result["scores"] is None:
         return float(reports["intermediate"]["heldout_loss"])
     return float("nan") if result["score"] is None else float(result["score"])
-
-
-def _cell(value: float | None) -> object:
-    return "-" if value is None else value
