@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from tinydistill import models
+from tinydistill import attention, models
 from tinydistill.errors import UserError
 
 
@@ -28,7 +28,7 @@ def add_head(encoder: PreTrainedModel, labels: Sequence[str], *, seed: int) -> P
     if missing := [name for name in wanted - weights.keys() if "pooler" not in name]:
         raise RuntimeError(f"{type(encoder).__name__} lacks {sorted(missing)}, which {type(model).__name__} holds")
     model.base_model.load_state_dict({name: weights[name] for name in wanted & weights.keys()}, strict=False)
-    return model
+    return attention.use(model)
 
 
 def load_classifier(

@@ -22,6 +22,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from tinydistill import attention
 from tinydistill.artifacts import file_hash, read_json
 from tinydistill.distillation.observation import release
 from tinydistill.errors import UserError
@@ -155,7 +156,7 @@ def load_weights(
             output_loading_info=True,
             **options,
         )
-    return model.eval(), info
+    return attention.use(model.eval()), info
 
 
 def check_complete(missing: Collection[str], path: str, override: str) -> None:

@@ -5,6 +5,8 @@ import copy
 import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
+from tinydistill import attention
+
 DROPOUTS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -46,4 +48,5 @@ def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     """A student with random weights, the same for the same seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32, attn_implementation="sdpa")
+        model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32, attn_implementation="sdpa")
+    return attention.use(model)

@@ -68,7 +68,7 @@ def test_long_input_takes_the_form_that_needs_no_score_map(monkeypatch):
         raise AssertionError("a score map was made")
 
     monkeypatch.setattr(losses, "attention_mse_scores", refuse)
-    student, teacher = random_qkv(1, 0), random_qkv(2, 1)
+    student, teacher = (QKV(*(x.float() for x in random_qkv(1, seed)[:3])) for seed in (0, 1))
     losses.attention_mse(student, teacher, torch.ones(B, L, dtype=torch.bool))
     wide = random_qkv(8, 2)
     with pytest.raises(AssertionError, match="score map"):

@@ -6,7 +6,7 @@ from transformers import AlbertConfig, AutoModel, MPNetConfig, PreTrainedModel
 
 from tests.conftest import bert
 from tests.encoders import ENCODERS, SIZES, encoder
-from tinydistill.distillation.observation import Observer, padding_mask, release
+from tinydistill.distillation.observation import Observer, padding_mask, release, valid_tokens
 from tinydistill.errors import UserError
 
 
@@ -94,4 +94,7 @@ def test_layers_that_do_not_exist_are_refused():
 
 
 def test_without_a_mask_every_token_is_valid():
-    assert padding_mask({"input_ids": torch.zeros(2, 3, dtype=torch.long)}).all()
+    batch = {"input_ids": torch.zeros(2, 3, dtype=torch.long)}
+    assert padding_mask(batch) is None
+    assert valid_tokens(batch).shape == (2, 3)
+    assert valid_tokens(batch).all()

@@ -11,15 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers import PreTrainedModel
 
 from tinydistill.distillation.anatomy import BERT_LIKE, Anatomy, Layer, transformer_layers
-from tinydistill.distillation.observation import attention_modules
 from tinydistill.masked_lm import GivenStates
-
-SHORT = "tinydistill_short"
 
 
 class MaskedPositions(nn.Module):
@@ -36,8 +31,6 @@ class MaskedPositions(nn.Module):
         setattr(model, model.base_model_prefix, GivenStates())
         self.head = copy.deepcopy(model).float()  # a copy: it may share weights with the encoder
         self.last = None
-        if attention_modules(self.encoder):
-            self.encoder.set_attn_implementation(SHORT)
         if self.encoder.config.model_type in (*BERT_LIKE, "distilbert"):
             self.last = (Anatomy.of(self.encoder).layers or [])[-1]
             self._last_block = transformer_layers(self.encoder).pop(-1)  # held, so that it moves with the module
@@ -90,26 +83,3 @@ def _layer_at(layer: Layer, own_R1D: Tensor, states_RLD: Tensor) -> Tensor:
     return layer.feed_forward(
         layer.attention_norm(own_R1D + layer.attention_out(pooled_RH1d.transpose(1, 2).flatten(2)))
     )
-
-
-def _short_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attention by two matrix products, which on processors takes short texts a quarter of the fused kernel's time."""
-    if query.device.type != "cpu":
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    scores_RHLL = query * (scaling or query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    if attention_mask is not None:
-        scores_RHLL = scores_RHLL.masked_fill(~attention_mask, -torch.inf)
-    shares_RHLL = scores_RHLL.softmax(-1, dtype=torch.float32).to(query.dtype)
-    return (shares_RHLL @ value).transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(SHORT, _short_attention)
-AttentionMaskInterface.register(SHORT, sdpa_mask)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tinydistill.distillation.observation import release
+from tinydistill import attention
 from tinydistill.errors import UserError
 
 FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
@@ -61,27 +61,24 @@ class _Logits(nn.Module):
 
 def export(model: PreTrainedModel, inputs: Sequence[str], file: Path, *, longest: int) -> None:
     """Writes the model in fp32 with these inputs, each [B, L] of int64, any B, and L up to `longest`."""
-    model = release(model).cpu().eval()
-    model.set_attn_implementation("eager")  # plain products: the runtime fuses them better than a translated SDPA
+    model = model.cpu().eval()
     shape = (2, min(8, longest))
     rows = [torch.full(shape, int(name != "token_type_ids")) for name in inputs]  # one tensor given twice is one input
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=longest)}
     file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                _Logits(model, inputs),
-                tuple(rows),
-                input_names=list(inputs),
-                output_names=["logits"],
-                dynamic_shapes=(tuple(sizes for _ in inputs),),
-                dynamo=True,
-                verbose=False,
-            )
-            assert program is not None
-            program.save(str(file))
-    finally:
-        release(model)
+    # In plain products, which the runtime fuses better than a translated SDPA.
+    with attention.eager(model), _quiet():
+        program = torch.onnx.export(
+            _Logits(model, inputs),
+            tuple(rows),
+            input_names=list(inputs),
+            output_names=["logits"],
+            dynamic_shapes=(tuple(sizes for _ in inputs),),
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(file))
 
 
 def quantise(source: Path, file: Path) -> None:

@@ -10,9 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
-from tinydistill import models
+from tinydistill import attention, models
 from tinydistill.delivery.latency import random_inputs
-from tinydistill.distillation.observation import release
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,8 @@ def size(model: PreTrainedModel, length: int) -> Size:
 
 
 def _flops(model: PreTrainedModel, length: int) -> int:
-    model.set_attn_implementation("eager")  # the counter doesn't see into the CPU's fused attention
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.eval()(**random_inputs(model.config, 1, length))
-    finally:
-        release(model)
+    with attention.eager(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.eval()(**random_inputs(model.config, 1, length))
     return int(counter.get_total_flops())
 
 

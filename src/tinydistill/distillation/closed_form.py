@@ -18,7 +18,7 @@ from tinydistill.distillation.anatomy import Anatomy, Embeddings
 from tinydistill.distillation.layer_solvers import SLIGHT, Batch, Chunk, solve_feed_forward, solve_scores, solve_values
 from tinydistill.distillation.linear import Normal
 from tinydistill.distillation.moments import Moments
-from tinydistill.distillation.observation import Observer, padding_mask
+from tinydistill.distillation.observation import Observer, valid_tokens
 
 Projections = dict[int, tuple[Tensor, Tensor]]
 
@@ -102,7 +102,7 @@ def solve_projections(
     with _evaluating(student, teacher):
         observers = Observer(student, [m for m, _ in pairs]), Observer(teacher, [n for _, n in pairs])
         for batch in batches:
-            mask = padding_mask(batch)
+            mask = valid_tokens(batch)
             seen_S, seen_T = (observer(batch).hidden for observer in observers)
             for m, n in pairs:
                 normals[m].update(seen_S[m][mask].double(), seen_T[n][mask].double())
@@ -147,7 +147,7 @@ def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[C
             chosen = torch.nonzero((row % HELD_OUT == HELD_OUT - 1) == held_out).flatten()
             for rows in chosen.split(ROWS) if len(chosen) else ():
                 part = {name: value[rows.to(value.device)] for name, value in batch.items()}
-                mask, hidden = padding_mask(part), observer(part).hidden
+                mask, hidden = valid_tokens(part), observer(part).hidden
                 for n, states in hidden.items():
                     moments[n].update(states[mask])
                 kept = {n: states.bfloat16() for n, states in hidden.items()}

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.distillation.imitation import Batch, Imitation
 from tinydistill.distillation.objective import Objective
-from tinydistill.distillation.observation import padding_mask
+from tinydistill.distillation.observation import valid_tokens
 from tinydistill.training.optimisation import Optimisation, OptimisedModule
 
 
@@ -46,7 +46,7 @@ class Distiller(OptimisedModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds one held-out batch to the means."""
         metrics = self.imitation.metrics("heldout", self.imitation(batch)[1])
-        self.log_dict(metrics, batch_size=int(padding_mask(batch).sum()), sync_dist=True)
+        self.log_dict(metrics, batch_size=int(valid_tokens(batch).sum()), sync_dist=True)
 
 
 def unexplained(metrics: dict[str, Any]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tinydistill.distillation.observation import QKV, Observer, padding_mask
+from tinydistill.distillation.observation import QKV, Observer, valid_tokens
 
 
 class Moments:
@@ -98,7 +98,7 @@ def teacher_moments(observer: Observer, batches: Iterable[Mapping[str, Tensor]])
     hidden = {n: Moments() for n in observer.hidden_layers}
     attention = {n: ScoreMoments() for n in observer.attention_layers}
     for batch in batches:
-        mask = padding_mask(batch)
+        mask = valid_tokens(batch)
         seen = observer(batch)
         for n, moments in hidden.items():
             moments.update(seen.hidden[n][mask])

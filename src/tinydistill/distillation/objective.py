@@ -81,7 +81,7 @@ class Objective(nn.Module):
             elif name != "relation":
                 self.variances[i] = variance(teacher.hidden[n])
 
-    def forward(self, student: Observation, teacher: Observation, mask_BL: Tensor) -> Terms:
+    def forward(self, student: Observation, teacher: Observation, mask_BL: Tensor | None) -> Terms:
         """The raw terms, scalars in fp32."""
         terms: Terms = {}
         for name, m, n in self.states:

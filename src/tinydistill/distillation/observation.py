@@ -1,4 +1,4 @@
-"""Seeing inside an encoder's forward pass, at chosen layers, without leaving the fused attention kernel.
+"""Seeing inside an encoder's forward pass, at chosen layers, without computing it in another way.
 
 Shapes: B batch, L length, D hidden size, H heads, d head size. Layers are counted as in the paper: 0 is the embedding
 layer's output, n = 1..N the Transformer layers.
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from tinydistill import attention
 from tinydistill.errors import UserError
 
 ENCODER_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -45,11 +45,10 @@ class Observation:
     logits: Tensor | None = None
 
 
-def _tapped_sdpa(
+def _tapped(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, QKV | None]:
-    kwargs.pop("output_attentions", None)  # SDPA would warn that it has no maps to give; none are wanted
-    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    output, _ = attention.attend(module, query, key, value, attention_mask, **kwargs)
     if not getattr(module, _OBSERVED, False):
         return output, None
     sliding = getattr(module, "sliding_window", None)
@@ -57,14 +56,14 @@ def _tapped_sdpa(
     return output, QKV(query, key, value, None if sliding is None else sliding - 1)
 
 
-AttentionInterface.register(TAP, _tapped_sdpa)
+AttentionInterface.register(TAP, _tapped)
 AttentionMaskInterface.register(TAP, sdpa_mask)
 
 
 class Observer:
     """Runs an encoder, with or without a head, and returns what happens at the given layers.
 
-    Only the attention layers asked for are tapped; all layers, tapped or not, compute SDPA, so outputs are the same.
+    Only the attention layers asked for are tapped; all layers, tapped or not, compute the same as without.
     Raises UserError when attention is asked for and the architecture doesn't let it be seen.
     """
 
@@ -81,7 +80,7 @@ class Observer:
             self._tap()
 
     def _tap(self) -> None:
-        modules = attention_modules(self.model)
+        modules = attention.modules(self.model)
         if len(modules) != self.model.config.num_hidden_layers:
             raise UserError(
                 f"the attention of {self.model.config.model_type} can't be observed; distil without it: "
@@ -99,25 +98,16 @@ class Observer:
             output_attentions=bool(self.attention_layers),
         )
         hidden = {n: outputs.hidden_states[n] for n in self.hidden_layers}
-        attention = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
-        return Observation(hidden, attention, getattr(outputs, "logits", None))
-
-
-def attention_modules(model: PreTrainedModel) -> list[nn.Module]:
-    """The self-attention modules of an encoder in order; empty where its architecture doesn't declare them."""
-    recorded = (getattr(model, "_can_record_outputs", None) or {}).get("attentions")
-    if not (isinstance(recorded, type) and issubclass(recorded, nn.Module)):
-        return []
-    return [module for module in model.modules() if isinstance(module, recorded)]
+        tapped = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
+        return Observation(hidden, tapped, getattr(outputs, "logits", None))
 
 
 def release(model: PreTrainedModel) -> PreTrainedModel:
-    """Gives the encoder its ordinary attention back, so that it can be saved, exported or compiled as usual."""
+    """Takes an observer's taps away."""
     for module in model.modules():
         if hasattr(module, _OBSERVED):
             delattr(module, _OBSERVED)
-    model.set_attn_implementation("sdpa")
-    return model
+    return attention.use(model)
 
 
 def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -125,7 +115,13 @@ def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: batch[name] for name in ENCODER_INPUTS if name in batch}
 
 
-def padding_mask(batch: Mapping[str, Tensor]) -> Tensor:
-    """True where a token is valid, [B, L]; all of them when the batch has no `attention_mask`."""
+def padding_mask(batch: Mapping[str, Tensor]) -> Tensor | None:
+    """True where a token is valid, [B, L]; None for all of them, when the batch has no `attention_mask`."""
     mask = batch.get("attention_mask")
-    return torch.ones_like(batch["input_ids"], dtype=torch.bool) if mask is None else mask.bool()
+    return None if mask is None else mask.bool()
+
+
+def valid_tokens(batch: Mapping[str, Tensor]) -> Tensor:
+    """True where a token is valid, [B, L]."""
+    mask = padding_mask(batch)
+    return torch.ones_like(batch["input_ids"], dtype=torch.bool) if mask is None else mask

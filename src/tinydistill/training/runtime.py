@@ -1,7 +1,9 @@
 """Lightning's trainer, loggers and checkpoints from plain values."""
 
+import ctypes
 import logging
 import os
+import platform
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,8 +15,11 @@ import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from tinydistill import attention
 from tinydistill.errors import UserError
 from tinydistill.training.progress import Progress
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of malloc.h
 
 
 def multiplies_bf16(accelerator: str) -> bool:
@@ -46,6 +51,25 @@ def quiet() -> None:
         ".*variance of predictions or target is close to zero.*",  # the score is shown as undefined
     ):
         warnings.filterwarnings("ignore", message)
+
+
+def tune(options: dict[str, Any]) -> None:
+    """Sets how this process computes; `options` are the values of conf/trainer."""
+    attention.ways["products"] = options["attention"] == "auto"
+    if options["keep_memory"]:
+        keep_memory()
+
+
+def keep_memory() -> None:
+    """Lets the C library keep what is freed, until the process ends.
+
+    A step's large tensors would otherwise go back to the system, which clears every page of the next step's again.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26)):
+        mallopt(parameter, value)
 
 
 def build_loggers(
@@ -96,6 +120,7 @@ def build_trainer(
         train_time_interval=timedelta(minutes=options["checkpoint_minutes"]),
         save_on_exception=True,
     )
+    tune(options)
     monitors = [LearningRateMonitor("step")] if loggers else []
     return pl.Trainer(
         accelerator=options["accelerator"],
