@@ -113,7 +113,8 @@ def _of(mask: Tensor | None, rows: slice) -> Tensor | None:
 def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     scores_BHLL = query * scale @ key.transpose(-1, -2)
     if mask is not None:
-        scores_BHLL = scores_BHLL.masked_fill(~mask, torch.finfo(scores_BHLL.dtype).min)
+        lowest = torch.finfo(scores_BHLL.dtype).min
+        scores_BHLL += torch.zeros_like(mask, dtype=scores_BHLL.dtype).masked_fill_(~mask, lowest)
     return scores_BHLL.softmax(-1) @ value
 
 

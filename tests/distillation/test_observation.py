@@ -6,6 +6,7 @@ from transformers import AlbertConfig, AutoModel, MPNetConfig, PreTrainedModel
 
 from tests.conftest import bert
 from tests.encoders import ENCODERS, SIZES, encoder
+from tinydistill.distillation.anatomy import transformer_layers
 from tinydistill.distillation.observation import Observer, padding_mask, release, valid_tokens
 from tinydistill.errors import UserError
 
@@ -54,6 +55,20 @@ def test_labels_rows_and_teacher_logits_of_a_task_are_not_shown_to_the_encoder(m
     task = {"labels": torch.tensor([0, 1]), "row": torch.tensor([7, 3]), "teacher_logits": torch.zeros(2, 2)}
     seen, expected = Observer(model, [3])({**batch, **task}), Observer(model, [3])(batch)
     assert torch.equal(seen.hidden[3], expected.hidden[3])
+
+
+@torch.no_grad()
+def test_what_lies_above_the_last_layer_asked_for_is_left_out_where_asked(model, batch):
+    expected = Observer(model, [0, 2], [1])(batch)
+    ran = []
+    for n, layer in enumerate(transformer_layers(model), start=1):
+        layer.register_forward_hook(lambda *_, n=n: ran.append(n))
+    seen = Observer(model, [0, 2], [1], whole=False)(batch)
+    assert ran == ([1, 2, 3] if model.config.model_type == "modernbert" else [1, 2])  # its states are normed at the end
+    assert len(transformer_layers(model)) == 3
+    for n, states in expected.hidden.items():
+        assert torch.equal(seen.hidden[n], states)
+    assert torch.equal(seen.attention[1].query, expected.attention[1].query)
 
 
 def test_only_mapped_layers_are_tapped(model, batch):

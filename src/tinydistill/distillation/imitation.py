@@ -22,7 +22,7 @@ class Imitation(nn.Module):
         self.objective = objective
         self._teacher = (teacher.eval().requires_grad_(False),)  # a tuple hides it from nn.Module
         self._observe_student = Observer(student, *objective.layers(0))
-        self._observe_teacher = Observer(teacher, *objective.layers(1))
+        self._observe_teacher = Observer(teacher, *objective.layers(1), whole=False)
 
     @property
     def teacher(self) -> PreTrainedModel:

@@ -4,7 +4,8 @@ Shapes: B batch, L length, D hidden size, H heads, d head size. Layers are count
 layer's output, n = 1..N the Transformer layers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from tinydistill import attention
+from tinydistill.distillation.anatomy import BERT_LIKE, transformer_layers
 from tinydistill.errors import UserError
 
 ENCODER_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -63,11 +65,19 @@ AttentionMaskInterface.register(TAP, sdpa_mask)
 class Observer:
     """Runs an encoder, with or without a head, and returns what happens at the given layers.
 
-    Only the attention layers asked for are tapped; all layers, tapped or not, compute the same as without.
+    Only the attention layers asked for are tapped; all layers, tapped or not, compute the same as without. With
+    `whole=False` what lies above the last layer asked for isn't computed, where that is known to change nothing below.
     Raises UserError when attention is asked for and the architecture doesn't let it be seen.
     """
 
-    def __init__(self, model: PreTrainedModel, hidden_layers: Iterable[int], attention_layers: Iterable[int] = ()):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        hidden_layers: Iterable[int],
+        attention_layers: Iterable[int] = (),
+        *,
+        whole: bool = True,
+    ):
         self.model = model
         self.hidden_layers = sorted(set(hidden_layers))
         self.attention_layers = sorted(set(attention_layers))
@@ -76,6 +86,9 @@ class Observer:
         wrong += [n for n in self.attention_layers if not 1 <= n <= depth]
         if wrong:
             raise ValueError(f"layers {wrong} are not among the {depth} layers of {type(model).__name__}")
+        self._above: slice | None = None
+        if not whole and model.config.model_type in (*BERT_LIKE, "distilbert"):
+            self._above = slice(max(1, *self.hidden_layers, *self.attention_layers), None)
         if self.attention_layers:
             self._tap()
 
@@ -90,13 +103,27 @@ class Observer:
         for n, module in enumerate(modules, start=1):
             setattr(module, _OBSERVED, n in self.attention_layers)
 
+    @contextmanager
+    def _cut(self) -> Iterator[None]:
+        if self._above is None:
+            yield
+            return
+        layers = transformer_layers(self.model)
+        above = layers[self._above]
+        del layers[self._above]
+        try:
+            yield
+        finally:
+            layers.extend(above)
+
     def __call__(self, batch: Mapping[str, Tensor]) -> Observation:
         """Forward pass over what the batch holds for an encoder."""
-        outputs = self.model(
-            **encoder_inputs(batch),
-            output_hidden_states=self.hidden_layers or None,
-            output_attentions=bool(self.attention_layers),
-        )
+        with self._cut():
+            outputs = self.model(
+                **encoder_inputs(batch),
+                output_hidden_states=self.hidden_layers or None,
+                output_attentions=bool(self.attention_layers),
+            )
         hidden = {n: outputs.hidden_states[n] for n in self.hidden_layers}
         tapped = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
         return Observation(hidden, tapped, getattr(outputs, "logits", None))
