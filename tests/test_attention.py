@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.encoders import ENCODERS, encoder
-from tinydistill import attention
+from tinydistill import attention, kernels
 
 B, H, L, D = 5, 3, 20, 8
 
@@ -58,7 +58,7 @@ def test_only_what_products_do_faster_is_left_to_them(dtype, asked, products, mo
     monkeypatch.setattr(attention._Products, "apply", lambda *seen: taken.append(seen) or apply(*seen))
     attended(*inputs(dtype), None, **asked)
     assert bool(taken) is products
-    monkeypatch.setitem(attention.ways, "products", False)
+    monkeypatch.setitem(kernels._chosen, "fast", False)
     taken.clear()
     attended(*inputs(dtype), None, **asked)
     assert not taken
@@ -78,7 +78,7 @@ def test_every_architecture_computes_the_same_in_products(name, monkeypatch):
     batch = {"input_ids": torch.randint(5, 60, (2, 20)), "attention_mask": mask}
     states = {}
     for products in (True, False):
-        monkeypatch.setitem(attention.ways, "products", products)
+        monkeypatch.setitem(kernels._chosen, "fast", products)
         states[products] = attention.use(model)(**batch).last_hidden_state[mask.bool()].float()
     torch.testing.assert_close(states[True], states[False], atol=0.06, rtol=0.06)
 

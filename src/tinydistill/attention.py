@@ -14,10 +14,9 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-NAME = "tinydistill"
+from tinydistill import kernels
 
-ways = {"products": True}
-"""Whether attention may be computed in matrix products at all: the trainer's choice."""
+NAME = "tinydistill"
 
 _LONGEST = 512  # beyond it the fused kernel is as fast (benchmarks/attention.py)
 _SCORES = 2**21  # computed at a time: they stay in a processor's cache
@@ -68,7 +67,7 @@ def _in_products(module: nn.Module, query: Tensor, key: Tensor, kwargs: dict[str
     asked = kwargs.get("dropout") or kwargs.get("is_causal") or kwargs.get("position_bias") is not None
     grouped = getattr(module, "num_key_value_groups", 1) > 1
     fits = query.dtype == torch.bfloat16 and query.is_cpu and query.shape == key.shape and query.shape[-2] <= _LONGEST
-    return ways["products"] and fits and not asked and not grouped
+    return kernels.fast() and fits and not asked and not grouped
 
 
 class _Products(torch.autograd.Function):

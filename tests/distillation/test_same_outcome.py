@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.conftest import bert
-from tinydistill import attention
+from tinydistill import attention, kernels
 from tinydistill.distillation import imitation, losses
 from tinydistill.distillation.distiller import Distiller
 from tinydistill.distillation.objective import Objective, Weights
@@ -39,13 +39,13 @@ def trained(dtype: torch.dtype = torch.float32, **batch: torch.Tensor) -> torch.
 
 def test_attention_in_products_and_fused_train_alike_in_bf16(monkeypatch):
     ours = trained(torch.bfloat16)
-    monkeypatch.setitem(attention.ways, "products", False)
+    monkeypatch.setitem(kernels._chosen, "fast", False)
     torch.testing.assert_close(ours, trained(torch.bfloat16), rtol=0.02, atol=0)
 
 
 def test_attention_that_may_be_in_products_trains_the_very_same_in_fp32(monkeypatch):
     ours = trained()
-    monkeypatch.setitem(attention.ways, "products", False)
+    monkeypatch.setitem(kernels._chosen, "fast", False)
     assert torch.equal(ours, trained())
 
 

@@ -6,13 +6,13 @@ R: masked texts, L: word pieces in each, D: hidden width, H: heads, d: head size
 import copy
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from tinydistill import kernels
 from tinydistill.distillation.anatomy import BERT_LIKE, Anatomy, Layer, transformer_layers
 from tinydistill.masked_lm import GivenStates
 
@@ -37,16 +37,11 @@ class MaskedPositions(nn.Module):
 
     def pack(self) -> None:
         """Lays the encoder's bf16 weights out as a processor's matrix products read them, once and not every time."""
-        if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-            return
-        for module in list(self.encoder.modules()):
-            for name, linear in module.named_children():
-                if _packable(linear):
-                    setattr(module, name, _PackedLinear(linear))
+        kernels.pack(self.encoder.requires_grad_(False))
         if self.last is not None:
-            parts = {part.name: getattr(self.last, part.name) for part in fields(self.last)}
-            packed: dict[str, Any] = {name: _PackedLinear(part) for name, part in parts.items() if _packable(part)}
-            self.last = replace(self.last, **packed)
+            self._last_block.requires_grad_(False)
+            parts = {part.name: kernels.packed(getattr(self.last, part.name)) for part in fields(self.last)}
+            self.last = replace(self.last, **parts)
 
     def forward(self, inputs: Mapping[str, Tensor], place_R: Tensor) -> Tensor:
         """Logits [R, V] of texts [R, L], at `place_R` of each."""
@@ -55,22 +50,6 @@ class MaskedPositions(nn.Module):
         if self.last is not None:
             own_R1D = _layer_at(self.last, own_R1D, states_RLD)
         return self.head(inputs_embeds=own_R1D.float()).logits[:, 0]
-
-
-def _packable(module: Any) -> bool:
-    return isinstance(module, nn.Linear) and module.weight.dtype == torch.bfloat16 and module.weight.is_cpu
-
-
-class _PackedLinear(nn.Module):
-    """A linear map by oneDNN with its weights laid out in advance, as compiled models have it."""
-
-    def __init__(self, linear: nn.Linear):
-        super().__init__()
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
-        self.bias = linear.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
 def _layer_at(layer: Layer, own_R1D: Tensor, states_RLD: Tensor) -> Tensor:

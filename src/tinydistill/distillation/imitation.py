@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tinydistill import kernels
 from tinydistill.distillation.objective import Objective, Terms
 from tinydistill.distillation.observation import Observation, Observer, padding_mask
 
@@ -20,7 +21,8 @@ class Imitation(nn.Module):
     def __init__(self, student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective):
         super().__init__()
         self.objective = objective
-        self._teacher = (teacher.eval().requires_grad_(False),)  # a tuple hides it from nn.Module
+        kernels.pack(teacher.requires_grad_(False))
+        self._teacher = (teacher.eval(),)  # a tuple hides it from nn.Module
         self._observe_student = Observer(student, *objective.layers(0))
         self._observe_teacher = Observer(teacher, *objective.layers(1), whole=False)
 

@@ -24,7 +24,7 @@ class Trainer:
     num_nodes: int = option("machines", at_least=1)
     strategy: str = option("Lightning's strategy, as in ddp or fsdp")
     precision: str = option("auto is bf16-mixed where the hardware multiplies bf16", "auto", "32", "bf16-mixed")
-    attention: str = option("auto is matrix products where they are faster; fused is torch's kernel", "auto", "fused")
+    kernels: str = option("auto takes the faster of equal ways to compute, plain torch's own alone", "auto", "plain")
     keep_memory: bool = option("on a processor, keep freed memory for the next step; the system would clear it anew")
     workers: int = option("processes that load batches; 0 loads in the training process", at_least=0)
     validations: int = option("held-out evaluations in the middle of training", at_least=0)

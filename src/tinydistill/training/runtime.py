@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
-from tinydistill import attention
+from tinydistill import kernels
 from tinydistill.errors import UserError
 from tinydistill.training.progress import Progress
 
@@ -55,7 +55,7 @@ def quiet() -> None:
 
 def tune(options: dict[str, Any]) -> None:
     """Sets how this process computes; `options` are the values of conf/trainer."""
-    attention.ways["products"] = options["attention"] == "auto"
+    kernels.choose(fast=options["kernels"] == "auto")
     if options["keep_memory"]:
         keep_memory()
 

@@ -1,0 +1,52 @@
+"""Faster ways to compute the same on a processor, and whether they are taken: the trainer's choice."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_chosen = {"fast": True}
+
+
+def choose(*, fast: bool) -> None:
+    """Lets this process take the faster ways from now on, or torch's own alone."""
+    _chosen["fast"] = fast
+
+
+def fast() -> bool:
+    """Whether the faster ways are taken."""
+    return _chosen["fast"]
+
+
+class PackedLinear(nn.Linear):
+    """A linear map that doesn't train, by oneDNN, its bf16 weights laid out in advance as its products read them.
+
+    It shares the weights of the map that it is made of, which it falls back on for other precisions and devices.
+    """
+
+    def __init__(self, linear: nn.Linear):
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+        self._packed = (torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()),)  # hidden from state_dict
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """[…, in] → […, out]."""
+        if not input.is_cpu or input.dtype != torch.bfloat16:
+            return super().forward(input)
+        return torch.ops.mkldnn._linear_pointwise(input, self._packed[0], self.bias, "none", [], "")
+
+
+def packed(module: Any) -> Any:
+    """A packed linear map for one of bf16 on a processor that doesn't train; anything else as it is."""
+    if type(module) is not nn.Linear or not fast() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return module
+    fits = module.weight.dtype == torch.bfloat16 and module.weight.is_cpu and not module.weight.requires_grad
+    return PackedLinear(module) if fits else module
+
+
+def pack(model: nn.Module) -> None:
+    """Puts packed linear maps in the places of a model's frozen ones, where the processor gains by it."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            setattr(module, name, packed(child))
