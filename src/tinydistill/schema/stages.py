@@ -154,6 +154,15 @@ class Export:
 
 
 @dataclass
+class Report:
+    """Which artifacts are shown side by side."""
+
+    paths: list[str] = option("artifacts, or directories searched for them, as of a sweep; empty for paths.outputs")
+    sentences: list[str] = option("texts whose attention maps are drawn; empty for none")
+    head: int | None = option("attention head that is drawn, counted from 1; null for the mean over all", at_least=1)
+
+
+@dataclass
 class Pipeline:
     """All stages that a distilled model of a task takes."""
 
@@ -162,5 +171,6 @@ class Pipeline:
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
     export: bool = option("stage=export at the end: ONNX files and a model card")
+    report: bool = option("stage=report at the end: what came of it on one page")
     latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)
     latency_seconds: float = option("how long each model is timed", at_least=0)
