@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tinydistill.distillation.observation import QKV, Observer, encoder_inputs, release
 from tinydistill.reporting.plots import figure
 
-PIECES = 24  # of a text that are drawn: more can't be read
+PIECES = 20  # of a text that are drawn: more can't be read
 
 
 @dataclass(frozen=True)
@@ -81,28 +81,30 @@ def _one(maps_HLL: Tensor, head: int | None) -> Tensor:
 
 def draw(file: Path, maps: AttentionMaps) -> None:
     """Writes a PNG: a row a mapped pair, the teacher on the left; both sides of a row have the same colours."""
+    from matplotlib.colors import PowerNorm
+
     rows, length = len(maps.pairs), len(maps.pieces)
-    side = 1.0 + 0.135 * length  # inches
-    with figure(file, (0.6 + 2 * side, rows * (side + 0.1))) as fig:
+    side, words = 0.108 * length, 0.065 * max(map(len, maps.pieces))  # inches
+    with figure(file, (2 * side + words + 0.85, rows * (side + words + 0.45))) as fig:
         grid = fig.subplots(rows, 2, squeeze=False)
         for i, (m, n) in enumerate(maps.pairs):
-            brightest = max(float(maps.teacher[i].max()), float(maps.student[i].max()))
+            darkest = max(float(maps.teacher[i].max()), float(maps.student[i].max()))
             for axes, name, shown in zip(
                 grid[i], (f"teacher, layer {n}", f"student, layer {m}"), (maps.teacher[i], maps.student[i]), strict=True
             ):
-                image = axes.imshow(shown.numpy(), cmap="cividis", vmin=0, vmax=brightest)
+                image = axes.imshow(shown.numpy(), cmap="Blues", norm=PowerNorm(0.5, 0, darkest))
                 axes.set_title(name, fontsize=10)
                 _label(axes, maps.pieces, left=axes is grid[i][0])
-            bar = fig.colorbar(image, ax=list(grid[i]), shrink=0.6, aspect=25, pad=0.01)
+            bar = fig.colorbar(image, ax=list(grid[i]), shrink=0.8, aspect=25, pad=0.01)
             bar.outline.set_visible(False)
-            bar.ax.tick_params(labelsize=8)
+            bar.ax.tick_params(labelsize=7.5)
 
 
 def _label(axes: Any, pieces: Sequence[str], *, left: bool) -> None:
     words = [piece.replace("Ġ", "").replace("$", r"\$") for piece in pieces]
     axes.grid(visible=False)
-    axes.set_xticks(range(len(words)), words, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(words)), words if left else [""] * len(words), fontsize=8)
+    axes.set_xticks(range(len(words)), words, rotation=90, fontsize=7.5)
+    axes.set_yticks(range(len(words)), words if left else [""] * len(words), fontsize=7.5)
     axes.tick_params(length=0, pad=2)
     for spine in axes.spines.values():
-        spine.set_visible(False)
+        spine.set(visible=True, color="#CCCCCC", linewidth=0.7)

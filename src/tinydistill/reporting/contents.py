@@ -8,7 +8,7 @@ from tinydistill.reporting import attention, drawings, figures, tables
 from tinydistill.reporting.attention import AttentionMaps
 from tinydistill.reporting.collected import Collected, Run
 from tinydistill.reporting.page import code, escape, images, page
-from tinydistill.reporting.scores import STUDENT, TaskScores, scores, shipped, timed_as
+from tinydistill.reporting.scores import STUDENT, TEACHER, TaskScores, scores, shipped, timed_as
 from tinydistill.reporting.sweeps import figure, sweeps
 
 SHOWN = 4  # general students whose layers are drawn
@@ -62,10 +62,10 @@ class Report:
         parts = []
         if len(self.tasks) > 1:
             parts.append(tables.of_all(self.tasks))
-            if any(sum(model.kind == STUDENT for model in task.models) > 1 for task in self.tasks):
+            if any(task.count(STUDENT) > 1 for task in self.tasks):
                 parts.append("*The best of each kind; all of them are below.*")
         for task in self.tasks:
-            parts += [f"### {escape(task.title)}", tables.of_task(task), self._remarks(task)]
+            parts += [f"### {escape(task.title)}", _lead(task), tables.of_task(task), self._remarks(task)]
             parts.append(images(self.drawn.trade_offs(task)))
             for export in task.exports:
                 said = timed_as(export)
@@ -155,6 +155,20 @@ class Report:
             named = ", ".join(code(str(path)) for path in self.collected.unfinished)
             parts.append(f"Left out, as it is not finished: {named}")
         return "\n\n".join(parts)
+
+
+def _lead(task: TaskScores) -> str:
+    """A task's outcome in a sentence; empty without a distilled student that has a teacher beside it."""
+    student, teacher = task.best(STUDENT), task.best(TEACHER)
+    if student is None or teacher is None or student.retention is None:
+        return ""
+    said = [f"The {'best ' if task.count(STUDENT) > 1 else ''}distilled student keeps {student.retention:.1f}% of its"]
+    said[0] += f" teacher's {escape(task.metric)}"
+    if student.parameters and teacher.parameters:
+        said.append(f"with {student.parameters / teacher.parameters:.0%} of the parameters")
+    if student.speedup is not None:
+        said.append(f"and answers {student.speedup:.1f} times as fast")
+    return f"{', '.join(said)}."
 
 
 def students(tasks: Sequence[TaskScores]) -> list[Run]:

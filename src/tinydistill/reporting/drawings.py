@@ -8,6 +8,7 @@ from typing import Any
 from tinydistill.reporting.plots import BLUE, ORANGE, figure
 
 _GREEN = "#009E73"
+_LEFT, _RIGHT, _HALF = 0.14, 0.86, 0.13  # the middles of both columns, and half the width of a box
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ def draw(file: Path, drawn: MappingDrawing) -> None:
         left = {n: float(n) for n in range(depth + 1)} | {depth + 1: top}
         right = {m: m * step for m in range(students + 1)} | {students + 1: top}
         more = "" if drawn.teacher_layers else " (at least)"
-        axes.text(0.18, top + 0.85, f"teacher, {depth} layers{more}", ha="center", va="center", weight="bold")
-        axes.text(0.82, top + 0.85, f"student, {students} layers", ha="center", va="center", weight="bold")
-        for side, places, learnt in ((0.18, left, {0, *reached, depth + 1}), (0.82, right, _learning(drawn))):
+        axes.text(_LEFT, top + 0.85, f"teacher, {depth} layers{more}", ha="center", va="center", weight="bold")
+        axes.text(_RIGHT, top + 0.85, f"student, {students} layers", ha="center", va="center", weight="bold")
+        for side, places, learnt in ((_LEFT, left, {0, *reached, depth + 1}), (_RIGHT, right, _learning(drawn))):
             for number, y in places.items():
                 name = _name(number, len(places) - 2)
                 used = number in learnt and not (number == len(places) - 1 and not drawn.prediction)
@@ -66,29 +67,28 @@ def _name(number: int, depth: int) -> str:
 
 
 def _box(axes: Any, x: float, y: float, name: str, used: bool) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
     face, edge, text = ("#E8F1F8", BLUE, "black") if used else ("#F4F4F4", "#BBBBBB", "#777777")
-    style = {"boxstyle": "round,pad=0.3", "facecolor": face, "edgecolor": edge, "linewidth": 1.0}
-    axes.text(x, y, f"{name:^12}", ha="center", va="center", color=text, bbox=style, fontsize=9.5, zorder=3)
+    place, height = (x - _HALF, y - 0.3), 0.6
+    box = FancyBboxPatch(
+        place, 2 * _HALF, height, boxstyle="round,pad=0,rounding_size=0.02", facecolor=face, edgecolor=edge, zorder=3
+    )
+    axes.add_patch(box)
+    axes.text(x, y, name, ha="center", va="center", color=text, fontsize=9.5, zorder=4)
 
 
 def _arrow(axes: Any, start: float, end: float, colour: str, name: str) -> None:
-    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", xy=(0.68, end), xytext=(0.32, start), arrowprops=arrow, zorder=2)
+    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.8, "shrinkA": 2, "shrinkB": 2}
+    axes.annotate("", xy=(_RIGHT - _HALF, end), xytext=(_LEFT + _HALF, start), arrowprops=arrow, zorder=2)
     if name:
-        middle = (start + end) / 2
-        back = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-        axes.text(0.5, middle, name, ha="center", va="center", color=colour, fontsize=9.5, bbox=back, zorder=4)
+        back = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        axes.text(0.5, (start + end) / 2, name, ha="center", va="center", color=colour, fontsize=9.5, bbox=back, zorder=5)
 
 
 def drawing_of(
     report: dict[str, Any], objective: dict[str, Any], teacher_layers: int | None, *, prediction: bool
 ) -> MappingDrawing:
     """What to draw of a phase's report: its mapping, and the losses that had a weight."""
-    losses = [
-        name
-        for name, weight in (("hidden", objective["hidden"]), ("attention", objective["attention"]))
-        if weight
-    ]
-    if objective.get("relation"):
-        losses.append("relations")
+    losses = [name for name in ("hidden", "attention", "relation") if objective.get(name)]
     return MappingDrawing(report["mapping"], teacher_layers, losses, bool(objective["embedding"]), prediction)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tinydistill.reporting import plots
 from tinydistill.reporting.collected import Collected, Run
@@ -14,6 +15,7 @@ from tinydistill.reporting.sweeps import figure
 
 Drawn = list[tuple[str, str]]  # what an image shows, and its file
 _LINES = 6  # runs in one plot: more can't be told apart
+_PHASES = ("pretrain", "general", "finetune", "intermediate", "prediction", "merged")
 _KIND_COLOURS = {TEACHER: GREY, BASELINE: ORANGE}
 
 
@@ -93,7 +95,7 @@ class Figures:
 
     def _trade_off(self, task: TaskScores, what: str, points: Sequence[Point], latency: str) -> tuple[str, str]:
         file = f"figures/scores-{_slug(task.title)}-{what}.png"
-        plots.trade_off(self.directory / file, f"{task.title}: {what.partition('-')[0]}", points, task.metric, latency)
+        plots.trade_off(self.directory / file, task.title if what == "models" else f"{task.title}: as shipped", points, task.metric, latency)
         return f"{task.title}: score, latency and size", file
 
     def training(self) -> list[tuple[str, Drawn]]:
@@ -103,7 +105,7 @@ class Figures:
             groups.setdefault((phase.run.task or "", phase.phase), []).append(phase)
         return [
             (f"{task}: {phase}" if task else phase, self._of_phase(task, phase, of[:_LINES]))
-            for (task, phase), of in groups.items()
+            for (task, phase), of in sorted(groups.items(), key=lambda group: (group[0][0], _place(group[0][1])))
         ]
 
     def _of_phase(self, task: str, phase: str, of: Sequence[Curves]) -> Drawn:
@@ -118,23 +120,25 @@ class Figures:
             scored = [self._line(one, str(monitor), marked=True) for one in of]
             if scored := [line for line in scored if line.points]:
                 title, level = f"{phase}: {monitor}", self._teacher_level(of[0].run)
-                drawn.append(self._lines(f"{name}-score", title, scored, str(monitor), level=level))
+                drawn.append(self._lines(f"{name}-score", title, scored, str(monitor), score=True, level=level))
         if terms := of[0].named("train/unexplained/"):
-            title = f"{phase}: unexplained variance" + (f", {self.labels[of[0].run.path]}" if len(of) > 1 else "")
+            title = f"{phase}: unexplained variance" + (f"\n{self.labels[of[0].run.path]}" if len(of) > 1 else "")
             drawn.append(self._lines(f"{name}-unexplained", title, _terms(terms), "unexplained variance", log=True))
         return drawn
 
     def _line(self, of: Curves, metric: str, **style: bool) -> Line:
         path, points = of.run.path, of.metrics.get(metric, [])
+        if len(points) > 1 and points[-1][0] - points[-2][0] <= 1:
+            points = points[:-1]  # measured once more at the end, of the best weights
         return Line(self.labels.get(path, of.run.name), self.colours.get(path, OTHERS[0]), points, **style)
 
     def _teacher_level(self, run: Run) -> tuple[str, float] | None:
         known = run.result.get("teacher_score") if run.stage == "task" else None
         return None if known is None else ("teacher", float(known))
 
-    def _lines(self, name: str, title: str, drawn: Sequence[Line], axis: str, *, log: bool = False, level: tuple[str, float] | None = None) -> tuple[str, str]:
+    def _lines(self, name: str, title: str, drawn: Sequence[Line], axis: str, **options: Any) -> tuple[str, str]:
         file = f"figures/training-{name}.png"
-        plots.lines(self.directory / file, title, drawn, axis, log=log, level=level)
+        plots.lines(self.directory / file, title, drawn, axis, **options)
         return title, file
 
     def layers(self, runs: Sequence[Run]) -> Drawn:
@@ -151,6 +155,10 @@ class Figures:
                     plots.unexplained(self.directory / file, title, rows, self.colours.get(run.path, OTHERS[0]))
                     drawn.append((f"Unexplained variance: {title}", file))
         return drawn
+
+
+def _place(phase: str) -> int:
+    return _PHASES.index(phase) if phase in _PHASES else len(_PHASES)
 
 
 def _terms(terms: dict[str, list[tuple[float, float]]]) -> list[Line]:

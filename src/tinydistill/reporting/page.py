@@ -32,8 +32,9 @@ table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabu
 th, td { padding: 5px 12px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; border-bottom-width: 2px; }
 tbody tr:nth-child(even) { background: var(--band); }
-td:not([style]) { min-width: 9em; overflow-wrap: anywhere; }
-th[style*="right"], td[style*="right"] { white-space: nowrap; }
+th, td { white-space: nowrap; }
+td:has(code) { white-space: normal; min-width: 21em; }
+th code { background: none; padding: 0; }
 code { font: .87em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
   background: var(--band); padding: 1px 4px; border-radius: 4px; overflow-wrap: anywhere; }
 em { color: var(--soft); font-style: normal; font-size: .92rem; }

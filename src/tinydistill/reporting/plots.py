@@ -18,6 +18,8 @@ OTHERS = (BLUE, "#009E73", "#B8548C", "#C44A00", "#3A93C8", "#8A7A00")
 MARKERS = {"PyTorch fp32": "o", "ONNX fp32": "s", "ONNX int8": "D"}
 DPI = 150
 _PANEL = (5.4, 3.7)  # inches
+_FEW = 2  # lines with a legend among them, and with their noise
+_SPAN = 0.05  # of a score: smaller differences don't fill a plot
 _STYLE = {
     "font.size": 10.5,
     "axes.titlesize": 11.5,
@@ -87,9 +89,13 @@ def trade_off(file: Path, title: str, points: Sequence[Point], score_name: str, 
                 linewidths=0,
                 label=f"{point.label}, {point.megabytes:.1f} MB",
             )
-        axes.set_xscale("log")
-        _plain_ticks(axes.xaxis)
         axes.margins(x=0.15, y=0.2)
+        _at_least(axes, _SPAN)
+        if timed:
+            axes.set_xscale("log")
+            _plain_ticks(axes.xaxis)
+        else:
+            axes.set_xlim(0, 1.15 * largest)
         axes.set_xlabel(latency_name if timed else "MB of weights")
         axes.set_ylabel(score_name)
         legend = axes.figure.legend(loc="outside lower left")
@@ -110,14 +116,22 @@ class Line:
 
 
 def lines(
-    file: Path, title: str, drawn: Sequence[Line], name: str, *, log: bool = False, level: tuple[str, float] | None = None
+    file: Path,
+    title: str,
+    drawn: Sequence[Line],
+    name: str,
+    *,
+    log: bool = False,
+    score: bool = False,
+    level: tuple[str, float] | None = None,
 ) -> None:
     """Something over the optimiser steps. `level` is a value to compare with, and what it is called."""
     with panel(file, title) as axes:
         for line in drawn:
             style = {"color": line.colour, "linestyle": "--" if line.dashed else "-"}
             if line.noisy and len(line.points) > 20:
-                axes.plot(*_columns(line.points), color=line.colour, alpha=0.25, linewidth=0.8)
+                if len(drawn) <= _FEW:
+                    axes.plot(*_columns(line.points), color=line.colour, alpha=0.25, linewidth=0.8)
                 mean = smoothed(line.points, max(3, len(line.points) // 25))
                 axes.plot(*_columns(mean), label=line.label, linewidth=1.8, **style)
             else:
@@ -128,10 +142,23 @@ def lines(
         if log:
             axes.set_yscale("log")
             _plain_ticks(axes.yaxis)
+        if score:
+            _at_least(axes, _SPAN)
         axes.set_xlabel("optimiser steps")
         axes.set_ylabel(name)
-        if any(line.label for line in drawn) or level is not None:
+        longest = max(len(line.label) for line in drawn)
+        if len(drawn) <= _FEW and longest < 30:
             axes.legend()
+        else:
+            axes.figure.legend(loc="outside lower left", ncols=4 if longest < 15 else 1)
+
+
+def _at_least(axes: Any, span: float) -> None:
+    """Widens the vertical axis so that small differences look small."""
+    low, high = axes.get_ylim()
+    if high - low < span:
+        middle = (low + high) / 2
+        axes.set_ylim(middle - span / 2, middle + span / 2)
 
 
 def _columns(points: Points) -> tuple[list[float], list[float]]:

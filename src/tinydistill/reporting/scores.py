@@ -64,6 +64,10 @@ class TaskScores:
         """The best model of a kind."""
         return next((model for model in self.models if model.kind == kind), None)
 
+    def count(self, kind: str) -> int:
+        """The number of models of a kind."""
+        return sum(model.kind == kind for model in self.models)
+
 
 def scores(collected: Collected) -> list[TaskScores]:
     """The tasks of the collected artifacts by name, those on other rows or with another metric apart."""

@@ -80,7 +80,7 @@ def sweeps(collected: Collected) -> list[Sweep]:
 
 
 def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
-    """The settings in which runs differ, and each run's value; None where a run doesn't have that setting."""
+    """The settings in which runs differ, and each run's value; - where a run doesn't have that setting."""
     flats = [flatten(run.settings) for run in runs]
     named = [flatten(run.configuration) for run in runs]
     keys = list(dict.fromkeys(key for flat in flats for key in flat))
@@ -97,7 +97,7 @@ def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
         if any(option != options[0] for option in options):
             found[_NAMED[key]] = tuple(options)
         else:
-            found[key.removeprefix("phases.")] = tuple(None if value is _ABSENT else value for value in values)
+            found[key.removeprefix("phases.")] = tuple("-" if value is _ABSENT else value for value in values)
     return found
 
 

@@ -97,7 +97,7 @@ def of_records(runs: Sequence[Run]) -> str:
         [
             code(run.name),
             run.stage,
-            str(run.record.get("finished", "-")).replace("T", " ").removesuffix("+00:00"),
+            str(run.record.get("finished", "-")).replace("T", "\u00a0")[:16],
             code(f"tinydistill {run.record.get('command', '')}".strip()),
         ]
         for run in sorted(runs, key=lambda run: str(run.record.get("finished", "")))
@@ -130,14 +130,12 @@ def megabytes(size: int) -> str:
 
 def shown(value: Any) -> str:
     """The value of a setting: hashes shortened, long paths by their end."""
-    if value is None or value == []:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return ", ".join(map(shown, value))
+        return f"[{','.join(map(shown, value))}]"
     text = str(value)
     if re.fullmatch(r"(files |hub )?[0-9a-f]{16,64}", text):
         return text.rpartition(" ")[2][:8]

@@ -71,7 +71,8 @@ def _write(values: Values, place: Claim, collected: Collected) -> None:
     looked = [_look(values, one, teachers[one.path]) for one in shown[:MODELS]] if values["report"]["sentences"] else []
     depths = {path: None if isinstance(found, str) else _depth(found) for path, found in teachers.items()}
     report = Report(collected, place.product, depths, looked)
-    report.write(" and ".join([task.title for task in tasks][:4]) + ": what came of it" if tasks else "What came of it")
+    named = ", ".join(task.title for task in tasks)
+    report.write(f"{named}: what came of it" if tasks else "What came of it")
     best = [one.result["score"] for one in students(tasks)]
     result: dict[str, Any] = {
         "score": best[0] if best else None,
