@@ -50,7 +50,7 @@ def attention_maps(
 ) -> list[AttentionMaps]:
     """The maps of every text, cut at PIECES word pieces: of one head, counted from 1, or the mean over heads.
 
-    `pairs` are (student layer, teacher layer). Raises UserError where an architecture doesn't let its attention be seen.
+    `pairs` are (student layer, teacher layer). Raises UserError where an architecture doesn't show its attention.
     """
     ours, theirs = [m for m, _ in pairs], [n for _, n in pairs]
     found = []
@@ -101,7 +101,7 @@ def draw(file: Path, maps: AttentionMaps) -> None:
 
 
 def _label(axes: Any, pieces: Sequence[str], *, left: bool) -> None:
-    words = [piece.replace("Ġ", "").replace("$", r"\$") for piece in pieces]
+    words = [piece.replace("Ġ", "") for piece in pieces]
     axes.grid(visible=False)
     axes.set_xticks(range(len(words)), words, rotation=90, fontsize=7.5)
     axes.set_yticks(range(len(words)), words if left else [""] * len(words), fontsize=7.5)

@@ -73,7 +73,7 @@ class Collected:
         return [run for run in self.runs if run.stage in stages]
 
     def with_weights(self, identity: str | None) -> Run | None:
-        """The run, if there is one, whose model has these weights; one that trained it rather than one that ships it."""
+        """The run whose model has these weights, if there is one: the one that trained it if there are more."""
         found = [run for run in self.runs if identity and run.weights == identity]
         return min(found, key=lambda run: run.stage == "export", default=None)
 
@@ -81,8 +81,8 @@ class Collected:
 def collect(paths: Sequence[Path], *, option: str = "report.paths") -> Collected:
     """The artifacts that `paths` are or hold at any depth, reports excepted.
 
-    Raises UserError for a path that is missing, unfinished, or holds no artifact, and for a damaged one. `option` is what
-    the message tells to set.
+    Raises UserError for a path that is missing, unfinished, or holds no artifact, and for a damaged one. `option` is
+    what the message tells to set.
     """
     found: dict[Path, tuple[Path, dict[str, Any], dict[str, Any]]] = {}
     unfinished: dict[Path, None] = {}

@@ -8,7 +8,8 @@ from tinydistill.reporting import attention, drawings, figures, tables
 from tinydistill.reporting.attention import AttentionMaps
 from tinydistill.reporting.collected import Collected, Run
 from tinydistill.reporting.page import code, escape, images, page
-from tinydistill.reporting.scores import STUDENT, TEACHER, TaskScores, scores, shipped, timed_as
+from tinydistill.reporting.scores import TaskScores, scores
+from tinydistill.reporting.shipped import STUDENT, TEACHER, shipped, timed_as
 from tinydistill.reporting.sweeps import figure, sweeps
 
 SHOWN = 4  # general students whose layers are drawn
@@ -83,8 +84,8 @@ class Report:
             said.append(f"Always saying the commonest class scores {majority:.3f}.")
         if task.length is not None:
             said.append(
-                f"ms: the median for one row of {task.length} word pieces in PyTorch, fp32, one CPU thread, timed by turns "
-                "with its teacher; MB of weights."
+                f"ms: the median for one row of {task.length} word pieces in PyTorch, fp32, one CPU thread, timed by "
+                "turns with its teacher; MB of weights."
             )
         return f"*{' '.join(said)}*" if said else ""
 
@@ -113,13 +114,14 @@ class Report:
             return ""
         left = f" The {SHOWN} best general students are shown." if len(generals) > SHOWN else ""
         return (
-            "Unexplained variance on held-out rows: 1 is guessing the mean, 0 a perfect copy; a student so narrow can't "
-            f"get below the floor.{left}\n\n{images(files)}"
+            "Unexplained variance on held-out rows: 1 is guessing the mean, 0 a perfect copy; a student so narrow "
+            f"can't get below the floor.{left}\n\n{images(files)}"
         )
 
     def _mapping(self) -> str:
         runs = self.students or sorted(self.collected.of("general"), key=lambda run: figure(run).rank)[:SHOWN]
-        files, seen = [], {}
+        files: list[tuple[str, str]] = []
+        seen: dict[str, tuple[drawings.MappingDrawing, list[Run]]] = {}
         for run in runs:
             drawn = drawing(run, self.depths.get(run.path))
             if drawn is not None:
@@ -143,8 +145,8 @@ class Report:
                 attention.draw(self.directory / file, maps)
                 files.append((f"Attention to {' '.join(maps.pieces)}", file))
             parts += [
-                f"{code(one.run.name)} and its teacher: each row of a map is a word piece, and how it shares its attention "
-                "among the word pieces of the columns.",
+                f"{code(one.run.name)} and its teacher: each row of a map is a word piece, and how it shares its "
+                "attention among the word pieces of the columns.",
                 images(files),
             ]
         return "\n\n".join(parts)
@@ -185,8 +187,14 @@ def layered(run: Run) -> dict[str, dict]:
 
 def drawing(run: Run, depth: int | None) -> drawings.MappingDrawing | None:
     """The mapping of a run; None where it imitates no layers."""
-    reports = layered(run)
-    if not reports:
+    report = next(iter(layered(run).values()), None)
+    if report is None:
         return None
-    prediction = bool({"prediction", "merged"} & set(run.result.get("phases", ())))
-    return drawings.drawing_of(*reports.values(), run.settings["objective"], depth, prediction=prediction)
+    objective, phases = run.settings["objective"], run.result.get("phases", {})
+    return drawings.MappingDrawing(
+        tuple(report["mapping"]),
+        depth,
+        tuple(name for name in ("hidden", "attention", "relation") if objective.get(name)),
+        bool(objective["embedding"]),
+        bool({"prediction", "merged"} & set(phases)),
+    )

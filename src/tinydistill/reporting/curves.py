@@ -40,7 +40,7 @@ def _version(file: Path) -> tuple[str, int]:
 
 
 def _metrics(files: Sequence[Path]) -> dict[str, Points]:
-    """All metrics of a phase. Each file goes on where an interruption cut the one before: its steps are the later ones."""
+    """All metrics of a phase, of whose files each goes on where an interruption cut the one before."""
     metrics: dict[str, dict[float, float]] = {}
     for file in files:
         with file.open(encoding="utf-8", newline="") as rows:

@@ -83,12 +83,6 @@ def _arrow(axes: Any, start: float, end: float, colour: str, name: str) -> None:
     axes.annotate("", xy=(_RIGHT - _HALF, end), xytext=(_LEFT + _HALF, start), arrowprops=arrow, zorder=2)
     if name:
         back = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(0.5, (start + end) / 2, name, ha="center", va="center", color=colour, fontsize=9.5, bbox=back, zorder=5)
-
-
-def drawing_of(
-    report: dict[str, Any], objective: dict[str, Any], teacher_layers: int | None, *, prediction: bool
-) -> MappingDrawing:
-    """What to draw of a phase's report: its mapping, and the losses that had a weight."""
-    losses = [name for name in ("hidden", "attention", "relation") if objective.get(name)]
-    return MappingDrawing(report["mapping"], teacher_layers, losses, bool(objective["embedding"]), prediction)
+        axes.text(
+            0.5, (start + end) / 2, name, ha="center", va="center", color=colour, fontsize=9.5, bbox=back, zorder=5
+        )

@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tinydistill.delivery.exported import PYTORCH, RUNTIMES
 from tinydistill.reporting import plots
 from tinydistill.reporting.collected import Collected, Run
 from tinydistill.reporting.curves import Curves, curves
-from tinydistill.reporting.plots import GREY, MARKERS, ORANGE, OTHERS, Line, Point
-from tinydistill.reporting.scores import BASELINE, PYTORCH, STUDENT, TEACHER, Model, TaskScores, shipped, timed_as
+from tinydistill.reporting.plots import GREY, ORANGE, OTHERS, Line, Point
+from tinydistill.reporting.scores import Model, TaskScores
+from tinydistill.reporting.shipped import BASELINE, TEACHER, shipped, timed_as
 from tinydistill.reporting.sweeps import figure
 
 Drawn = list[tuple[str, str]]  # what an image shows, and its file
 _LINES = 6  # runs in one plot: more can't be told apart
 _PHASES = ("pretrain", "general", "finetune", "intermediate", "prediction", "merged")
+_MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D"}
 _KIND_COLOURS = {TEACHER: GREY, BASELINE: ORANGE}
 
 
@@ -67,36 +70,41 @@ class Figures:
         if any(one.latency_ms is not None for one in known):
             known = [one for one in known if one.latency_ms is not None]
         points = [
-            Point(self._label(one), self._colour(one), MARKERS[PYTORCH], one.score or 0, (one.bytes or 0) / 1e6, one.latency_ms)
+            Point(self._label(one), self._colour(one), _MARKERS[PYTORCH], one.score, one.bytes / 1e6, one.latency_ms)
             for one in known
+            if one.score is not None and one.bytes is not None
         ]
         if len(points) > 1:
-            drawn.append(self._trade_off(task, "models", points, f"ms for one row of {task.length} word pieces, PyTorch"))
+            latency = f"ms for one row of {task.length} word pieces, PyTorch"
+            drawn.append(self._trade_off(task, task.title, "models", points, latency))
         for i, export in enumerate(task.exports):
-            rows = [row for row in shipped(export) if row.score is not None and row.latency_ms is not None]
             points = [
                 Point(
                     f"{row.kind}, {row.runtime}",
                     _KIND_COLOURS.get(row.kind) or self._exported_colour(export),
-                    MARKERS[row.runtime],
-                    row.score or 0,
+                    _MARKERS[row.runtime],
+                    row.score,
                     row.bytes / 1e6,
                     row.latency_ms,
                 )
-                for row in rows
+                for row in shipped(export)
+                if row.score is not None and row.latency_ms is not None
             ]
             if len(points) > 1:
-                drawn.append(self._trade_off(task, f"shipped-{i}", points, f"ms ({timed_as(export)})"))
+                title, latency = f"{task.title}: as shipped", f"ms ({timed_as(export)})"
+                drawn.append(self._trade_off(task, title, f"shipped-{i}", points, latency))
         return drawn
 
     def _exported_colour(self, export: Run) -> str:
         source = self.collected.with_weights(export.settings["weights"])
         return self.colours.get((source or export).path, OTHERS[0])
 
-    def _trade_off(self, task: TaskScores, what: str, points: Sequence[Point], latency: str) -> tuple[str, str]:
-        file = f"figures/scores-{_slug(task.title)}-{what}.png"
-        plots.trade_off(self.directory / file, task.title if what == "models" else f"{task.title}: as shipped", points, task.metric, latency)
-        return f"{task.title}: score, latency and size", file
+    def _trade_off(
+        self, task: TaskScores, title: str, name: str, points: Sequence[Point], latency: str
+    ) -> tuple[str, str]:
+        file = f"figures/scores-{_slug(task.title)}-{name}.png"
+        plots.trade_off(self.directory / file, title, points, task.metric, latency)
+        return f"{title}: score, latency and size", file
 
     def training(self) -> list[tuple[str, Drawn]]:
         """A heading and its plots for every stage and phase on every task."""

@@ -15,12 +15,11 @@ from tinydistill.reporting.curves import Points, smoothed
 GREY, ORANGE, BLUE = "#404040", "#D98200", "#0072B2"
 OTHERS = (BLUE, "#009E73", "#B8548C", "#C44A00", "#3A93C8", "#8A7A00")
 """Of distilled students, in their order."""
-MARKERS = {"PyTorch fp32": "o", "ONNX fp32": "s", "ONNX int8": "D"}
 DPI = 150
 _PANEL = (5.4, 3.7)  # inches
 _FEW = 2  # lines with a legend among them, and with their noise
 _SPAN = 0.05  # of a score: smaller differences don't fill a plot
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10.5,
     "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
@@ -32,6 +31,7 @@ _STYLE = {
     "grid.linewidth": 0.7,
     "legend.frameon": False,
     "legend.fontsize": 9.5,
+    "text.parse_math": False,
     "savefig.facecolor": "white",
 }
 
@@ -128,15 +128,15 @@ def lines(
     """Something over the optimiser steps. `level` is a value to compare with, and what it is called."""
     with panel(file, title) as axes:
         for line in drawn:
-            style = {"color": line.colour, "linestyle": "--" if line.dashed else "-"}
+            style: Any = {"color": line.colour, "linestyle": "--" if line.dashed else "-", "linewidth": 1.8}
             if line.noisy and len(line.points) > 20:
                 if len(drawn) <= _FEW:
                     axes.plot(*_columns(line.points), color=line.colour, alpha=0.25, linewidth=0.8)
                 mean = smoothed(line.points, max(3, len(line.points) // 25))
-                axes.plot(*_columns(mean), label=line.label, linewidth=1.8, **style)
+                axes.plot(*_columns(mean), label=line.label, **style)
             else:
-                marker = "o" if line.marked or len(line.points) == 1 else None
-                axes.plot(*_columns(line.points), label=line.label, linewidth=1.8, marker=marker, markersize=4.5, **style)
+                style["marker"] = "o" if line.marked or len(line.points) == 1 else None
+                axes.plot(*_columns(line.points), label=line.label, markersize=4.5, **style)
         if level is not None:
             axes.axhline(level[1], color=GREY, linewidth=1.2, linestyle=":", label=f"{level[0]}, {level[1]:.3f}")
         if log:

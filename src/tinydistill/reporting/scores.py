@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tinydistill.delivery.exported import PYTORCH
 from tinydistill.reporting.collected import Collected, Run
+from tinydistill.reporting.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, timed
 from tinydistill.training.metrics import retention
-
-TEACHER, BASELINE, STUDENT, OTHER = "teacher", "student, not distilled", "student, distilled", "model"
-PYTORCH = "PyTorch fp32"
-_KINDS = {"teacher": TEACHER, "not distilled": BASELINE, "student": STUDENT}  # what an export calls them
 
 
 @dataclass(frozen=True)
@@ -34,19 +32,6 @@ class Model:
     def name(self) -> str:
         """What tells it from others of its kind."""
         return "" if self.run is None else self.run.name
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """A model of a task in one runtime, as stage=export measured it beside others."""
-
-    kind: str
-    runtime: str
-    score: float | None
-    equal: float | None
-    bytes: int
-    latency_ms: float | None
-    speedup: float | None
 
 
 @dataclass(frozen=True)
@@ -109,11 +94,10 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
                     measured[run.path] = row, pipeline.settings.get("latency_length")
                 elif row["model"] == TEACHER:
                     apart[row["path"]] = row
-    models: list[Model] = []
-    for run in runs:
-        models.append(_model(run, students, measured.get(run.path, ({}, 0))[0]))
-    models += _unseen_teachers(collected, students, {model.run.weights for model in models if model.run}, apart)
-    exports = [run for run in collected.of("export") if _of_these(run, runs, collected)]
+    models = [_model(run, students, measured.get(run.path, ({}, 0))[0]) for run in runs]
+    models += _unseen_teachers(students, {model.run.weights for model in models if model.run}, apart)
+    own = {run.weights for run in runs}
+    exports = [run for run in collected.of("export") if run in runs or run.settings["weights"] in own]
     for export in exports:
         models = _with_export(models, export)
     teacher = _reference(models, students)
@@ -122,7 +106,7 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
         for model in models
     ]
     lengths = [length for _, length in measured.values() if length]
-    lengths = lengths or [_timed(run)["length"] for run in exports if _timed(run)]
+    lengths = lengths or [timed(run)["length"] for run in exports if timed(run)]
     majority = next((flat(run.result["majority"]) for run in runs if run.result.get("majority")), {})
     return TaskScores(title, metric, tuple(_sorted(models)), majority, max(lengths, default=None), tuple(exports))
 
@@ -179,9 +163,7 @@ def _kind(run: Run) -> str:
     return OTHER
 
 
-def _unseen_teachers(
-    collected: Collected, students: Sequence[Run], seen: set[str], apart: dict[str, dict[str, Any]]
-) -> list[Model]:
+def _unseen_teachers(students: Sequence[Run], seen: set[str], apart: dict[str, dict[str, Any]]) -> list[Model]:
     """Teachers that are no artifacts here, as their students and the pipelines tell of them."""
     unseen = {run.settings["teacher"]: run for run in students if run.settings["teacher"] not in seen}
     rows = list(apart.values()) if len(unseen) == len(apart) == 1 else [{}] * len(unseen)
@@ -211,23 +193,13 @@ def _located(path: str, pipeline: Run, runs: Sequence[Run]) -> Run | None:
     return max(found, key=shared, default=None)
 
 
-def _of_these(export: Run, runs: Sequence[Run], collected: Collected) -> bool:
-    return any(export is run or export.settings["weights"] == run.weights for run in runs)
-
-
-def _timed(export: Run) -> dict[str, Any]:
-    """The combination that one user waits for: fewest threads and rows, the longest text."""
-    rows = export.result.get("latency") or []
-    return min(rows, key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default={})
-
-
 def _with_export(models: Sequence[Model], export: Run) -> list[Model]:
     """Latency and size of those that only an export has measured; teacher and baseline where it alone knows of them."""
-    latency = _timed(export).get("latency", {})
-    sizes = {_KINDS[row["model"]]: row for row in export.result["sizes"]}
+    latency = timed(export).get("latency", {})
+    sizes = {KINDS[row["model"]]: row for row in export.result["sizes"]}
     base = latency.get(f"teacher, {PYTORCH}", {}).get("median")
     there = {model.kind for model in models}
-    known = {_KINDS[name]: score for name, score in export.result["scores"].items() if name != "student"}
+    known = {KINDS[name]: score for name, score in export.result["scores"].items() if name != "student"}
     grown = [*models, *(Model(kind, None, score) for kind, score in known.items() if kind not in there)]
     teachers = sum(model.kind == TEACHER for model in grown)
 
@@ -250,33 +222,3 @@ def _with_export(models: Sequence[Model], export: Run) -> list[Model]:
 
 def _source(run: Run) -> str | None:
     return run.settings["weights"] if run.stage == "export" else None
-
-
-def shipped(export: Run) -> list[Shipped]:
-    """An exported student in each runtime, its teacher in PyTorch first where it was measured."""
-    latency, result = _timed(export).get("latency", {}), export.result
-    sizes = {row["model"]: row["bytes"] for row in result["sizes"]}
-    base = latency.get(f"teacher, {PYTORCH}", {}).get("median")
-
-    def one(model: str, runtime: str, score: float | None, equal: float | None) -> Shipped:
-        ms = latency.get(f"{model}, {runtime}", {}).get("median")
-        faster = base / ms if base and ms else None
-        return Shipped(_KINDS[model], runtime, score, equal, sizes[model][runtime], ms, faster)
-
-    teacher = [one("teacher", PYTORCH, result["scores"].get("teacher"), None)] if "teacher" in sizes else []
-    return teacher + [
-        one("student", row["name"], row["score"], row["equal"] if row["equal"] is not None else row["correlation"])
-        for row in result["checks"]
-    ]
-
-
-def timed_as(export: Run) -> str:
-    """What an export's latencies are of, in words."""
-    row = _timed(export)
-    if not row:
-        return ""
-    rows, threads = (f"{row[name]} {word}{'s' * (row[name] > 1)}" for name, word in _COUNTED)
-    return f"{rows} of {row['length']} word pieces, {threads}"
-
-
-_COUNTED = (("batch_size", "row"), ("threads", "thread"))

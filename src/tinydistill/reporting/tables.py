@@ -7,7 +7,8 @@ from typing import Any
 from tinydistill.console import count
 from tinydistill.reporting.collected import Run
 from tinydistill.reporting.page import code, escape, table
-from tinydistill.reporting.scores import BASELINE, STUDENT, TEACHER, Model, Shipped, TaskScores
+from tinydistill.reporting.scores import Model, TaskScores
+from tinydistill.reporting.shipped import BASELINE, STUDENT, TEACHER, Shipped
 from tinydistill.reporting.sweeps import Sweep, figure
 from tinydistill.training.metrics import retention
 

@@ -56,7 +56,7 @@ def report_path(values: Values) -> Path:
 
 
 def _check_replaceable(path: Path) -> None:
-    """Raises UserError where anything but a report would give way: a report itself is made anew when artifacts change."""
+    """Raises UserError where anything but a report would give way; that is made anew when the artifacts change."""
     if (path / RECORD).is_file() and read_json(path / RECORD)["configuration"].get("stage") != "report":
         raise UserError(f"{path} is an artifact of another stage; choose another place with output_dir=DIR")
 
@@ -111,11 +111,11 @@ def _look(values: Values, student: Run, teacher: Source | str) -> Looked:
     options, mapped = values["report"], pairs(next(iter(layered(student).values()))["mapping"])
     try:
         ours = find(str(student.path), "report.paths")
-        loaded = [models.load_encoder(one.path, revision=one.revision) for one in (ours, teacher)]
+        small, large = (models.load_encoder(one.path, revision=one.revision) for one in (ours, teacher))
         fewest = min(one.config.num_attention_heads for one in (ours, teacher))
         if options["head"] is not None and options["head"] > fewest:
             raise UserError(f"report.head={options['head']} is too large: there are {fewest} heads")
-        maps = attention_maps(*loaded, ours.tokenizer, options["sentences"], mapped, head=options["head"])
+        maps = attention_maps(small, large, ours.tokenizer, options["sentences"], mapped, head=options["head"])
     except UserError as error:
         return Looked(student, missing=str(error))
     return Looked(student, maps)
