@@ -66,6 +66,7 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     name = f"{teacher}_tiny3_uniform_tinybert_files"
     made = {f"finetune/{teacher}_files", "finetune/tiny3-random_files", f"general/{name}", f"task/{name}"}
     made |= {f"evaluate/task-{name.replace('_', '-').removesuffix('-files')}_files", f"pipeline/{name}"}
+    made |= {f"report/{name}"}
     assert results(outputs).keys() == made
     rows = rows_of(outputs, name)
     assert [row["model"] for row in rows] == ["teacher", "student, not distilled", "student, distilled"]
@@ -78,6 +79,11 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     alone_score = json.loads((outputs / "finetune/tiny3-random_files/result.json").read_text())["score"]
     assert alone["score"] == alone_score
     assert "files accuracy" in out
+    page = (outputs / "report" / name / "report.md").read_text()
+    for row in rows:
+        figures = f"{row['score']:.3f} | {row['retention']:.1f}% |"
+        assert f"{row['model']}** | {figures}" in page or f"{row['model']} | {figures}" in page
+        assert f"| {row['latency_ms']:.1f} | {row['speedup']:.1f}x |" in page
     assert out.rstrip().endswith(f"artifact: {outputs / 'pipeline' / name}")
 
 
@@ -104,7 +110,7 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
     save_encoder(bert(2, 16, seed=2), tokenizer, student)
     code, _, err = run(teacher__path=str(teacher), student__path=str(student), pipeline__baseline="false")
     assert code == 0, err
-    assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline"}
+    assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline", "report"}
     rows = rows_of(outputs, "tuned_tiny3_uniform_tinybert_files")
     assert [row["path"] for row in rows] == [
         str(teacher),
@@ -118,8 +124,9 @@ def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     save_encoder(bert(2, 16, seed=2), tokenizer, student)
     given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
     short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}
-    code, _, err = run(**given, **short, pipeline__export="true")
+    code, _, err = run(**given, **short, pipeline__export="true", pipeline__report="false")
     assert code == 0, err
+    assert not (outputs / "report").exists()
     made = outputs / "export" / "tuned_tiny3_uniform_tinybert_files"
     assert "Teacher: tuned, fine-tuned on the task" in (made / "README.md").read_text()
     assert [row["model"] for row in json.loads((made / "result.json").read_text())["sizes"]] == ["teacher", "student"]
@@ -130,7 +137,7 @@ def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")
     assert code == 0, err
     assert {name.split("/")[0] for name in results(outputs)} == {
-        *("finetune", "general", "pretrain", "augment", "task", "evaluate", "pipeline")
+        *("finetune", "general", "pretrain", "augment", "task", "evaluate", "pipeline", "report")
     }
     name = f"{teacher_dir.name}_tiny3_uniform_tinybert_augmented"
     made = json.loads((outputs / "task" / f"{name}_files" / "result.json").read_text())
@@ -151,6 +158,33 @@ def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, ou
     submitted = {path.name for path in (outputs / "evaluate").rglob("submission/*.tsv")}
     assert submitted == {"MRPC.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}  # AX by the model of MNLI
     assert "all average" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pipeline__latency_length": "65"}, "pipeline.latency_length=65 is too long: the models end at 64"),
+        ({"pipeline__export": "true"}, "export.latency.lengths holds 128, which is too long: the model ends at 64"),
+        (
+            {"pipeline__export": "true", "export__push": "true", "export__latency.lengths": "[8]"},
+            "export.push=true needs the name of a repository: export.repo=USER/NAME",
+        ),
+    ],
+)
+def test_what_would_fail_at_the_end_is_found_before_work_begins(run, outputs, change, message):
+    code, _, err = run(**change)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not results(outputs)
+
+
+def test_one_repository_is_not_for_several_tasks(run, outputs, glue):
+    several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
+    push = {"pipeline__export": "true", "export__push": "true", "export__repo": "user/name"}
+    code, _, err = run(**several, **push, pipeline__tasks="[mrpc,sst2]")
+    assert code == 2
+    assert "export.push=true has one repository for 2 tasks" in err
 
 
 def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs, glue):

@@ -150,6 +150,9 @@ class Export:
     least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", at_least=0)
     batch_size: int = option("rows per forward pass of these checks", at_least=1)
     license: str | None = option("licence of the weights, as in apache-2.0; null for the teacher's")
+    push: bool = option("upload the finished directory to the hub, with the token of HF_TOKEN or hf auth login")
+    repo: str | None = option("the repository that it goes to, USER/NAME; made where there is none")
+    private: bool = option("whether a repository that is made is private")
     latency: ExportLatency = field(default_factory=ExportLatency)
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from tinydistill import config
 from tinydistill.artifacts import claim, file_hash, read_json
 from tinydistill.console import say, table
-from tinydistill.delivery import onnx_export
+from tinydistill.delivery import onnx_export, publishing
+from tinydistill.errors import UserError
 from tinydistill.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.reporting.shipped import BASELINE, STUDENT, TEACHER
-from tinydistill.stages import comparison, inputs, scoring
+from tinydistill.stages import comparison, export, inputs, scoring
 from tinydistill.stages.comparison import Contender
 from tinydistill.stages.lookup import (
     AUGMENTED,
@@ -21,9 +22,11 @@ from tinydistill.stages.lookup import (
     distilled_path,
     evaluated_path,
     exported_path,
+    find,
     find_teacher,
     finetuned_path,
     general_path,
+    longest_input,
     named_path,
     output_path,
     pretrained_path,
@@ -98,12 +101,36 @@ def _tasks(values: Values) -> list[Values]:
     listed = values["pipeline"]["tasks"]
     names = [name for word in listed for name in (values["pipeline"]["glue"] if word == "glue" else [word])]
     chosen = [config.composed_with(task=name) for name in dict.fromkeys(names)] or [values]
-    if values["pipeline"]["export"] and values["export"]["formats"]:
-        onnx_export.check_installed()
+    if values["pipeline"]["export"]:
+        _check_export(values, len(chosen))
     for of_task in chosen:
+        _check_positions(of_task)
         for one in [of_task, *_also(of_task)]:
             scoring.scoring(one, inputs.task(one))
     return [{**of_task, "output_dir": None} for of_task in chosen]
+
+
+def _check_export(values: Values, tasks: int) -> None:
+    options = values["export"]
+    if options["formats"]:
+        onnx_export.check_installed()
+    if options["push"] and tasks > 1:
+        raise UserError(
+            f"export.push=true has one repository for {tasks} tasks: leave it off here, and push each with stage=export"
+        )
+    if options["push"]:
+        publishing.check(options["repo"])
+
+
+def _check_positions(values: Values) -> None:
+    """Raises UserError where a model ends before the input that is going to be timed."""
+    student = values["student"]["path"]
+    found = [find_teacher(values), *([find(student, "student.path")] if student is not None else [])]
+    length, longest = values["pipeline"]["latency_length"], min(longest_input(model.config) for model in found)
+    if length > longest:
+        raise UserError(f"pipeline.latency_length={length} is too long: the models end at {longest}")
+    if values["pipeline"]["export"]:
+        export.check_lengths(values, *(model.config for model in found))
 
 
 def _also(values: Values) -> list[Values]:
