@@ -36,6 +36,7 @@ def quick(task_arguments, arguments, teacher_dir) -> dict[str, str | None]:
         "distil.check_score": "false",
         "pipeline.latency_length": "8",
         "pipeline.latency_seconds": "0.01",
+        "pipeline.report": "false",
     }
 
 
@@ -60,7 +61,7 @@ def rows_of(outputs: Path, name: str) -> list[dict]:
 
 
 def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_dir):
-    code, out, err = run()
+    code, out, err = run(pipeline__report="true")
     assert code == 0, err
     teacher = teacher_dir.name
     name = f"{teacher}_tiny3_uniform_tinybert_files"
@@ -92,13 +93,13 @@ def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
     with pytest.raises(Cut):
         run()
     assert {name.split("/")[0] for name in results(outputs)} == {"finetune", "general"}
-    code, out, err = run()
+    code, out, err = run(pipeline__report="true")
     assert code == 0, err
     assert out.count("finished before with the same settings") == 3
     assert "intermediate: finished before" in out
     assert "going on from" in out
     times = {name: path.stat().st_mtime_ns for name, path in results(outputs).items()}
-    code, out, _ = run()
+    code, out, _ = run(pipeline__report="true")
     assert code == 0
     assert {line.split()[-1] for line in out.splitlines() if " stage=" in line and "[" not in line} == {"there"}
     assert {name: path.stat().st_mtime_ns for name, path in results(outputs).items()} == times
@@ -110,7 +111,7 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
     save_encoder(bert(2, 16, seed=2), tokenizer, student)
     code, _, err = run(teacher__path=str(teacher), student__path=str(student), pipeline__baseline="false")
     assert code == 0, err
-    assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline", "report"}
+    assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline"}
     rows = rows_of(outputs, "tuned_tiny3_uniform_tinybert_files")
     assert [row["path"] for row in rows] == [
         str(teacher),
@@ -124,9 +125,8 @@ def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     save_encoder(bert(2, 16, seed=2), tokenizer, student)
     given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
     short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}
-    code, _, err = run(**given, **short, pipeline__export="true", pipeline__report="false")
+    code, _, err = run(**given, **short, pipeline__export="true")
     assert code == 0, err
-    assert not (outputs / "report").exists()
     made = outputs / "export" / "tuned_tiny3_uniform_tinybert_files"
     assert "Teacher: tuned, fine-tuned on the task" in (made / "README.md").read_text()
     assert [row["model"] for row in json.loads((made / "result.json").read_text())["sizes"]] == ["teacher", "student"]
@@ -137,7 +137,7 @@ def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")
     assert code == 0, err
     assert {name.split("/")[0] for name in results(outputs)} == {
-        *("finetune", "general", "pretrain", "augment", "task", "evaluate", "pipeline", "report")
+        *("finetune", "general", "pretrain", "augment", "task", "evaluate", "pipeline")
     }
     name = f"{teacher_dir.name}_tiny3_uniform_tinybert_augmented"
     made = json.loads((outputs / "task" / f"{name}_files" / "result.json").read_text())

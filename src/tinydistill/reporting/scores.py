@@ -132,10 +132,8 @@ def _sorted(models: Sequence[Model]) -> list[Model]:
 def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
     """A run as a row, with what a pipeline measured of it."""
     result = run.result
-    kind, score, all_scores = _kind(run), result.get("score"), flat(result.get("scores"))
-    kept = result.get("retention")
-    if run.stage == "export":
-        all_scores = {}
+    kind, score, kept = _kind(run), result.get("score"), result.get("retention")
+    all_scores = {} if run.stage == "export" else flat(result["scores"])
     if kind == TEACHER:
         told = next((one.result for one in students if one.settings["teacher"] == run.weights), None)
         if told is not None:  # as its students saw it
