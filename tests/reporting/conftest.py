@@ -43,7 +43,7 @@ class Maker:
     ) -> Path:
         """One artifact; the configuration's dotted names have __ for a dot, the stage is the path's first part."""
         place = self.root / path
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         named = {"stage": path.split("/")[0], **{key.replace("__", "."): value for key, value in configuration.items()}}
         record = {
             "settings": nested(flatten(settings)),
@@ -55,7 +55,7 @@ class Maker:
         }
         (place / "provenance.json").write_text(json.dumps(record))
         (place / "result.json").write_text(json.dumps(result))
-        if weights is not None:
+        if weights is not None and not (place / "model.safetensors").exists():
             (place / "model.safetensors").write_text(weights)
         return place
 
@@ -74,11 +74,12 @@ class Maker:
         teacher_score: float,
         task: str = "pets",
         rows: str = "r",
+        learnt_from: str | None = None,
         **more: Any,
     ) -> Path:
-        """A distilled student."""
+        """A distilled student; `learnt_from` is the identity of its teacher's weights, if not that of a made one."""
         settings = {
-            "teacher": weights_of(teacher),
+            "teacher": learnt_from or weights_of(teacher),
             "student": "s",
             "task": {"rows": rows, "monitor": "accuracy"},
             **more,
@@ -91,6 +92,7 @@ class Maker:
             "phases": {},
         }
         options = {"task__name": task, "task__train": None, "student__path": None, "augmentation__path": None}
+        options |= {"teacher__path": "/gone", "teacher__revision": None}
         return self.make(f"task/{name}", settings, result, name, **options)
 
 

@@ -24,8 +24,8 @@ def test_the_table_has_exactly_the_settings_that_vary_and_the_best_run_first(swe
     assert sweep.varying == {"prediction.learning_rate": (1e-4, 1e-5, 1e-3)}
     assert [run.name for run in sweep.runs] == ["task/b", "task/c", "task/a"]
     page = tables.of_sweep(sweep, [model for task in scores(collected) for model in task.models])
-    assert page.splitlines()[0] == "|  | `prediction.learning_rate` | validation/accuracy | of teacher | artifact |"
-    assert page.splitlines()[2] == "| 1 | 0.0001 | **0.700** | 87.5% | `task/b` |"
+    assert page.splitlines()[0] == "|  | validation/accuracy | of teacher | `prediction.learning_rate` | artifact |"
+    assert page.splitlines()[2] == "| 1 | **0.700** | 87.5% | 0.0001 | `task/b` |"
 
 
 def test_runs_that_differ_in_nothing_are_no_sweep(maker):

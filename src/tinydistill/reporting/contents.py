@@ -30,7 +30,7 @@ class Report:
 
     collected: Collected
     directory: Path
-    depths: Mapping[Path, int | None] = field(default_factory=dict)
+    depths: Mapping[Path, int] = field(default_factory=dict)
     looked: Sequence[Looked] = ()
 
     def __post_init__(self) -> None:

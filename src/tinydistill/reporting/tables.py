@@ -82,14 +82,14 @@ def of_sweep(sweep: Sweep, models: Sequence[Model]) -> str:
     """Exactly the settings that vary, the best run first."""
     retained = {model.run.path: model.retention for model in models if model.run is not None}
     known = sweep.stage == "task" and any(run.path in retained for run in sweep.runs)
-    columns = ["", *map(code, sweep.varying), escape(sweep.figure), *(["of teacher"] if known else []), "artifact"]
+    columns = ["", escape(sweep.figure), *(["of teacher"] if known else []), *map(code, sweep.varying), "artifact"]
     rows = []
     for i, run in enumerate(sweep.runs):
-        mark = ["**" if i == 0 else ""] * 2
-        row = [str(i + 1), *(escape(shown(values[i])) for values in sweep.varying.values())]
-        row.append(score(figure(run).value).join(mark))
-        rows.append([*row, *([_percent(retained.get(run.path))] if known else []), code(run.name)])
-    return table(columns, rows, words=1 + len(sweep.varying), notes=1)
+        value = score(figure(run).value)
+        row = [str(i + 1), f"**{value}**" if i == 0 else value]
+        row += [_percent(retained.get(run.path))] if known else []
+        rows.append([*row, *(escape(shown(values[i])) for values in sweep.varying.values()), code(run.name)])
+    return table(columns, rows, notes=1 + len(sweep.varying))
 
 
 def of_records(runs: Sequence[Run]) -> str:

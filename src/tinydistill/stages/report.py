@@ -69,7 +69,7 @@ def _write(values: Values, place: Claim, collected: Collected) -> None:
     shown = [one for one in students(tasks) or generals[:1] if layered(one)]
     teachers = {one.path: _teacher(values, collected, one) for one in [*shown, *generals]}
     looked = [_look(values, one, teachers[one.path]) for one in shown[:MODELS]] if values["report"]["sentences"] else []
-    depths = {path: None if isinstance(found, str) else _depth(found) for path, found in teachers.items()}
+    depths = {path: found.config.num_hidden_layers for path, found in teachers.items() if isinstance(found, Source)}
     report = Report(collected, place.product, depths, looked)
     named = ", ".join(task.title for task in tasks)
     report.write(f"{named}: what came of it" if tasks else "What came of it")
@@ -100,10 +100,6 @@ def _teacher(values: Values, collected: Collected, student: Run) -> Source | str
     return found
 
 
-def _depth(teacher: Source) -> int:
-    return int(teacher.config.num_hidden_layers)
-
-
 def _look(values: Values, student: Run, teacher: Source | str) -> Looked:
     """What student and teacher attend to in the sentences; or why that can't be seen."""
     if isinstance(teacher, str):
@@ -111,10 +107,13 @@ def _look(values: Values, student: Run, teacher: Source | str) -> Looked:
     options, mapped = values["report"], pairs(next(iter(layered(student).values()))["mapping"])
     try:
         ours = find(str(student.path), "report.paths")
+    except UserError as error:
+        return Looked(student, missing=str(error))
+    heads = min(one.config.num_attention_heads for one in (ours, teacher))
+    if options["head"] is not None and options["head"] > heads:
+        raise UserError(f"report.head={options['head']} is too large: {student.name} or its teacher has {heads} heads")
+    try:
         small, large = (models.load_encoder(one.path, revision=one.revision) for one in (ours, teacher))
-        fewest = min(one.config.num_attention_heads for one in (ours, teacher))
-        if options["head"] is not None and options["head"] > fewest:
-            raise UserError(f"report.head={options['head']} is too large: there are {fewest} heads")
         maps = attention_maps(small, large, ours.tokenizer, options["sentences"], mapped, head=options["head"])
     except UserError as error:
         return Looked(student, missing=str(error))
