@@ -22,6 +22,7 @@ class Looked:
     run: Run
     maps: Sequence[AttentionMaps] = ()
     missing: str = ""
+    heads: str = "the mean over heads"
 
 
 @dataclass
@@ -145,8 +146,8 @@ class Report:
                 attention.draw(self.directory / file, maps)
                 files.append((f"Attention to {' '.join(maps.pieces)}", file))
             parts += [
-                f"{code(one.run.name)} and its teacher: each row of a map is a word piece, and how it shares its "
-                "attention among the word pieces of the columns.",
+                f"{code(one.run.name)} and its teacher, {one.heads}: each row of a map is a word piece, and how it "
+                "shares its attention among the word pieces of the columns.",
                 images(files),
             ]
         return "\n\n".join(parts)

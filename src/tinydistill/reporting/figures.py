@@ -19,6 +19,7 @@ Drawn = list[tuple[str, str]]  # what an image shows, and its file
 _LINES = 6  # runs in one plot: more can't be told apart
 _PHASES = ("pretrain", "general", "finetune", "intermediate", "prediction", "merged")
 _MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D"}
+_ALONE = {"general": "general student", "pretrain": "masked language model"}
 _KIND_COLOURS = {TEACHER: GREY, BASELINE: ORANGE}
 
 
@@ -35,7 +36,7 @@ class Figures:
         names = _short([run.name for run in generals])
         for i, run in enumerate(generals):
             self.colours[run.path] = OTHERS[(i + 2) % len(OTHERS)]
-            self.labels[run.path] = names[i] if len(generals) > 1 else f"{run.stage} student"
+            self.labels[run.path] = names[i] if len(generals) > 1 else _ALONE[run.stage]
         self._phases = [phase for run in self._ordered() for phase in curves(run)]
 
     def _give_colours(self, task: TaskScores) -> None:

@@ -117,4 +117,4 @@ def _look(values: Values, student: Run, teacher: Source | str) -> Looked:
         maps = attention_maps(small, large, ours.tokenizer, options["sentences"], mapped, head=options["head"])
     except UserError as error:
         return Looked(student, missing=str(error))
-    return Looked(student, maps)
+    return Looked(student, maps, heads="the mean over heads" if options["head"] is None else f"head {options['head']}")
