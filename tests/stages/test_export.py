@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
 from tinydistill.artifacts import file_hash
-from tinydistill.delivery import onnx_export
+from tinydistill.delivery import onnx_export, publishing
 from tinydistill.delivery.onnx_session import OnnxModel
 from tinydistill.heads import add_head
 from tinydistill.models import save_classifier, save_encoder
@@ -188,6 +188,40 @@ def test_the_same_again_returns_the_finished_result(shipped, command):
     assert code == 0
     assert "finished before with the same settings" in out
     assert (shipped["path"] / "result.json").stat().st_mtime_ns == before
+
+
+def test_a_finished_export_is_pushed_by_the_same_command(shipped, command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(publishing, "check", lambda repo: asked.append(repo))
+    monkeypatch.setattr(publishing, "push", lambda path, repo, private: f"https://hub/{repo} {path.name} {private}")
+    words = [*shipped["words"], f"output_dir={shipped['path']}", "export.push=true", "export.repo=user/name"]
+    code, out, err = command(dict(word.split("=", 1) for word in words))
+    assert code == 0, err
+    assert asked == ["user/name"]
+    assert "finished before with the same settings" in out
+    assert "pushed: https://hub/user/name made True" in out
+
+
+def test_a_push_without_a_token_is_refused_before_any_work(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(publishing, "get_token", lambda: None)
+    code, _, err = run(export__path="/nowhere/at/all", export__push="true", export__repo="user/name")
+    assert code == 2
+    assert "export.push=true needs your token: set HF_TOKEN" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_teacher_that_ends_before_what_is_timed_is_found_before_anything_is_written(shipped, command, monkeypatch):
+    def end_early(config):
+        return 8 if config.num_hidden_layers == 4 else 64
+
+    monkeypatch.setattr(export, "longest_input", end_early)
+    monkeypatch.setattr(export.models, "save_classifier", lambda *_: pytest.fail("it was too late"))
+    made = shipped["path"].with_name("another")
+    code, _, err = command(dict(word.split("=", 1) for word in [*shipped["words"], f"output_dir={made}"]))
+    assert code == 2
+    assert "export.latency.lengths holds 12, which is too long: the model ends at 8" in err
+    assert not list(made.parent.glob("another*"))
 
 
 def test_a_regression_without_int8_or_teacher_is_told_by_its_correlation(run, tokenizer, tmp_path):

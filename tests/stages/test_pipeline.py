@@ -36,6 +36,7 @@ def quick(task_arguments, arguments, teacher_dir) -> dict[str, str | None]:
         "distil.check_score": "false",
         "pipeline.latency_length": "8",
         "pipeline.latency_seconds": "0.01",
+        "pipeline.report": "false",
     }
 
 
@@ -60,12 +61,13 @@ def rows_of(outputs: Path, name: str) -> list[dict]:
 
 
 def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_dir):
-    code, out, err = run()
+    code, out, err = run(pipeline__report="true")
     assert code == 0, err
     teacher = teacher_dir.name
     name = f"{teacher}_tiny3_uniform_tinybert_files"
     made = {f"finetune/{teacher}_files", "finetune/tiny3-random_files", f"general/{name}", f"task/{name}"}
     made |= {f"evaluate/task-{name.replace('_', '-').removesuffix('-files')}_files", f"pipeline/{name}"}
+    made |= {f"report/{name}"}
     assert results(outputs).keys() == made
     rows = rows_of(outputs, name)
     assert [row["model"] for row in rows] == ["teacher", "student, not distilled", "student, distilled"]
@@ -78,6 +80,11 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     alone_score = json.loads((outputs / "finetune/tiny3-random_files/result.json").read_text())["score"]
     assert alone["score"] == alone_score
     assert "files accuracy" in out
+    page = (outputs / "report" / name / "report.md").read_text()
+    for row in rows:
+        figures = f"{row['score']:.3f} | {row['retention']:.1f}% |"
+        assert f"{row['model']}** | {figures}" in page or f"{row['model']} | {figures}" in page
+        assert f"| {row['latency_ms']:.1f} | {row['speedup']:.1f}x |" in page
     assert out.rstrip().endswith(f"artifact: {outputs / 'pipeline' / name}")
 
 
@@ -86,13 +93,13 @@ def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
     with pytest.raises(Cut):
         run()
     assert {name.split("/")[0] for name in results(outputs)} == {"finetune", "general"}
-    code, out, err = run()
+    code, out, err = run(pipeline__report="true")
     assert code == 0, err
     assert out.count("finished before with the same settings") == 3
     assert "intermediate: finished before" in out
     assert "going on from" in out
     times = {name: path.stat().st_mtime_ns for name, path in results(outputs).items()}
-    code, out, _ = run()
+    code, out, _ = run(pipeline__report="true")
     assert code == 0
     assert {line.split()[-1] for line in out.splitlines() if " stage=" in line and "[" not in line} == {"there"}
     assert {name: path.stat().st_mtime_ns for name, path in results(outputs).items()} == times
@@ -151,6 +158,33 @@ def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, ou
     submitted = {path.name for path in (outputs / "evaluate").rglob("submission/*.tsv")}
     assert submitted == {"MRPC.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}  # AX by the model of MNLI
     assert "all average" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pipeline__latency_length": "65"}, "pipeline.latency_length=65 is too long: the models end at 64"),
+        ({"pipeline__export": "true"}, "export.latency.lengths holds 128, which is too long: the model ends at 64"),
+        (
+            {"pipeline__export": "true", "export__push": "true", "export__latency.lengths": "[8]"},
+            "export.push=true needs the name of a repository: export.repo=USER/NAME",
+        ),
+    ],
+)
+def test_what_would_fail_at_the_end_is_found_before_work_begins(run, outputs, change, message):
+    code, _, err = run(**change)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not results(outputs)
+
+
+def test_one_repository_is_not_for_several_tasks(run, outputs, glue):
+    several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
+    push = {"pipeline__export": "true", "export__push": "true", "export__repo": "user/name"}
+    code, _, err = run(**several, **push, pipeline__tasks="[mrpc,sst2]")
+    assert code == 2
+    assert "export.push=true has one repository for 2 tasks" in err
 
 
 def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs, glue):

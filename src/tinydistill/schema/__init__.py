@@ -16,6 +16,7 @@ from tinydistill.schema.stages import (
     Pipeline,
     Prediction,
     Pretrain,
+    Report,
 )
 from tinydistill.schema.surroundings import Logger, Paths, Trainer
 
@@ -27,6 +28,7 @@ STAGES = {
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
+    "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
 }
 
@@ -55,6 +57,7 @@ class Config:
     prediction: Prediction = field(default_factory=Prediction)
     evaluate: Evaluate = field(default_factory=Evaluate)
     export: Export = field(default_factory=Export)
+    report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)

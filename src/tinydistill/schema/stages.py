@@ -150,7 +150,19 @@ class Export:
     least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", at_least=0)
     batch_size: int = option("rows per forward pass of these checks", at_least=1)
     license: str | None = option("licence of the weights, as in apache-2.0; null for the teacher's")
+    push: bool = option("upload the finished directory to the hub, with the token of HF_TOKEN or hf auth login")
+    repo: str | None = option("the repository that it goes to, USER/NAME; made where there is none")
+    private: bool = option("whether a repository that is made is private")
     latency: ExportLatency = field(default_factory=ExportLatency)
+
+
+@dataclass
+class Report:
+    """Which artifacts are shown side by side."""
+
+    paths: list[str] = option("artifacts, or directories searched for them, as of a sweep; empty for paths.outputs")
+    sentences: list[str] = option("texts whose attention maps are drawn; empty for none")
+    head: int | None = option("attention head that is drawn, counted from 1; null for the mean over all", at_least=1)
 
 
 @dataclass
@@ -162,5 +174,6 @@ class Pipeline:
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
     export: bool = option("stage=export at the end: ONNX files and a model card")
+    report: bool = option("stage=report at the end: what came of it on one page")
     latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)
     latency_seconds: float = option("how long each model is timed", at_least=0)

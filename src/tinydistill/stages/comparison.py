@@ -8,7 +8,7 @@ from tinydistill import heads, models
 from tinydistill.console import count, say, table
 from tinydistill.delivery.latency import latencies, threads, torch_call
 from tinydistill.delivery.size import tensor_bytes
-from tinydistill.stages.scoring import retention
+from tinydistill.training.metrics import retention
 
 Row = dict[str, Any]
 

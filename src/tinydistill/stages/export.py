@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill import heads, models
 from tinydistill.artifacts import Claim, claim, read_json
 from tinydistill.console import say
 from tinydistill.data.loading import Batch
 from tinydistill.data.task_sources import TaskSource
-from tinydistill.delivery import card, onnx_export
+from tinydistill.delivery import card, onnx_export, publishing
 from tinydistill.delivery.agreement import Agreement, Bounds, agreement
 from tinydistill.delivery.exported import PYTORCH, RUNTIMES, Exported, timed
 from tinydistill.delivery.licence import licence_of
@@ -29,6 +29,8 @@ from tinydistill.training import runtime
 from tinydistill.training.classifier import by_row
 from tinydistill.training.metrics import predicted
 
+_APART = ("path", "batch_size", "push", "repo", "private")  # options that make no difference to what is made
+
 
 def run(values: Values) -> float:
     """Publishes the directory; returns the monitored score of the model in PyTorch."""
@@ -36,20 +38,20 @@ def run(values: Values) -> float:
     options = values["export"]
     if options["formats"]:
         onnx_export.check_installed()
+    if options["push"]:
+        publishing.check(options["repo"])
     path = task_model(values, "export")
     source = find(path, "export.path")
     task = inputs.task(values)
     preflight.check_head(source, task.target)
     scoring.check_length(values, source)
     scoring.scoring(values, task)
-    longest = longest_input(source.config)
-    if too_long := [length for length in options["latency"]["lengths"] if length > longest]:
-        raise UserError(f"export.latency.lengths holds {too_long[0]}, which is too long: the model ends at {longest}")
+    check_lengths(values, source.config)
     settings = {
         "weights": source.identity,
         "rows": scoring.rows_identity(task.validation()),
         "task": {name: values["task"][name] for name in ("labels", "max_length", "monitor")},
-        "export": {name: value for name, value in options.items() if name not in ("path", "batch_size")},
+        "export": {name: value for name, value in options.items() if name not in _APART},
     }
     with claim(output_path(values, exported_path(values, path)), settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
@@ -58,17 +60,28 @@ def run(values: Values) -> float:
             _export(values, place, source, task)
     result = read_json(place.path / "result.json")
     export_report.show(result)
+    if options["push"] and rank() == 0:
+        say(f"pushed: {publishing.push(place.path, options['repo'], private=options['private'])}")
     say(f"artifact: {place.path}")
     return float("nan") if result["score"] is None else float(result["score"])
 
 
+def check_lengths(values: Values, *configs: PretrainedConfig) -> None:
+    """Raises UserError where a model that is going to be timed has fewer positions than its input word pieces."""
+    longest = min(map(longest_input, configs))
+    if too_long := [length for length in values["export"]["latency"]["lengths"] if length > longest]:
+        raise UserError(f"export.latency.lengths holds {too_long[0]}, which is too long: the model ends at {longest}")
+
+
 def _export(values: Values, place: Claim, source: Source, task: TaskSource) -> None:
     started, options = time.monotonic(), values["export"]
+    origin = ancestry(source.path, values)
+    if origin is not None and origin.teacher is not None:
+        check_lengths(values, origin.teacher.config)
     model = heads.load_classifier(source.path, task.target.labels, revision=source.revision, override=source.override)
     models.save_classifier(model, source.tokenizer, place.product)
     student = _written(source, model, place.product, options["formats"])
     checks = _check(values, source, task, student)
-    origin = ancestry(source.path, values)
     shown = {"student": student}
     if origin is None or origin.teacher is None:
         say("its teacher isn't to be found: the student is measured alone")

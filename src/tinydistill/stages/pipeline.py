@@ -1,5 +1,6 @@
 """stage=pipeline: all stages that a distilled model takes, for one task or several, and a table of their models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 from tinydistill import config
 from tinydistill.artifacts import claim, file_hash, read_json
 from tinydistill.console import say, table
-from tinydistill.delivery import onnx_export
+from tinydistill.delivery import onnx_export, publishing
+from tinydistill.errors import UserError
 from tinydistill.heads import has_head
 from tinydistill.ranks import rank
-from tinydistill.stages import comparison, inputs, scoring
+from tinydistill.reporting.shipped import BASELINE, STUDENT, TEACHER
+from tinydistill.stages import comparison, export, inputs, scoring
 from tinydistill.stages.comparison import Contender
 from tinydistill.stages.lookup import (
     AUGMENTED,
@@ -19,9 +22,11 @@ from tinydistill.stages.lookup import (
     distilled_path,
     evaluated_path,
     exported_path,
+    find,
     find_teacher,
     finetuned_path,
     general_path,
+    longest_input,
     named_path,
     output_path,
     pretrained_path,
@@ -29,8 +34,6 @@ from tinydistill.stages.lookup import (
     without_distillation,
 )
 from tinydistill.training import runtime
-
-TEACHER, BASELINE, STUDENT = "teacher", "student, not distilled", "student, distilled"
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,18 @@ def run(values: Values) -> float:
     runtime.quiet()
     tasks = _tasks(values)
     steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
-    plan = [(f"{i}  stage={step.values['stage']}", step.makes, step.state) for i, step in enumerate(steps.values(), 1)]
+    last = [_report(values, list(steps))] if values["pipeline"]["report"] else []
+    listed = [*steps.values(), *last]
+    plan = [(f"{i}  stage={step.values['stage']}", step.makes, step.state) for i, step in enumerate(listed, 1)]
     table("pipeline", ("stage", "makes", "state"), plan, words=3)
-    for number, step in enumerate(steps.values(), start=1):
+
+    def run_step(number: int, step: Step) -> None:
         say()
-        say(f"[{number}/{len(steps)}] stage={step.values['stage']}: {step.makes}")
+        say(f"[{number}/{len(listed)}] stage={step.values['stage']}: {step.makes}")
         step.run()
 
+    for number, step in enumerate(steps.values(), start=1):
+        run_step(number, step)
     length, seconds = values["pipeline"]["latency_length"], values["pipeline"]["latency_seconds"]
     contenders = {of_task["task"]["name"]: _contenders(of_task) for of_task in tasks}
     students = {name: distilled_path(_with_rows(of_task)) for name, of_task in zip(contenders, tasks, strict=True)}
@@ -79,6 +87,8 @@ def run(values: Values) -> float:
             means = comparison.averages(rows)
             averages = means if len(tasks) > 1 else []
             place.publish({"models": rows, "averages": averages, "score": means[-1]["score"]}, values)
+    for step in last:
+        run_step(len(listed), step)
     result = read_json(place.path / "result.json")
     say()
     comparison.show(result["models"] + result["averages"], length)
@@ -91,12 +101,36 @@ def _tasks(values: Values) -> list[Values]:
     listed = values["pipeline"]["tasks"]
     names = [name for word in listed for name in (values["pipeline"]["glue"] if word == "glue" else [word])]
     chosen = [config.composed_with(task=name) for name in dict.fromkeys(names)] or [values]
-    if values["pipeline"]["export"] and values["export"]["formats"]:
-        onnx_export.check_installed()
+    if values["pipeline"]["export"]:
+        _check_export(values, len(chosen))
     for of_task in chosen:
+        _check_positions(of_task)
         for one in [of_task, *_also(of_task)]:
             scoring.scoring(one, inputs.task(one))
     return [{**of_task, "output_dir": None} for of_task in chosen]
+
+
+def _check_export(values: Values, tasks: int) -> None:
+    options = values["export"]
+    if options["formats"]:
+        onnx_export.check_installed()
+    if options["push"] and tasks > 1:
+        raise UserError(
+            f"export.push=true has one repository for {tasks} tasks: leave it off here, and push each with stage=export"
+        )
+    if options["push"]:
+        publishing.check(options["repo"])
+
+
+def _check_positions(values: Values) -> None:
+    """Raises UserError where a model ends before the input that is going to be timed."""
+    student = values["student"]["path"]
+    found = [find_teacher(values), *([find(student, "student.path")] if student is not None else [])]
+    length, longest = values["pipeline"]["latency_length"], min(longest_input(model.config) for model in found)
+    if length > longest:
+        raise UserError(f"pipeline.latency_length={length} is too long: the models end at {longest}")
+    if values["pipeline"]["export"]:
+        export.check_lengths(values, *(model.config for model in found))
 
 
 def _also(values: Values) -> list[Values]:
@@ -130,6 +164,16 @@ def _steps(values: Values) -> list[Step]:
     if values["pipeline"]["export"]:
         add("export", f"{task}: files to ship", exported_path(values, str(made)), values, {"path": str(made)})
     return steps
+
+
+def _report(values: Values, made: Sequence[Path]) -> Step:
+    """The report of all that the pipeline makes, its comparison of the models included."""
+    path = _path(values)
+    options = {**values["report"], "paths": [str(artifact) for artifact in [*made, path]]}
+    place = (
+        named_path(values, "report", *path.name.split("_")) if values["output_dir"] is None else Path(f"{path}-report")
+    )
+    return Step({**values, "stage": "report", "output_dir": str(place), "report": options}, "all on one page", place)
 
 
 def _with_rows(values: Values) -> Values:

@@ -90,11 +90,6 @@ def score(scoring: Scoring, predictions: Tensor, labels: Tensor) -> Scores:
     return {name: _defined(computed[name]) for name in scoring.metrics}
 
 
-def retention(ours: float | None, theirs: float | None) -> float | None:
-    """A score in percent of another; None where one is missing, or the other is 0."""
-    return 100 * ours / theirs if ours is not None and theirs else None
-
-
 def rows_identity(splits: Mapping[str, Split]) -> str:
     """The same for the same rows in splits of the same names."""
     return hashlib.sha256(repr([(name, split.identity()) for name, split in splits.items()]).encode()).hexdigest()

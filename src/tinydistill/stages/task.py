@@ -190,7 +190,7 @@ def _compare(
     """The student's scores, the teacher's, and the share of the monitored one in percent that the student retains."""
     theirs = teacher[scored.splits[0]][scored.monitor]
     ours = scores[scored.splits[0]][scored.monitor] if scores else None
-    retention = scoring.retention(ours, theirs)
+    retention = metrics.retention(ours, theirs)
     compared = {"score": ours, "teacher_score": theirs, "retention": retention, "monitor": scored.monitored}
     return {**compared, "scores": scores, "teacher_scores": teacher}
 

@@ -72,3 +72,8 @@ def scores(
 def majority(labels: Tensor) -> Tensor:
     """What one who can't read predicts for each of `labels` [N]: always their commonest class."""
     return labels.mode().values.expand(len(labels))
+
+
+def retention(ours: float | None, theirs: float | None) -> float | None:
+    """A score in percent of another; None where one is missing, or the other is 0."""
+    return 100 * ours / theirs if ours is not None and theirs else None
