@@ -22,7 +22,7 @@ class Trainer:
     accelerator: str = option("Lightning's accelerator", "auto", "cpu", "gpu")
     devices: Any = option("number of devices, or auto")
     num_nodes: int = option("machines", at_least=1)
-    strategy: str = option("Lightning's strategy, as in ddp or fsdp")
+    strategy: str = option("Lightning's strategy, as in auto or ddp")
     precision: str = option("auto is bf16-mixed where the hardware multiplies bf16", "auto", "32", "bf16-mixed")
     workers: int = option("processes that load batches; 0 loads in the training process", at_least=0)
     validations: int = option("held-out evaluations in the middle of training", at_least=0)

@@ -49,6 +49,7 @@ def run(values: Values) -> float:
         "objective": values["objective"],
         "corpus": corpus.identity(),
         "general": values["general"],
+        **inputs.debugged(values),
     }
     path = output_path(values, general_path(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:

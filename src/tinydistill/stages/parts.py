@@ -19,6 +19,8 @@ from tinydistill.errors import UserError
 from tinydistill.stages.lookup import Source, Values
 from tinydistill.training import runtime
 from tinydistill.training.optimisation import Optimisation
+from tinydistill.training.overfit import Overfit
+from tinydistill.training.profiling import Profile
 
 Batches = list[dict[str, Tensor]]
 _CKA_TOKENS = 4000
@@ -221,8 +223,14 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         options={**values["trainer"], "precision": precision(values)},
         clip=options["clip"],
         accumulate=options["accumulate"],
-        callbacks=callbacks,
+        callbacks=[*callbacks, *_debugging(values, directory / "logs")],
     )
+
+
+def _debugging(values: Values, logs: Path) -> list[pl.Callback]:
+    """What conf/debug has look at a run."""
+    callbacks: list[pl.Callback] = [Overfit()] if values["debug"]["overfit"] else []
+    return [*callbacks, Profile(logs)] if values["debug"]["profile"] else callbacks
 
 
 def silent_trainer(values: Values, directory: Path) -> pl.Trainer:

@@ -45,6 +45,7 @@ def run(values: Values) -> float:
         "teacher": teacher.identity,
         "corpus": corpus.identity(),
         "pretrain": options,
+        **inputs.debugged(values),
     }
     path = output_path(values, pretrained_path(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:

@@ -16,6 +16,7 @@ from tinydistill.data.task_sources import TaskSource
 from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.observation import encoder_inputs
 from tinydistill.errors import UserError
+from tinydistill.stages import inputs
 from tinydistill.stages.lookup import Source, Values, longest_input
 from tinydistill.training import metrics
 from tinydistill.training.classifier import Classifier, Scoring
@@ -39,6 +40,7 @@ def task_data(values: Values, source: TaskSource, model: Source, **options: Any)
         cache_dir=Path(values["paths"]["cache"]),
         seed=values["seed"],
         num_workers=values["trainer"]["workers"],
+        overfit=values["debug"]["overfit"],
         **options,
     )
 
@@ -53,7 +55,8 @@ def scoring(values: Values, source: TaskSource) -> Scoring:
 
 def settings(values: Values, source: TaskSource) -> dict[str, Any]:
     """What of a task makes a difference to the model that learns it."""
-    return {"rows": source.identity(), **{name: values["task"][name] for name in ("max_length", "monitor")}}
+    kept = {name: values["task"][name] for name in ("max_length", "monitor")}
+    return {"rows": source.identity(), **kept, **inputs.debugged(values)}
 
 
 def sample_batches(data: TaskDataModule, tokens: int) -> list[dict[str, Tensor]]:
