@@ -86,7 +86,7 @@ class GeneralDataModule(OnePassDataModule):
         **run: Any,
     ):
         super().__init__(**run)
-        self.corpus, self.tokenizer = corpus, tokenizer
+        self.corpus, self.tokenizer, self.max_length = corpus, tokenizer, max_length
         self.options = options
         self._settings: dict[str, Any] = {
             "max_length": max_length,

@@ -68,10 +68,7 @@ def _train(values: Values, place: Claim, source: Source, task: TaskSource, *, ne
         resumed = runtime.last_checkpoint(place.work) is not None
         encoder = _new_student(values, source, data, trained=resumed) if new else _loaded(source)
         model = heads.add_head(encoder, task.target.labels, seed=values["seed"])
-        say(
-            f"{options['model']} of {count(models.parameters(model))} parameters; {data.total_steps} steps, "
-            f"{data.batches_per_epoch} batches of {options['batch_size']} rows an epoch"
-        )
+        say(f"{options['model']} of {count(models.parameters(model))} parameters")
         built.append(model)
         return Classifier(model, optimisation, scored)
 

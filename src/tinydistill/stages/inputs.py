@@ -49,7 +49,7 @@ def announce(data: GeneralDataModule) -> None:
     summary = data.blocks.summary
     say(
         f"corpus {count(summary['documents'])} documents, {count(summary['pieces'])} word pieces; "
-        f"{summary['heldout_blocks']} blocks held out; it reads:"
+        f"{summary['heldout_blocks']} blocks of {data.max_length} held out; it reads:"
     )
     sample = next(data.sample_batches(1))["input_ids"][0]
     say(f"  {data.tokenizer.decode(sample)[:160]}…")

@@ -21,7 +21,7 @@ from tinydistill.distillation.moments import TeacherMoments, teacher_moments
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.observation import Observer, release
 from tinydistill.ranks import rank
-from tinydistill.stages import parts
+from tinydistill.stages import parts, plans
 from tinydistill.stages.layer_report import layer_rows, show_mapping
 from tinydistill.stages.lookup import Values
 from tinydistill.training import runtime
@@ -125,7 +125,9 @@ def distil_layers(
     distiller = layers.distiller(parts.optimisation(options, data.total_steps))
     distiller.freeze_unreached({name: rows[:1] for name, rows in next(iter(heldout)).items()})
     checkpoint = runtime.last_checkpoint(directory)
-    say(f"going on from {checkpoint}" if checkpoint else f"{data.total_steps} steps")
+    plans.announce(data)
+    if checkpoint:
+        say(f"going on from {checkpoint}")
     trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
     report = layers.report()
     runtime.finish(trainer)

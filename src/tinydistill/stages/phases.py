@@ -25,6 +25,8 @@ def once(directory: Path, student: PreTrainedModel, phase: Callable[[], dict[str
         say(f"{directory.name}: finished before")
         load_model(student, directory / "student.safetensors")
         return read_json(directory / "report.json")
+    say()
+    say(f"{directory.name.rpartition('-')[2]} phase")
     report = phase()
     if rank() == 0:
         save_model(student, str(directory / "student.safetensors"))

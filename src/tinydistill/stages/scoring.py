@@ -117,7 +117,12 @@ def announce(name: str, data: TaskDataModule) -> None:
             f"{split.name} {len(split):,}" + (f" ({cut:,} cut at {data.max_length} word pieces)" if cut else "")
         )
     left = sum(split.skipped for split in splits)
-    say(f"rows of {name}: {', '.join(rows)}" + (f"; {left:,} damaged ones left out" if left else ""))
+    say(f"rows of {name}: {', '.join(rows)}" + (f"; {left:,} damaged ones left out" if left else "") + "; one reads:")
+    first = data.encoded(data.train)
+    text = data.tokenizer.decode(first.pieces[first.offsets[0] : first.offsets[1]])
+    label = None if data.train.labels is None else data.train.labels[0]
+    shown = "" if label is None else f"  -> {label if data.target.regression else data.target.labels[label]}"
+    say(f"  {text if len(text) <= 160 else f'{text[:160]}…'}{shown}")
 
 
 def show(title: str, scores: Mapping[str, Scores], majority: Mapping[str, Scores]) -> None:

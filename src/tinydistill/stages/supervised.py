@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import Timer
 
 from tinydistill.console import say
 from tinydistill.data.tasks import TaskDataModule
-from tinydistill.stages import parts, scoring
+from tinydistill.stages import parts, plans, scoring
 from tinydistill.stages.lookup import Values
 from tinydistill.training import runtime
 from tinydistill.training.classifier import BestWeights, Classifier, Scoring
@@ -37,6 +37,7 @@ def fit(
     trainer.val_check_interval = data.total_batches // max(1, round(data.total_batches / data.batches_per_epoch))
     checkpoint = runtime.last_checkpoint(directory)
     module = build(parts.optimisation(options, data.total_steps))
+    plans.announce(data)
     if checkpoint:
         say(f"going on from {checkpoint}")
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint)

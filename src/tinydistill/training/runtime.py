@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from tinydistill.errors import UserError
-from tinydistill.training.progress import Progress
+from tinydistill.training.progress import EvaluationProgress, PredictionProgress, Progress
 
 
 def multiplies_bf16(accelerator: str) -> bool:
@@ -36,7 +36,8 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 def quiet() -> None:
     """Silences what the libraries say that the user can do nothing about."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "matplotlib"):  # matplotlib: of the fonts it finds, where it is looked into
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # workers are the user's choice, trainer.workers
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # Lightning's own use of torch
@@ -110,12 +111,19 @@ def build_trainer(
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        callbacks=[Progress(shown=options["progress"]), checkpoint, *monitors, *callbacks],
+        callbacks=[*_progress(options["progress"], callbacks), checkpoint, *monitors, *callbacks],
         logger=loggers or False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=directory,
     )
+
+
+def _progress(shown: bool, callbacks: Sequence[pl.Callback]) -> list[pl.Callback]:
+    """What shows how far a run is, unless one of the callbacks does."""
+    if any(isinstance(callback, PredictionProgress) for callback in callbacks):
+        return []
+    return [Progress(shown=shown), EvaluationProgress(shown=shown)]
 
 
 def finish(trainer: pl.Trainer) -> None:
