@@ -44,7 +44,8 @@ class Claim:
     def keep_logs(self, directory: Path, phase: str = "") -> None:
         """Copies what the loggers wrote below a working directory into the product, under the phase's name."""
         if (directory / "logs").is_dir():
-            shutil.copytree(directory / "logs", self.product / "logs" / phase, dirs_exist_ok=True)
+            links = shutil.ignore_patterns("latest-run")  # of W&B: the run once more
+            shutil.copytree(directory / "logs", self.product / "logs" / phase, dirs_exist_ok=True, ignore=links)
 
     def publish(self, result: dict[str, Any], configuration: dict[str, Any]) -> Path:
         """Adds result.json and provenance.json to the product and moves it to its place in one step."""

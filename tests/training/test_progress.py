@@ -44,6 +44,7 @@ def test_without_a_terminal_a_plain_line_now_and_then_tells_speed_time_left_and_
     lines, logged = run(clock, capsys)
     assert lines[0] == "step 1/4  50 tokens/s  1:00 left  loss 2.000  hidden 0.500"
     assert lines[-1].startswith("step 4/4")
+    assert logged.pop("memory/peak_gb") > 0.1
     assert logged == {"speed/tokens_per_second": 50.0}
 
 

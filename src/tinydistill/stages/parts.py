@@ -16,6 +16,7 @@ from tinydistill.distillation.objective import Objective, Weights
 from tinydistill.distillation.observation import Observer
 from tinydistill.distillation.teacher_layers import copy_layers
 from tinydistill.errors import UserError
+from tinydistill.stages.lineage import lineage
 from tinydistill.stages.lookup import Source, Values
 from tinydistill.training import runtime
 from tinydistill.training.optimisation import Optimisation
@@ -216,7 +217,11 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         group=logger["group"],
         name=f"{values['stage']}-{directory.name.removesuffix('.unfinished')}",
         values=values,
+        tags=_tags(values),
+        cache_dir=Path(values["paths"]["cache"]) / "wandb",
     )
+    if loggers:
+        callbacks = [*callbacks, lineage(values, directory)]
     return runtime.build_trainer(
         directory=directory,
         loggers=loggers,
@@ -225,6 +230,17 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         accumulate=options["accumulate"],
         callbacks=[*callbacks, *_debugging(values, directory / "logs")],
     )
+
+
+def _tags(values: Values) -> list[str]:
+    """What runs are looked for by."""
+    stage, student = values["stage"], values["student"]["name"]
+    tags = [f"stage:{stage}", f"student:{student}", f"mapping:{values['mapping']['strategy']}"]
+    return [*tags, f"corpus:{values['corpus']['name']}" if stage in ("general", "pretrain") else _task_tag(values)]
+
+
+def _task_tag(values: Values) -> str:
+    return f"task:{values['task']['name']}"
 
 
 def _debugging(values: Values, logs: Path) -> list[pl.Callback]:

@@ -17,7 +17,7 @@ from tinydistill.data.masking import Pieces, Rules
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 from tinydistill.masked_lm import load_or_add_head, start_bias
-from tinydistill.stages import cloze, inputs, parts, plans
+from tinydistill.stages import cloze, inputs, lineage, parts, plans
 from tinydistill.stages.lookup import Source, Values, find_teacher, longest_input, output_path, pretrained_path
 from tinydistill.training import runtime
 from tinydistill.training.masked import BEST, MaskedLanguageModel, set_dropout
@@ -52,6 +52,7 @@ def run(values: Values) -> float:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
+        lineage.record(place, [teacher.path])
         return _report(place, _train(values, place, teacher, corpus, pieces))
 
 

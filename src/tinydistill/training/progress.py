@@ -1,10 +1,12 @@
 """Progress of a training run: a bar on a terminal, a plain line now and then elsewhere."""
 
+import resource
 import sys
 import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from tqdm import tqdm
 
 from tinydistill.console import LINE_EVERY, Meter, duration
@@ -50,6 +52,8 @@ class Progress(pl.Callback):
             return
         speed = self._tokens * trainer.world_size / max(now - self._last_time, 1e-9)
         pl_module.log("speed/tokens_per_second", speed)
+        for name, size in peak_memory().items():
+            pl_module.log(f"memory/{name}", size)
         self._tokens, self._last_time = 0, now
         if self.shown:
             self._show(trainer, speed, now)
@@ -147,6 +151,15 @@ class EvaluationProgress(pl.Callback):
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Clears the bar."""
         self._meter.close()
+
+
+def peak_memory() -> dict[str, float]:
+    """The largest resident set of this process so far in GB, and where a GPU computes, the most it has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        peak["gpu_peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return peak
 
 
 def shown_losses(metrics: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Lightning's trainer, loggers and checkpoints from plain values."""
 
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,9 +10,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tinydistill.errors import UserError
+from tinydistill.training import dashboards
 from tinydistill.training.progress import EvaluationProgress, PredictionProgress, Progress
 
 
@@ -50,7 +50,15 @@ def quiet() -> None:
 
 
 def build_loggers(
-    kinds: list[str], directory: Path, *, project: str, group: str | None, name: str, values: dict[str, Any]
+    kinds: list[str],
+    directory: Path,
+    *,
+    project: str,
+    group: str | None,
+    name: str,
+    values: dict[str, Any],
+    tags: Sequence[str] = (),
+    cache_dir: Path | None = None,
 ) -> list[Logger]:
     """The loggers named, writing below `directory`. W&B without a key runs offline, and says so."""
     loggers: list[Logger] = []
@@ -62,19 +70,11 @@ def build_loggers(
         except ModuleNotFoundError as error:
             raise UserError("logger=tensorboard needs a package: pip install 'tinydistill[tensorboard]'") from error
     if "wandb" in kinds:
-        directory.mkdir(parents=True, exist_ok=True)
-        for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
-            os.environ.setdefault(variable, str(directory))
-        if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _has_netrc_key()):
-            os.environ["WANDB_MODE"] = "offline"
-            print("Weights & Biases has no key: this run is logged offline (wandb sync sends it later)", flush=True)
-        loggers.append(WandbLogger(name=name, project=project, group=group, save_dir=directory, config=values))
+        dashboards.keep_caches_below(cache_dir or directory)
+        loggers.append(
+            dashboards.wandb_logger(directory, project=project, group=group, name=name, values=values, tags=tags)
+        )
     return loggers
-
-
-def _has_netrc_key() -> bool:
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    return netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8")
 
 
 def build_trainer(
@@ -127,11 +127,8 @@ def _progress(shown: bool, callbacks: Sequence[pl.Callback]) -> list[pl.Callback
 
 
 def finish(trainer: pl.Trainer) -> None:
-    """Closes what loggers hold open: W&B would let the next job of a process log into this one's run."""
-    if any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
-        import wandb
-
-        wandb.finish()
+    """Closes what loggers hold open."""
+    dashboards.finish(trainer.loggers)
 
 
 def last_checkpoint(directory: Path) -> Path | None:
