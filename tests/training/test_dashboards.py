@@ -112,9 +112,7 @@ def test_pictures_and_tables_reach_every_logger(tmp_path):
 def test_w_and_b_gets_them_offline_too(tmp_path, monkeypatch):
     about = {"project": "p", "group": "g", "name": "n", "values": {"seed": 1}, "tags": ["stage:task"]}
     monkeypatch.setenv("WANDB_MODE", "offline")
-    logger = dashboards.wandb_logger(
-        tmp_path, project="p", group="g", name="n", values={"seed": 1}, tags=["stage:task"]
-    )
+    logger = dashboards.wandb_logger(tmp_path, **about)
     try:
         dashboards.log_picture([logger], "attention", np.zeros((4, 6, 3), np.uint8), 3)
         dashboards.log_table([logger], "predictions", ["text", "label"], [["a", "yes"]])
