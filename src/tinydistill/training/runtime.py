@@ -36,7 +36,8 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 def quiet() -> None:
     """Silences what the libraries say that the user can do nothing about."""
-    for name in ("pytorch_lightning", "matplotlib"):  # matplotlib: of the fonts it finds, where it is looked into
+    # matplotlib tells of the fonts that it finds, where its docstrings are read
+    for name in ("pytorch_lightning", "lightning_fabric", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # workers are the user's choice, trainer.workers
