@@ -48,6 +48,18 @@ def test_other_settings_are_an_error_that_shows_the_difference(tmp_path):
     assert read_json(tmp_path / "a" / "provenance.json")["settings"] == other
 
 
+def test_always_makes_a_finished_or_unfinished_one_anew(tmp_path):
+    publish(tmp_path / "a")
+    for _ in range(2):
+        with pytest.raises(RuntimeError), claim(tmp_path / "a", SETTINGS, overwrite="always") as place:
+            assert place.result is None
+            assert not (place.work / "checkpoint").exists()
+            (place.work / "checkpoint").write_text("half")
+            raise RuntimeError("cut off")
+    with claim(tmp_path / "a", SETTINGS) as place:
+        assert place.result == {"loss": 0.5}
+
+
 def test_an_unfinished_run_is_gone_on_with(tmp_path):
     with pytest.raises(RuntimeError), claim(tmp_path / "a", SETTINGS) as place:
         (place.work / "checkpoint").write_text("half")

@@ -31,6 +31,25 @@ def test_conf_sets_every_option_of_the_schema_and_no_other():
     assert flatten(composed()).keys() == options().keys()
 
 
+@pytest.mark.parametrize("debug", ["fast", "limit", "overfit", "profile"])
+def test_what_is_tried_never_stands_where_results_do(debug):
+    values = composed(f"debug={debug}", "task=sst2")
+    assert values["paths"]["outputs"] == "outputs/debug"
+    assert values["task"]["submission"] == []
+
+
+def test_a_slurm_jobs_size_is_taken_from_the_job(monkeypatch):
+    for variable in ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES"):
+        monkeypatch.delenv(variable, raising=False)
+    assert (
+        composed("trainer=slurm")["trainer"] | {"devices": "auto", "num_nodes": 1} == composed("trainer=ddp")["trainer"]
+    )
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    trainer = composed("trainer=slurm")["trainer"]
+    assert (trainer["devices"], trainer["num_nodes"], trainer["strategy"]) == (4, 2, "ddp")
+
+
 def test_every_option_says_what_it_means():
     assert all(metadata["meaning"] for metadata in options().values())
 
@@ -53,6 +72,9 @@ def test_every_stage_has_a_file_in_conf_and_one_in_the_package():
         (["mapping.layers=[2,4,6]"], "mapping.layers and mapping.strategy=list go together"),
         (["corpus=files"], r"corpus=files needs text: name it with 'corpus.paths="),
         (["logger.kinds=[csv,wanbd]"], "logger.kinds holds 'wanbd'"),
+        (["overwrite=maybe"], "overwrite=maybe is not one of true, false, always"),
+        (["debug=limit", "debug.share=0"], "debug.share=0.0 must be above 0 and at most 1"),
+        (["trainer.strategy=fsdp"], "trainer.strategy=fsdp would cut the student's tensors into pieces.*trainer=ddp"),
         (["+general.lr=1"], r"there is no option called general.lr"),
         (["~seed"], "seed has no value; set it with seed=VALUE"),
     ],

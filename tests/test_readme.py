@@ -13,15 +13,18 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "conf/hydra/help/tinydistill.yaml"]
 
 
+def commands_on(page: Path) -> list[str]:
+    """The arguments in lines that begin with the program's name, and in the same in backquotes, in their order."""
+    text = re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))
+    lines = re.findall(r"^ *(?:\.venv/bin/)?(?:python -m )?tinydistill( [a-z-].*=.*)$", text, re.MULTILINE)
+    quoted = re.findall(r"`(?:python -m )?tinydistill( [^`]*)`", text)
+    found = [re.split(r"\s{2,}|\s#", line.strip())[0] for line in lines + quoted]
+    return [command for command in dict.fromkeys(found) if "=" in command and "[GROUP" not in command]
+
+
 def commands() -> list[str]:
-    """Lines that begin with the program's name, and the same in backquotes."""
-    found = []
-    for page in PAGES:
-        text = re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))
-        lines = re.findall(r"^ *(?:\.venv/bin/)?(?:python -m )?tinydistill( [a-z-].*=.*)$", text, re.MULTILINE)
-        quoted = re.findall(r"`(?:python -m )?tinydistill( [^`]*)`", text)
-        found += [re.split(r"\s{2,}|\s#", line.strip())[0] for line in lines + quoted]
-    return sorted({command for command in found if "=" in command and "[GROUP" not in command})
+    """Those of all pages."""
+    return sorted({command for page in PAGES for command in commands_on(page)})
 
 
 @pytest.mark.parametrize("command", commands())

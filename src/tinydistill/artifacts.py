@@ -44,7 +44,8 @@ class Claim:
     def keep_logs(self, directory: Path, phase: str = "") -> None:
         """Copies what the loggers wrote below a working directory into the product, under the phase's name."""
         if (directory / "logs").is_dir():
-            shutil.copytree(directory / "logs", self.product / "logs" / phase, dirs_exist_ok=True)
+            links = shutil.ignore_patterns("latest-run")  # of W&B: the run once more
+            shutil.copytree(directory / "logs", self.product / "logs" / phase, dirs_exist_ok=True, ignore=links)
 
     def publish(self, result: dict[str, Any], configuration: dict[str, Any]) -> Path:
         """Adds result.json and provenance.json to the product and moves it to its place in one step."""
@@ -65,12 +66,13 @@ class Claim:
 
 
 @contextmanager
-def claim(path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> Iterator[Claim]:
+def claim(path: Path, settings: dict[str, Any], *, overwrite: bool | str = False) -> Iterator[Claim]:
     """Takes hold of an artifact's place, waiting while another process holds it.
 
     The claim carries a `result` when the artifact is finished with these settings; otherwise work begins, or goes on
-    where an earlier run with these settings was cut off. Of several ranks the first takes hold for all. Raises
-    UserError when other settings, or something that is no artifact, stand in the way, or the place can't be written.
+    where an earlier run with these settings was cut off; `overwrite="always"` begins anew. Of several ranks the first
+    takes hold for all. Raises UserError when other settings, or something that is no artifact, stand in the way, or the
+    place can't be written.
     """
     path = path.resolve()
     work = path.with_name(f"{path.name}.unfinished")
@@ -102,12 +104,14 @@ def claim(path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> I
         lock.release()
 
 
-def _finished(path: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
+def _finished(path: Path, settings: dict[str, Any], overwrite: bool | str) -> dict[str, Any] | None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return None
     if not (path / "provenance.json").is_file():
         raise UserError(f"{path} exists and is no artifact of tinydistill; choose another place with output_dir=DIR")
     theirs = read_json(path / "provenance.json")["settings"]
+    if overwrite == "always":
+        return None
     if theirs == settings:
         return read_json(path / "result.json")
     if not overwrite:
@@ -127,9 +131,9 @@ def _await(path: Path, settings: dict[str, Any]) -> None:
         time.sleep(0.1)
 
 
-def _begin(work: Path, settings: dict[str, Any], overwrite: bool) -> bool:
+def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
     """Makes the working directory, or finds the one to go on in; True when it is new."""
-    if (work / "settings.json").is_file():
+    if (work / "settings.json").is_file() and overwrite != "always":
         theirs = read_json(work / "settings.json")
         if theirs == settings:
             return False

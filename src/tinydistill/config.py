@@ -103,8 +103,22 @@ def _check_together(values: dict[str, Any]) -> None:
     for node in ("student", "pretrain"):
         if (dropout := values[node]["dropout"]) >= 1:
             raise UserError(f"{node}.dropout={dropout} is too large: it must be below 1")
+    if values["overwrite"] not in (True, False, "always"):
+        raise UserError(f"overwrite={values['overwrite']} is not one of true, false, always")
+    if not 0 < values["debug"]["share"] <= 1:
+        raise UserError(f"debug.share={values['debug']['share']} must be above 0 and at most 1, as 0.1")
+    _check_strategy(values["trainer"]["strategy"])
     _check_masking(values["pretrain"])
     _check_export(values["export"])
+
+
+def _check_strategy(strategy: str) -> None:
+    sharding = next((word for word in ("fsdp", "deepspeed") if strategy.startswith(word)), None)
+    if sharding:
+        raise UserError(
+            f"trainer.strategy={strategy} would cut the student's tensors into pieces, which clipping, weight decay "
+            "and saving here take for whole ones; a student fits on every device: take trainer=ddp"
+        )
 
 
 def _check_masking(pretrain: dict[str, Any]) -> None:

@@ -1,11 +1,14 @@
 """What the user sees: plain lines and tables, in colour only on a terminal, from the leading process."""
 
 import sys
+import time
 from collections.abc import Sequence
+from types import TracebackType
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from tqdm import tqdm
 
 from tinydistill.ranks import rank
 
@@ -26,6 +29,63 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row])
     _console.print(drawn)
+
+
+LINE_EVERY = 15.0  # seconds between plain lines
+_FIRST_AFTER = 5.0  # seconds in which nothing is shown: most pieces of work are done by then
+
+
+class Meter:
+    """How far a piece of work is, and the time left: a bar on a terminal, elsewhere a line now and then.
+
+    Nothing is shown of what takes less than five seconds. Without a `total` there is no time left.
+    """
+
+    def __init__(self, what: str, unit: str, total: int | None = None, *, shown: bool = True):
+        self.what, self.unit, self.total = what, unit, total
+        self.shown = shown and rank() == 0
+        self.done = 0
+        self._first_time = self._last_time = time.monotonic()
+        self._next = _FIRST_AFTER
+        terminal = self.shown and sys.stderr.isatty()
+        scaled = total is None or total > 10_000
+        options = {"unit_scale": scaled, "delay": _FIRST_AFTER, "dynamic_ncols": True, "leave": False}
+        self._bar = tqdm(desc=what, unit=unit, total=total, **options) if terminal else None
+
+    def __enter__(self) -> "Meter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def update(self, amount: int = 1) -> None:
+        """Counts what is done."""
+        self.done += amount
+        if self._bar is not None:
+            self._bar.update(amount)
+            return
+        now = time.monotonic()
+        if not self.shown or now - self._last_time < self._next or self.done == self.total:
+            return
+        self._last_time, self._next = now, LINE_EVERY
+        speed = self.done / (now - self._first_time)
+        if self.total is None:
+            line = f"{count(self.done)} {_several(self.unit)}"
+        else:
+            left = duration((self.total - self.done) / speed)
+            line = f"{self.done:,} of {self.total:,} {_several(self.unit)}  {left} left"
+        print(f"{self.what}: {line}", flush=True)
+
+    def close(self) -> None:
+        """Clears the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _several(unit: str) -> str:
+    return f"{unit}es" if unit.endswith("ch") else f"{unit}s"
 
 
 def count(number: float) -> str:

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tinydistill.console import count, duration
+from tinydistill.console import Meter, count, duration
 from tinydistill.training import progress
-from tinydistill.training.progress import Progress, shown_losses
+from tinydistill.training.progress import EvaluationProgress, Progress, shown_losses
 
 
 class FakeModule:
@@ -44,6 +44,7 @@ def test_without_a_terminal_a_plain_line_now_and_then_tells_speed_time_left_and_
     lines, logged = run(clock, capsys)
     assert lines[0] == "step 1/4  50 tokens/s  1:00 left  loss 2.000  hidden 0.500"
     assert lines[-1].startswith("step 4/4")
+    assert logged.pop("memory/peak_gb") > 0.1
     assert logged == {"speed/tokens_per_second": 50.0}
 
 
@@ -79,3 +80,49 @@ def test_large_numbers_are_short(number, text):
 @pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (185, "3:05"), (7385, "2:03:05")])
 def test_durations_read_as_people_write_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_after_a_few_steps_a_run_says_how_long_it_takes(clock, capsys):
+    lines, _ = run(clock, capsys, steps=30, seconds=2.0)
+    assert [line for line in lines if not line.startswith("step")] == ["at 2.00 s a step this takes about 1:00"]
+    assert lines.index("at 2.00 s a step this takes about 1:00") <= 1
+
+
+def test_a_short_run_needs_no_estimate(clock, capsys):
+    lines, _ = run(clock, capsys, steps=30, seconds=0.1)
+    assert not [line for line in lines if not line.startswith("step")]
+
+
+def test_a_meter_shows_nothing_of_what_is_done_in_seconds(clock, capsys):
+    with Meter("counting", "row", 100) as meter:
+        for _ in range(100):
+            clock.time += 0.04
+            meter.update()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_meter_tells_now_and_then_how_far_a_long_piece_of_work_is(clock, capsys):
+    with Meter("counting", "row", 100) as meter:
+        for _ in range(100):
+            clock.time += 1
+            meter.update()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "counting: 5 of 100 rows  1:35 left"
+    assert [int(line.split()[1]) for line in lines] == [5, 20, 35, 50, 65, 80, 95]
+    with Meter("reading", "character") as meter:
+        clock.time += 6
+        meter.update(3_000_000)
+    assert capsys.readouterr().out == "reading: 3.0 M characters\n"
+
+
+@pytest.mark.parametrize("kind", ["validation", "predict"])
+def test_an_evaluation_is_counted_in_batches_of_all_loaders(clock, capsys, kind):
+    trainer = SimpleNamespace(num_val_batches=[2, 3], num_predict_batches=[5])
+    shown = EvaluationProgress()
+    getattr(shown, f"on_{kind}_start")(trainer, None)
+    for batch in range(5):
+        clock.time += 4
+        getattr(shown, f"on_{kind}_batch_end")(trainer, None, None, {}, batch)
+    getattr(shown, f"on_{kind}_end")(trainer, None)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("2 of 5 batches  12s left")

@@ -1,8 +1,11 @@
+import os
+
 import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 
 from tinydistill.training import runtime
+from tinydistill.training.dashboards import _PLACES
 
 
 def build(kinds, directory):
@@ -38,14 +41,14 @@ def test_wandb_without_a_key_runs_offline_and_says_so(tmp_path, monkeypatch, cap
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.delenv("WANDB_MODE", raising=False) if mode is None else monkeypatch.setenv("WANDB_MODE", mode)
-    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+    for variable in _PLACES:
         monkeypatch.delenv(variable, raising=False)
     (logger,) = build(["wandb"], tmp_path / "logs")
     assert isinstance(logger, WandbLogger)
     said = capsys.readouterr().out
     assert ("logged offline" in said) is (mode is None)
-    assert runtime.os.environ["WANDB_MODE"] == ("offline" if mode is None else mode)
-    assert runtime.os.environ["WANDB_CACHE_DIR"].startswith(str(tmp_path))
+    assert os.environ["WANDB_MODE"] == ("offline" if mode is None else mode)
+    assert os.environ["WANDB_CACHE_DIR"].startswith(str(tmp_path))
 
 
 def test_the_last_checkpoint_is_found_where_the_trainer_leaves_it(tmp_path):

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.augmentation.words import Spans
+from tinydistill.console import Meter
 from tinydistill.data.blocks import prepare_tokenizer, tokenizer_threads
 from tinydistill.data.encoding import ROWS_AT_ONCE
 
@@ -155,12 +155,12 @@ def _encoded(
 ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
     """Pieces and the characters that they come from, without special tokens."""
     backend, *_ = prepare_tokenizer(tokenizer)
-    with tokenizer_threads(), tqdm(desc="finding words", unit="text", total=len(texts), delay=5, disable=None) as bar:
+    with tokenizer_threads(), Meter("finding words", "text", len(texts)) as meter:
         for first in range(0, len(texts), ROWS_AT_ONCE):
             batch = texts[first : first + ROWS_AT_ONCE]
             for encoding in backend.encode_batch(batch, add_special_tokens=False):
                 yield encoding.ids, encoding.offsets
-            bar.update(len(batch))
+            meter.update(len(batch))
 
 
 def _pieces_between(text: str, start: int, end: int, offsets: list[tuple[int, int]]) -> tuple[int, int]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from tinydistill.augmentation.words import Span, match_case
+from tinydistill.console import Meter
 from tinydistill.data.examples import Split
 from tinydistill.data.tasks import MADE_FROM
 
@@ -78,8 +78,9 @@ def augmented_rows(
     Of a pair first the one text is replaced `count` times, beside the other as it is, then the other. The random
     numbers are those of the seed, the row's number and the column: no row depends on another.
     """
-    bar = tqdm(rows.texts, desc="writing rows", unit="row", delay=5, disable=None)
-    for source, text in enumerate(bar):
+    meter = Meter("writing rows made of", "row", len(rows))
+    for source, text in enumerate(rows.texts):
+        meter.update()
         pair = None if rows.pairs is None else rows.pairs[source]
         made = {(text, pair): Row(text, pair, source)}
         for column, old in enumerate((text,) if pair is None else (text, pair)):

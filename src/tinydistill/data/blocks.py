@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.console import Meter
 from tinydistill.data.cache import built_once
 from tinydistill.data.packing import BlockFile, BlockWriter, HeldOut, Pieces
 from tinydistill.data.sources import Corpus
@@ -94,14 +94,14 @@ def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Itera
     """(text, its word pieces) of every document that has any, without special tokens.
 
     In the tokenizer's own threads: on two cores these were a quarter faster than processes, which have to pass the
-    text and the pieces around. A bar appears on terminals where it takes longer than five seconds.
+    text and the pieces around. Progress is shown where it takes longer than five seconds.
     """
-    with tokenizer_threads(), tqdm(desc="word pieces", unit="B", unit_scale=True, delay=5, disable=None) as bar:
+    with tokenizer_threads(), Meter("cutting text into word pieces", "character") as meter:
         for texts in _batched(documents):
             for text, encoding in zip(texts, backend.encode_batch_fast(texts, add_special_tokens=False), strict=True):
                 if ids := encoding.ids:
                     yield text, np.array(ids, dtype=dtype)
-            bar.update(sum(map(len, texts)))
+            meter.update(sum(map(len, texts)))
 
 
 def _batched(documents: Iterable[str]) -> Iterator[list[str]]:

@@ -86,7 +86,7 @@ class GeneralDataModule(OnePassDataModule):
         **run: Any,
     ):
         super().__init__(**run)
-        self.corpus, self.tokenizer = corpus, tokenizer
+        self.corpus, self.tokenizer, self.max_length = corpus, tokenizer, max_length
         self.options = options
         self._settings: dict[str, Any] = {
             "max_length": max_length,
@@ -142,7 +142,7 @@ class GeneralDataModule(OnePassDataModule):
     def train_dataloader(self) -> TrainLoader:
         """All batches of the run, or those that a resumed run still has to do."""
         order = self._order(self.total_batches, self.world_size, self.rank)
-        return TrainLoader(self.blocks.train, order, self.num_workers, self.processed)
+        return TrainLoader(self.blocks.train, self.order_of_run(order), self.num_workers, self.processed)
 
     def val_dataloader(self) -> BatchLoader:
         """The held-out blocks in their order; all of them on every device."""

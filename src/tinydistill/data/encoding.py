@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.console import Meter
 from tinydistill.data.blocks import digest, prepare_tokenizer, tokenizer_threads
 from tinydistill.data.cache import built_once
 from tinydistill.data.examples import Split
@@ -73,7 +73,7 @@ def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) 
     types: list[NDArray[Any]] = [np.zeros(0, np.uint8)]
     lengths: list[int] = []
     truncated = 0
-    with tokenizer_threads(), tqdm(desc=split.name, unit="row", total=len(split), delay=5, disable=None) as bar:
+    with tokenizer_threads(), Meter(f"word pieces of {split.name}", "row", len(split)) as meter:
         for rows in _batches(split):
             encodings = backend.encode_batch_fast(rows)
             pieces.append(np.array([piece for e in encodings for piece in e.ids], dtype))
@@ -81,7 +81,7 @@ def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) 
                 types.append(np.array([kind for e in encodings for kind in e.type_ids], np.uint8))
             lengths += map(len, encodings)
             truncated += sum(bool(e.overflowing) for e in encodings)
-            bar.update(len(rows))
+            meter.update(len(rows))
     np.save(directory / "pieces.npy", np.concatenate(pieces))
     if with_types:
         np.save(directory / "types.npy", np.concatenate(types))

@@ -108,7 +108,7 @@ class TaskDataModule(OnePassDataModule):
         order = LengthOrder(
             rows.rows.lengths, self.batch_size, self.total_batches, self.seed, self.world_size, self.rank
         )
-        return TrainLoader(rows, order, self.num_workers, self.processed)
+        return TrainLoader(rows, self.order_of_run(order), self.num_workers, self.processed)
 
     def val_dataloader(self) -> list[BatchLoader]:
         """A loader for each validation split, in their order."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.console import Meter
 from tinydistill.distillation import linear
 from tinydistill.distillation.anatomy import Anatomy, Embeddings
 from tinydistill.distillation.layer_solvers import SLIGHT, Batch, Chunk, solve_feed_forward, solve_scores, solve_values
@@ -73,12 +74,16 @@ def solve_student(
         for chunk in chunks:
             chunk.student_BLD = embedded(chunk.batch).hidden[0].float()
         below = 0
-        for layer_S, n in zip(S.layers, complete(mapping, len(T.layers)), strict=True):
-            if layer_S.heads == T.layers[n - 1].heads:
-                solve_scores(chunks, layer_S, T.layers[n - 1], n)
-            solve_values(chunks, layer_S, n, basis_TS)
-            solve_feed_forward(chunks, layer_S, T.layers, range(min(below, n - 1), n), basis_TS)
-            below = n
+        with Meter("solving for the student", "part", 3 * len(S.layers)) as meter:
+            for layer_S, n in zip(S.layers, complete(mapping, len(T.layers)), strict=True):
+                if layer_S.heads == T.layers[n - 1].heads:
+                    solve_scores(chunks, layer_S, T.layers[n - 1], n)
+                meter.update()
+                solve_values(chunks, layer_S, n, basis_TS)
+                meter.update()
+                solve_feed_forward(chunks, layer_S, T.layers, range(min(below, n - 1), n), basis_TS)
+                meter.update()
+                below = n
         if S.layers[0].heads != T.layers[0].heads:
             left.append(f"attention scores ({S.layers[0].heads} heads, the teacher has {T.layers[0].heads})")
     return tuple(left)

@@ -3,12 +3,13 @@
 Shapes: B batch, L length, D hidden size, N tokens, H heads, d head size.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from tinydistill.console import Meter
 from tinydistill.distillation.observation import QKV, Observer, valid_tokens
 
 
@@ -84,6 +85,10 @@ class ScoreMoments:
         return float((torch.as_tensor(self._squares) / self._count - mean_H.square()).mean())
 
 
+def _length(batches: Iterable[Mapping[str, Tensor]]) -> int | None:
+    return len(batches) if isinstance(batches, Sized) else None
+
+
 @dataclass(frozen=True)
 class TeacherMoments:
     """Covariance [D, D] of the hidden states and variance of the attention scores, by teacher layer."""
@@ -97,13 +102,15 @@ def teacher_moments(observer: Observer, batches: Iterable[Mapping[str, Tensor]])
     """Moments of everything the observer sees over the batches, valid tokens alone."""
     hidden = {n: Moments() for n in observer.hidden_layers}
     attention = {n: ScoreMoments() for n in observer.attention_layers}
-    for batch in batches:
-        mask = valid_tokens(batch)
-        seen = observer(batch)
-        for n, moments in hidden.items():
-            moments.update(seen.hidden[n][mask])
-        for n, scores in attention.items():
-            scores.update(seen.attention[n], mask)
+    with Meter("measuring the teacher", "batch", _length(batches)) as meter:
+        for batch in batches:
+            mask = valid_tokens(batch)
+            seen = observer(batch)
+            for n, moments in hidden.items():
+                moments.update(seen.hidden[n][mask])
+            for n, scores in attention.items():
+                scores.update(seen.attention[n], mask)
+            meter.update()
     return TeacherMoments(
         {n: moments.covariance for n, moments in hidden.items()},
         {n: scores.variance for n, scores in attention.items()},

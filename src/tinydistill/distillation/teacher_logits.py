@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from tinydistill.console import Meter
 from tinydistill.data.blocks import digest
 from tinydistill.data.cache import built_once
 from tinydistill.data.examples import Split
@@ -44,9 +44,9 @@ def compute_logits(teacher: PreTrainedModel, batches: Iterable[Mapping[str, Tens
     """The teacher's logits [N, C] in eval mode, on the device where it is; a batch's `row` [B] says which they are."""
     teacher.eval()
     logits_NC = np.empty((rows, teacher.config.num_labels), np.float32)
-    with tqdm(desc="teacher logits", unit="row", total=rows, delay=5, disable=None) as bar:
+    with Meter("teacher's logits", "row", rows) as meter:
         for batch in batches:
             inputs = {name: tensor.to(teacher.device) for name, tensor in encoder_inputs(batch).items()}
             logits_NC[batch["row"].numpy()] = teacher(**inputs).logits.float().cpu().numpy()
-            bar.update(len(batch["row"]))
+            meter.update(len(batch["row"]))
     return logits_NC

@@ -1,8 +1,10 @@
 """The options there are, with their types, their choices and what they mean. Values live in conf/ alone."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tinydistill.schema.data import Corpus, Task
+from tinydistill.schema.debug import Debug
 from tinydistill.schema.models import Mapping, Objective, Student, Teacher
 from tinydistill.schema.option import option
 from tinydistill.schema.stages import (
@@ -40,7 +42,7 @@ class Config:
     stage: str = option("what to do", *STAGES)
     seed: int = option("of initialisation, data order and dropout", at_least=0)
     output_dir: str | None = option("where the artifact is published; null for a name made from the choices")
-    overwrite: bool = option("replace an output made with other settings")
+    overwrite: Any = option("true: replace an output made with other settings; always: one with the same ones too")
     paths: Paths = field(default_factory=Paths)
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)
@@ -61,3 +63,4 @@ class Config:
     pipeline: Pipeline = field(default_factory=Pipeline)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)
+    debug: Debug = field(default_factory=Debug)

@@ -147,7 +147,7 @@ class Export:
     formats: list[str] = option("beside the Hugging Face directory: any of onnx, onnx_int8")
     max_difference: float = option("fp32: largest difference of a logit from PyTorch's", at_least=0)
     least_equal: float = option("int8, classes: share of the rows with PyTorch's answer, at least", at_least=0)
-    least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", at_least=0)
+    least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", at_least=-1)
     batch_size: int = option("rows per forward pass of these checks", at_least=1)
     license: str | None = option("licence of the weights, as in apache-2.0; null for the teacher's")
     push: bool = option("upload the finished directory to the hub, with the token of HF_TOKEN or hf auth login")

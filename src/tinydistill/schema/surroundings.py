@@ -22,7 +22,7 @@ class Trainer:
     accelerator: str = option("Lightning's accelerator", "auto", "cpu", "gpu")
     devices: Any = option("number of devices, or auto")
     num_nodes: int = option("machines", at_least=1)
-    strategy: str = option("Lightning's strategy, as in ddp or fsdp")
+    strategy: str = option("Lightning's strategy, as in auto or ddp")
     precision: str = option("auto is bf16-mixed where the hardware multiplies bf16", "auto", "32", "bf16-mixed")
     kernels: str = option("auto takes the faster of equal ways to compute, plain torch's own alone", "auto", "plain")
     keep_memory: bool = option("on a processor, keep freed memory for the next step; the system would clear it anew")

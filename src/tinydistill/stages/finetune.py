@@ -10,7 +10,7 @@ from tinydistill.console import count, duration, say
 from tinydistill.data.task_sources import TaskSource
 from tinydistill.data.tasks import TaskDataModule
 from tinydistill.ranks import rank
-from tinydistill.stages import inputs, parts, scoring, supervised
+from tinydistill.stages import inputs, lineage, parts, scoring, supervised
 from tinydistill.stages.lookup import Source, Values, find, find_teacher, finetuned_path, output_path
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Classifier
@@ -41,6 +41,7 @@ def run(values: Values) -> float:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(values, place, place.result)
+        lineage.record(place, [source.path])
         return _report(values, place, _train(values, place, source, task, new=new))
 
 
@@ -68,10 +69,7 @@ def _train(values: Values, place: Claim, source: Source, task: TaskSource, *, ne
         resumed = runtime.last_checkpoint(place.work) is not None
         encoder = _new_student(values, source, data, trained=resumed) if new else _loaded(source)
         model = heads.add_head(encoder, task.target.labels, seed=values["seed"])
-        say(
-            f"{options['model']} of {count(models.parameters(model))} parameters; {data.total_steps} steps, "
-            f"{data.batches_per_epoch} batches of {options['batch_size']} rows an epoch"
-        )
+        say(f"{options['model']} of {count(models.parameters(model))} parameters")
         built.append(model)
         return Classifier(model, optimisation, scored)
 

@@ -10,7 +10,7 @@ from tinydistill.console import count, duration, say
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
-from tinydistill.stages import inputs, parts
+from tinydistill.stages import inputs, lineage, parts
 from tinydistill.stages.layer_report import show_layers
 from tinydistill.stages.layered import distil_layers
 from tinydistill.stages.lookup import (
@@ -49,12 +49,14 @@ def run(values: Values) -> float:
         "objective": values["objective"],
         "corpus": corpus.identity(),
         "general": values["general"],
+        **inputs.debugged(values),
     }
     path = output_path(values, general_path(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
+        lineage.record(place, [values["student"]["path"], teacher.path])
         return _report(place, _distil(values, place, teacher, student, config, corpus))
 
 

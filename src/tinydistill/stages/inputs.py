@@ -9,6 +9,7 @@ from tinydistill.console import count, say
 from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.docstring_task import DocstringsTask
 from tinydistill.data.examples import label_name
+from tinydistill.data.few_rows import FewRows
 from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
 from tinydistill.data.task_files import TaskFiles
 from tinydistill.data.task_readers import Columns, Dialect
@@ -38,6 +39,8 @@ def blocks(values: Values, stage: str, text: Corpus, tokenizer: PreTrainedTokeni
         cache_dir=Path(values["paths"]["cache"]),
         num_workers=values["trainer"]["workers"],
         options=stage,
+        share=values["debug"]["share"],
+        overfit=values["debug"]["overfit"],
     )
 
 
@@ -46,14 +49,26 @@ def announce(data: GeneralDataModule) -> None:
     summary = data.blocks.summary
     say(
         f"corpus {count(summary['documents'])} documents, {count(summary['pieces'])} word pieces; "
-        f"{summary['heldout_blocks']} blocks held out; it reads:"
+        f"{summary['heldout_blocks']} blocks of {data.max_length} held out; it reads:"
     )
     sample = next(data.sample_batches(1))["input_ids"][0]
     say(f"  {data.tokenizer.decode(sample)[:160]}…")
 
 
 def task(values: Values) -> TaskSource:
-    """The labelled rows that conf/task names."""
+    """The labelled rows that conf/task names, or as many of them as conf/debug leaves."""
+    rows, share = values["debug"]["rows"], values["debug"]["share"]
+    source = _task(values)
+    return source if rows is None and share == 1 else FewRows(source, rows, share)
+
+
+def debugged(values: Values) -> dict[str, Any]:
+    """What of conf/debug makes a difference to a model: nothing, where it leaves everything as it is."""
+    options = {name: values["debug"][name] for name in ("rows", "share", "overfit")}
+    return {} if options == {"rows": None, "share": 1.0, "overfit": False} else {"debug": options}
+
+
+def _task(values: Values) -> TaskSource:
     options = values["task"]
     columns = Columns(options["text"], options["text_pair"], options["label"])
     labels = tuple(map(label_name, options["labels"]))

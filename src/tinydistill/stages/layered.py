@@ -1,12 +1,14 @@
 """Training on the layered losses, as stages do it: from the choice of the mapping to the report by layer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.loggers import Logger
 from transformers import PreTrainedModel
 
 from tinydistill import models
@@ -19,12 +21,13 @@ from tinydistill.distillation.distiller import Distiller
 from tinydistill.distillation.mapping import Mapping
 from tinydistill.distillation.moments import TeacherMoments, teacher_moments
 from tinydistill.distillation.objective import Objective
-from tinydistill.distillation.observation import Observer, release
+from tinydistill.distillation.observation import Observer, encoder_inputs, release
 from tinydistill.ranks import rank
-from tinydistill.stages import parts
+from tinydistill.stages import parts, plans
 from tinydistill.stages.layer_report import layer_rows, show_mapping
 from tinydistill.stages.lookup import Values
-from tinydistill.training import runtime
+from tinydistill.training import dashboards, runtime
+from tinydistill.training.attention_picture import attention_picture
 from tinydistill.training.optimisation import NO_TRAINING, Optimisation
 
 
@@ -49,6 +52,22 @@ class Layers:
         """The held-out losses as they are now."""
         (metrics,) = self.trainer.validate(self.distiller(), self.heldout, verbose=False)
         return {name: float(value) for name, value in metrics.items()}
+
+    def picture(self, loggers: Sequence[Logger], step: int) -> None:
+        """Where both look in a held-out row, for dashboards; nothing where the objective doesn't look at attention."""
+        pairs = [(m, n) for name, m, n in self.objective.scores if name == "attention"]
+        if not loggers or not pairs or rank() != 0:
+            return
+        with torch.no_grad():
+            row = {name: tensor[-1:].to(self.student.device) for name, tensor in next(iter(self.heldout)).items()}
+            row = encoder_inputs(row)
+            if "attention_mask" in row:
+                row = {name: tensor[:, : int(row["attention_mask"].sum())] for name, tensor in row.items()}
+            ours, theirs = (
+                Observer(model, (), layers)(row).attention
+                for model, layers in zip((self.student, self.teacher), zip(*pairs, strict=True), strict=True)
+            )
+        dashboards.log_picture(loggers, "attention", attention_picture(ours, theirs, pairs), step)
 
     def report(self) -> dict[str, Any]:
         """How well every layer is imitated after training; the student gets its ordinary attention back."""
@@ -125,8 +144,11 @@ def distil_layers(
     distiller = layers.distiller(parts.optimisation(options, data.total_steps))
     distiller.freeze_unreached({name: rows[:1] for name, rows in next(iter(heldout)).items()})
     checkpoint = runtime.last_checkpoint(directory)
-    say(f"going on from {checkpoint}" if checkpoint else f"{data.total_steps} steps")
+    plans.announce(data)
+    if checkpoint:
+        say(f"going on from {checkpoint}")
     trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
+    layers.picture(trainer.loggers, data.total_steps)
     report = layers.report()
     runtime.finish(trainer)
     return {**report, "steps": data.total_steps, "seconds": round(timer.time_elapsed("train"), 1)}

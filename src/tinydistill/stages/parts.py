@@ -16,9 +16,12 @@ from tinydistill.distillation.objective import Objective, Weights
 from tinydistill.distillation.observation import Observer
 from tinydistill.distillation.teacher_layers import copy_layers
 from tinydistill.errors import UserError
+from tinydistill.stages.lineage import lineage
 from tinydistill.stages.lookup import Source, Values
 from tinydistill.training import runtime
 from tinydistill.training.optimisation import Optimisation
+from tinydistill.training.overfit import Overfit
+from tinydistill.training.profiling import Profile
 
 Batches = list[dict[str, Tensor]]
 _CKA_TOKENS = 4000
@@ -214,15 +217,36 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         group=logger["group"],
         name=f"{values['stage']}-{directory.name.removesuffix('.unfinished')}",
         values=values,
+        tags=_tags(values),
+        cache_dir=Path(values["paths"]["cache"]) / "wandb",
     )
+    if loggers:
+        callbacks = [*callbacks, lineage(values, directory)]
     return runtime.build_trainer(
         directory=directory,
         loggers=loggers,
         options={**values["trainer"], "precision": precision(values)},
         clip=options["clip"],
         accumulate=options["accumulate"],
-        callbacks=callbacks,
+        callbacks=[*callbacks, *_debugging(values, directory / "logs")],
     )
+
+
+def _tags(values: Values) -> list[str]:
+    """What runs are looked for by."""
+    stage, student = values["stage"], values["student"]["name"]
+    tags = [f"stage:{stage}", f"student:{student}", f"mapping:{values['mapping']['strategy']}"]
+    return [*tags, f"corpus:{values['corpus']['name']}" if stage in ("general", "pretrain") else _task_tag(values)]
+
+
+def _task_tag(values: Values) -> str:
+    return f"task:{values['task']['name']}"
+
+
+def _debugging(values: Values, logs: Path) -> list[pl.Callback]:
+    """What conf/debug has look at a run."""
+    callbacks: list[pl.Callback] = [Overfit()] if values["debug"]["overfit"] else []
+    return [*callbacks, Profile(logs)] if values["debug"]["profile"] else callbacks
 
 
 def silent_trainer(values: Values, directory: Path) -> pl.Trainer:

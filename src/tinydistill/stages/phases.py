@@ -1,7 +1,7 @@
 """The phases of task distillation: each is run once, in a directory of its own."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ def once(directory: Path, student: PreTrainedModel, phase: Callable[[], dict[str
         say(f"{directory.name}: finished before")
         load_model(student, directory / "student.safetensors")
         return read_json(directory / "report.json")
+    say()
+    say(f"{directory.name.rpartition('-')[2]} phase")
     report = phase()
     if rank() == 0:
         save_model(student, str(directory / "student.safetensors"))
@@ -33,7 +35,12 @@ def once(directory: Path, student: PreTrainedModel, phase: Callable[[], dict[str
 
 
 def predict(
-    values: Values, directory: Path, data: TaskDataModule, student: PreTrainedModel, scored: Scoring
+    values: Values,
+    directory: Path,
+    data: TaskDataModule,
+    student: PreTrainedModel,
+    scored: Scoring,
+    teacher_scores: Mapping[str, scoring.Scores],
 ) -> dict[str, Any]:
     """The prediction phase, going on from a checkpoint below `directory`; the student ends with its best weights."""
     options = values["prediction"]
@@ -41,7 +48,7 @@ def predict(
     def build(optimisation: Optimisation) -> Classifier:
         return Predictor(student, optimisation, scored, **_softness(options))
 
-    return supervised.fit(values, options, directory, data, scored, build)
+    return supervised.fit(values, options, directory, data, scored, build, teacher_scores)
 
 
 def learn_at_once(
@@ -51,6 +58,7 @@ def learn_at_once(
     student: PreTrainedModel,
     teacher: PreTrainedModel,
     scored: Scoring,
+    teacher_scores: Mapping[str, scoring.Scores],
 ) -> dict[str, Any]:
     """Both phases as one, with the options of the prediction phase; the student ends with its best weights."""
     options = values["prediction"]
@@ -67,7 +75,7 @@ def learn_at_once(
     def build(optimisation: Optimisation) -> Classifier:
         return MergedPredictor(student, teacher, layers.objective, optimisation, scored, **_softness(options))
 
-    report = supervised.fit(values, options, directory, data, scored, build)
+    report = supervised.fit(values, options, directory, data, scored, build, teacher_scores)
     return {**report, **layers.report()}
 
 

@@ -17,7 +17,7 @@ from tinydistill.data.masking import Pieces, Rules
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 from tinydistill.masked_lm import load_or_add_head, start_bias
-from tinydistill.stages import cloze, inputs, parts
+from tinydistill.stages import cloze, inputs, lineage, parts, plans
 from tinydistill.stages.lookup import Source, Values, find_teacher, longest_input, output_path, pretrained_path
 from tinydistill.training import runtime
 from tinydistill.training.masked import BEST, MaskedLanguageModel, set_dropout
@@ -45,12 +45,14 @@ def run(values: Values) -> float:
         "teacher": teacher.identity,
         "corpus": corpus.identity(),
         "pretrain": options,
+        **inputs.debugged(values),
     }
     path = output_path(values, pretrained_path(values))
     with claim(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
+        lineage.record(place, [teacher.path])
         return _report(place, _train(values, place, teacher, corpus, pieces))
 
 
@@ -67,7 +69,7 @@ def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces:
     heldout = _heldout(data, pieces, options["masked_share"])
     say("masked, it reads:")
     say(f"  {source.tokenizer.decode(next(iter(heldout))['input_ids'][0])[:160]}…")
-    say(f"{count(models.parameters(model))} parameters; {data.total_steps} steps")
+    say(f"{count(models.parameters(model))} parameters")
     checkpoint = runtime.last_checkpoint(place.work)
     started: dict[str, Any] = read_json(place.work / "start.json") if checkpoint else {}
     if not checkpoint:
@@ -80,6 +82,7 @@ def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces:
         started = _validate(trainer, module, heldout)
         if trainer.is_global_zero:
             write_json(place.work / "start.json", started)
+    plans.announce(data)
     if checkpoint:
         say(f"going on from {checkpoint}")
     trainer.fit(module, data.train_dataloader(), heldout, ckpt_path=checkpoint)

@@ -16,6 +16,7 @@ from tinydistill.data.task_sources import TaskSource
 from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.observation import encoder_inputs
 from tinydistill.errors import UserError
+from tinydistill.stages import inputs
 from tinydistill.stages.lookup import Source, Values, longest_input
 from tinydistill.training import metrics
 from tinydistill.training.classifier import Classifier, Scoring
@@ -39,6 +40,7 @@ def task_data(values: Values, source: TaskSource, model: Source, **options: Any)
         cache_dir=Path(values["paths"]["cache"]),
         seed=values["seed"],
         num_workers=values["trainer"]["workers"],
+        overfit=values["debug"]["overfit"],
         **options,
     )
 
@@ -53,7 +55,8 @@ def scoring(values: Values, source: TaskSource) -> Scoring:
 
 def settings(values: Values, source: TaskSource) -> dict[str, Any]:
     """What of a task makes a difference to the model that learns it."""
-    return {"rows": source.identity(), **{name: values["task"][name] for name in ("max_length", "monitor")}}
+    kept = {name: values["task"][name] for name in ("max_length", "monitor")}
+    return {"rows": source.identity(), **kept, **inputs.debugged(values)}
 
 
 def sample_batches(data: TaskDataModule, tokens: int) -> list[dict[str, Tensor]]:
@@ -109,7 +112,12 @@ def announce(name: str, data: TaskDataModule) -> None:
             f"{split.name} {len(split):,}" + (f" ({cut:,} cut at {data.max_length} word pieces)" if cut else "")
         )
     left = sum(split.skipped for split in splits)
-    say(f"rows of {name}: {', '.join(rows)}" + (f"; {left:,} damaged ones left out" if left else ""))
+    say(f"rows of {name}: {', '.join(rows)}" + (f"; {left:,} damaged ones left out" if left else "") + "; one reads:")
+    first = data.encoded(data.train)
+    text = data.tokenizer.decode(first.pieces[first.offsets[0] : first.offsets[1]])
+    label = None if data.train.labels is None else data.train.labels[0]
+    shown = "" if label is None else f"  -> {label if data.target.regression else data.target.labels[label]}"
+    say(f"  {text if len(text) <= 160 else f'{text[:160]}…'}{shown}")
 
 
 def show(title: str, scores: Mapping[str, Scores], majority: Mapping[str, Scores]) -> None:

@@ -1,6 +1,6 @@
 """Training on a task's rows, whatever the loss: validated after every epoch, ending with the best weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ from pytorch_lightning.callbacks import Timer
 
 from tinydistill.console import say
 from tinydistill.data.tasks import TaskDataModule
-from tinydistill.stages import parts, scoring
+from tinydistill.stages import parts, plans, prediction_table, scoring
 from tinydistill.stages.lookup import Values
-from tinydistill.training import runtime
+from tinydistill.training import dashboards, runtime
 from tinydistill.training.classifier import BestWeights, Classifier, Scoring
 from tinydistill.training.optimisation import Optimisation
 
@@ -23,26 +23,29 @@ def fit(
     data: TaskDataModule,
     scored: Scoring,
     build: Callable[[Optimisation], Classifier],
+    teacher: Mapping[str, scoring.Scores] | None = None,
 ) -> dict[str, Any]:
     """Trains below `directory`, going on from a checkpoint there; the report.
 
     `options` are those of the stage or phase: learning_rate, warmup, weight_decay, clip, accumulate. `build` makes what
-    is trained.
+    is trained. `teacher` has the scores to compare with.
     """
     pl.seed_everything(values["seed"], verbose=False)
     timer, best = Timer(), BestWeights(scored.monitored)
-    trainer = parts.trainer(values, directory, options, callbacks=[timer, best])
+    trainer = parts.trainer(values, directory, options, callbacks=[timer, best, dashboards.TeachersLine(teacher or {})])
     data.trainer = trainer  # the number of steps depends on the number of devices
     # after every epoch: what is chosen must not depend on conf/trainer
     trainer.val_check_interval = data.total_batches // max(1, round(data.total_batches / data.batches_per_epoch))
     checkpoint = runtime.last_checkpoint(directory)
     module = build(parts.optimisation(options, data.total_steps))
+    plans.announce(data)
     if checkpoint:
         say(f"going on from {checkpoint}")
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     loss = trainer.callback_metrics.get("train/loss")  # none where a resumed run had no step left to do
     best.restore(module)
     scores = scoring.validate(trainer, module, data)
+    dashboards.log_table(trainer.loggers, "predictions", *prediction_table.rows(module, data))
     runtime.finish(trainer)
     return {
         "scores": scores,

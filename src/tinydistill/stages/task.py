@@ -17,7 +17,7 @@ from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
-from tinydistill.stages import inputs, parts, phases, preflight, scoring
+from tinydistill.stages import inputs, lineage, parts, phases, preflight, scoring
 from tinydistill.stages.layer_report import show_layers
 from tinydistill.stages.layered import distil_layers
 from tinydistill.stages.lookup import (
@@ -71,6 +71,7 @@ def run(values: Values) -> float:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
+        lineage.record(place, [teacher.path, student.path, values["augmentation"]["path"]])
         return _report(place, _distil(values, place, task, teacher, student))
 
 
@@ -121,13 +122,13 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
 
     def prediction() -> dict[str, Any]:
         data.teacher_logits = logits(data.train)
-        return phases.predict(values, directory("prediction"), data, student, scored)
+        return phases.predict(values, directory("prediction"), data, student, scored, teacher_scores)
 
     def merged() -> dict[str, Any]:
         data.teacher_logits = logits(data.train)
         encoder = load_teacher().cpu().base_model
         starting = _starting_from(student_source, values)
-        return phases.learn_at_once(starting, directory("merged"), data, student, encoder, scored)
+        return phases.learn_at_once(starting, directory("merged"), data, student, encoder, scored, teacher_scores)
 
     work: dict[str, Callable[[], dict[str, Any]]] = {
         "intermediate": intermediate,

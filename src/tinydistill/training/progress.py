@@ -1,15 +1,18 @@
 """Progress of a training run: a bar on a terminal, a plain line now and then elsewhere."""
 
+import resource
 import sys
 import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from tqdm import tqdm
 
-from tinydistill.console import duration
+from tinydistill.console import LINE_EVERY, Meter, duration
 
-_LINE_EVERY = 15.0  # seconds between plain lines
+_FIRST_STEPS = 3  # which are slower than the others, and not measured
+_MEASURED_STEPS = 5
 
 
 class Progress(pl.Callback):
@@ -27,6 +30,8 @@ class Progress(pl.Callback):
         self.steps = int(trainer.estimated_stepping_batches)
         self._first_step = trainer.global_step
         self._first_time = self._last_time = time.monotonic()
+        self._warm: float | None = None
+        self._estimated = False
         self.shown = self.shown and trainer.is_global_zero
         if self.shown and sys.stderr.isatty():
             self._bar = tqdm(
@@ -40,15 +45,32 @@ class Progress(pl.Callback):
         mask = batch.get("attention_mask")
         self._tokens += int(batch["input_ids"].numel() if mask is None else mask.sum())
         now = time.monotonic()
+        self._estimate(trainer.global_step, now)
         if self._bar is not None:
             self._bar.update(trainer.global_step - self._bar.n)
-        if now - self._last_time < (1.0 if self._bar is not None else _LINE_EVERY) and trainer.global_step < self.steps:
+        if now - self._last_time < (1.0 if self._bar is not None else LINE_EVERY) and trainer.global_step < self.steps:
             return
         speed = self._tokens * trainer.world_size / max(now - self._last_time, 1e-9)
         pl_module.log("speed/tokens_per_second", speed)
+        for name, size in peak_memory().items():
+            pl_module.log(f"memory/{name}", size)
         self._tokens, self._last_time = 0, now
         if self.shown:
             self._show(trainer, speed, now)
+
+    def _estimate(self, step: int, now: float) -> None:
+        """Says once how long the run is going to take, when a few steps have been measured."""
+        done = step - self._first_step
+        if done == _FIRST_STEPS and self._warm is None:
+            self._warm = now
+        if self._warm is None or self._estimated or done < _FIRST_STEPS + _MEASURED_STEPS:
+            return
+        self._estimated = True
+        each = (now - self._warm) / (done - _FIRST_STEPS)
+        whole = (self._warm - self._first_time) + each * (self.steps - self._first_step - _FIRST_STEPS)
+        if self.shown and whole > LINE_EVERY and 2 * done <= self.steps - self._first_step:
+            tqdm.write(f"at {each:.2f} s a step this takes about {duration(whole)}", file=sys.stdout)
+            sys.stdout.flush()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Says where the run stopped."""
@@ -80,33 +102,64 @@ class PredictionProgress(pl.Callback):
 
     def __init__(self, total: int, unit: str, *, shown: bool = True):
         self.total, self.unit, self.shown = total, unit, shown
-        self._bar: tqdm | None = None
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
-        self._done, self._first_time, self._last_time = 0, time.monotonic(), time.monotonic()
-        self.shown = self.shown and trainer.is_global_zero
-        if self.shown and sys.stderr.isatty():
-            self._bar = tqdm(total=self.total, unit=self.unit, dynamic_ncols=True, leave=False)
+        self._meter = Meter("asking the model", self.unit, self.total, shown=self.shown)
 
     def on_predict_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Counts a batch, and shows where the run is when it is time; other devices are taken to be as far."""
-        self._done = min(self._done + outputs * trainer.world_size, self.total)
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._done - self._bar.n)
-        elif self.shown and now - self._last_time >= _LINE_EVERY:
-            self._last_time = now
-            speed = self._done / (now - self._first_time)
-            left = duration((self.total - self._done) / speed)
-            print(f"{self._done:,} of {self.total:,} {self.unit}s  {speed:,.0f} a second  {left} left", flush=True)
+        """Counts a batch; other devices are taken to be as far."""
+        self._meter.update(min(outputs * trainer.world_size, self.total - self._meter.done))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Clears the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        self._meter.close()
+
+
+class EvaluationProgress(pl.Callback):
+    """Shows how far `Trainer.validate` is, alone or in the middle of training, and `Trainer.predict` over rows."""
+
+    def __init__(self, *, shown: bool = True):
+        self.shown = shown
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        self._start("measuring", trainer.num_val_batches)
+
+    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock."""
+        self._start("predicting", trainer.num_predict_batches)
+
+    def _start(self, what: str, batches: Any) -> None:
+        total = sum(batches) if isinstance(batches, list) else batches
+        self._meter = Meter(what, "batch", int(total), shown=self.shown)
+
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+        """Counts a batch."""
+        self._meter.update()
+
+    def on_predict_batch_end(self, *_: Any, **__: Any) -> None:
+        """Counts a batch."""
+        self._meter.update()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Clears the bar."""
+        self._meter.close()
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Clears the bar."""
+        self._meter.close()
+
+
+def peak_memory() -> dict[str, float]:
+    """The largest resident set of this process so far in GB, and where a GPU computes, the most it has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        peak["gpu_peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return peak
 
 
 def shown_losses(metrics: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import os
 import platform
 import warnings
 from collections.abc import Sequence
@@ -13,11 +12,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from tinydistill import kernels
 from tinydistill.errors import UserError
-from tinydistill.training.progress import Progress
+from tinydistill.training import dashboards
+from tinydistill.training.progress import EvaluationProgress, PredictionProgress, Progress
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of malloc.h
 
@@ -41,7 +41,9 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 def quiet() -> None:
     """Silences what the libraries say that the user can do nothing about."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # matplotlib tells of the fonts that it finds, where its docstrings are read
+    for name in ("pytorch_lightning", "lightning_fabric", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # workers are the user's choice, trainer.workers
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",  # Lightning's own use of torch
@@ -73,7 +75,15 @@ def keep_memory() -> None:
 
 
 def build_loggers(
-    kinds: list[str], directory: Path, *, project: str, group: str | None, name: str, values: dict[str, Any]
+    kinds: list[str],
+    directory: Path,
+    *,
+    project: str,
+    group: str | None,
+    name: str,
+    values: dict[str, Any],
+    tags: Sequence[str] = (),
+    cache_dir: Path | None = None,
 ) -> list[Logger]:
     """The loggers named, writing below `directory`. W&B without a key runs offline, and says so."""
     loggers: list[Logger] = []
@@ -85,19 +95,11 @@ def build_loggers(
         except ModuleNotFoundError as error:
             raise UserError("logger=tensorboard needs a package: pip install 'tinydistill[tensorboard]'") from error
     if "wandb" in kinds:
-        directory.mkdir(parents=True, exist_ok=True)
-        for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
-            os.environ.setdefault(variable, str(directory))
-        if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _has_netrc_key()):
-            os.environ["WANDB_MODE"] = "offline"
-            print("Weights & Biases has no key: this run is logged offline (wandb sync sends it later)", flush=True)
-        loggers.append(WandbLogger(name=name, project=project, group=group, save_dir=directory, config=values))
+        dashboards.keep_caches_below(cache_dir or directory)
+        loggers.append(
+            dashboards.wandb_logger(directory, project=project, group=group, name=name, values=values, tags=tags)
+        )
     return loggers
-
-
-def _has_netrc_key() -> bool:
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    return netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8")
 
 
 def build_trainer(
@@ -135,7 +137,7 @@ def build_trainer(
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        callbacks=[Progress(shown=options["progress"]), checkpoint, *monitors, *callbacks],
+        callbacks=[*_progress(options["progress"], callbacks), checkpoint, *monitors, *callbacks],
         logger=loggers or False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -143,12 +145,16 @@ def build_trainer(
     )
 
 
-def finish(trainer: pl.Trainer) -> None:
-    """Closes what loggers hold open: W&B would let the next job of a process log into this one's run."""
-    if any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
-        import wandb
+def _progress(shown: bool, callbacks: Sequence[pl.Callback]) -> list[pl.Callback]:
+    """What shows how far a run is, unless one of the callbacks does."""
+    if any(isinstance(callback, PredictionProgress) for callback in callbacks):
+        return []
+    return [Progress(shown=shown), EvaluationProgress(shown=shown)]
 
-        wandb.finish()
+
+def finish(trainer: pl.Trainer) -> None:
+    """Closes what loggers hold open."""
+    dashboards.finish(trainer.loggers)
 
 
 def last_checkpoint(directory: Path) -> Path | None:

@@ -1,0 +1,161 @@
+"""What dashboards show beside the metrics that Lightning logs: lineage, pictures, tables, the teacher's line.
+
+Everything that is peculiar to Weights & Biases is here. The other loggers get what they have a place for: TensorBoard
+pictures and tables, the CSV logger's directory both as files.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+from PIL import Image
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from tinydistill.console import say
+
+_PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a run makes or takes: an artifact by its name, the stage that made it, and the settings it was made with.
+
+    The same settings are the same version: a run that takes it is joined to the one that made it, without a copy.
+    """
+
+    name: str
+    stage: str
+    settings: Mapping[str, Any]
+    path: str
+
+
+def wandb_logger(
+    directory: Path, *, project: str, group: str | None, name: str, values: dict[str, Any], tags: Sequence[str]
+) -> WandbLogger:
+    """A run in Weights & Biases, writing below `directory`. Without a key it is offline, and says so."""
+    import wandb
+
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _has_netrc_key()):
+        os.environ["WANDB_MODE"] = "offline"
+        say(
+            "Weights & Biases has no key: logged offline, into the artifact's logs/wandb; wandb sync DIR sends it later"
+        )
+    os.environ.setdefault("WANDB_SILENT", "true")  # it would tell of a directory that is moved in the end
+    settings = wandb.Settings(console="off")
+    logger = WandbLogger(
+        name=name, project=project, group=group, save_dir=directory, config=values, tags=list(tags), settings=settings
+    )
+    logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
+    return logger
+
+
+def keep_caches_below(directory: Path) -> None:
+    """Has Weights & Biases keep its files there, not in the home directory; a user's own choice stands."""
+    for variable in _PLACES:
+        os.environ.setdefault(variable, str(directory.absolute()))
+        Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
+
+
+def _has_netrc_key() -> bool:
+    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    return netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8")
+
+
+class Lineage(pl.Callback):
+    """Tells Weights & Biases which artifacts a run takes and which it makes: their names and settings, no weights."""
+
+    def __init__(self, made: Product | None, taken: Sequence[Product]):
+        self.made, self.taken = made, taken
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What is taken; offline, where W&B can't join runs, it stands in the configuration alone."""
+        for run in _wandb_runs(trainer.loggers):
+            run.config.update({"takes": [f"{product.stage}/{product.name}" for product in self.taken]})
+            for product in self.taken if not run.offline else ():
+                run.use_artifact(_artifact(product))
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What is made."""
+        for run in _wandb_runs(trainer.loggers):
+            if self.made is not None:
+                run.log_artifact(_artifact(self.made))
+
+
+def _artifact(product: Product) -> Any:
+    import wandb
+
+    artifact = wandb.Artifact(product.name, type=product.stage, metadata={"path": product.path})
+    with artifact.new_file("settings.json") as file:
+        json.dump(product.settings, file, indent=2, sort_keys=True)
+    return artifact
+
+
+class TeachersLine(pl.Callback):
+    """Logs the teacher's scores beside the student's at every validation: a line to compare with."""
+
+    def __init__(self, scores: Mapping[str, Mapping[str, float | None]]):
+        self.scores = scores
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """As teacher/SPLIT/METRIC."""
+        for split, of_split in self.scores.items():
+            for metric, score in of_split.items():
+                if score is not None:
+                    pl_module.log(f"teacher/{split}/{metric}", score)
+
+
+def log_picture(loggers: Sequence[Logger], name: str, picture: NDArray[np.uint8], step: int) -> None:
+    """A picture [height, width, 3] for every logger."""
+    image = Image.fromarray(picture)
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(name, [image])
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, picture, step, dataformats="HWC")
+        elif isinstance(logger, CSVLogger):
+            file = _file_beside(logger, f"{name}.png")
+            image.save(file)
+
+
+def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table for every logger."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
+        elif isinstance(logger, TensorBoardLogger):
+            lines = [columns, ["---"] * len(columns), *rows]
+            drawn = "\n".join(
+                "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+            )
+            logger.experiment.add_text(name, drawn)
+        elif isinstance(logger, CSVLogger):
+            with _file_beside(logger, f"{name}.csv").open("w", encoding="utf-8", newline="") as out:
+                csv.writer(out, lineterminator="\n").writerows([columns, *rows])
+
+
+def _file_beside(logger: CSVLogger, name: str) -> Path:
+    file = Path(logger.save_dir) / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def finish(loggers: Sequence[Logger]) -> None:
+    """Closes what is held open: W&B would let the next job of a process log into this one's run."""
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb
+
+        wandb.finish()
+
+
+def _wandb_runs(loggers: Sequence[Logger]) -> list[Any]:
+    runs = [logger.experiment for logger in loggers if isinstance(logger, WandbLogger)]
+    # ranks other than the first have none, and WANDB_MODE=disabled has one that does nothing
+    return [run for run in runs if hasattr(run, "use_artifact") and not run.disabled]
