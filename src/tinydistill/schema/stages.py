@@ -21,7 +21,7 @@ class General(Optimised):
     """General distillation: what is computed."""
 
     epochs: int = option("passes over the corpus", at_least=1)
-    max_steps: int | None = option("stop after this many optimiser steps", at_least=1)
+    max_steps: int | None = option("stop after this many steps; 0 for the student as it starts", at_least=0)
     max_length: int = option("word pieces in a block, [CLS] and [SEP] included", at_least=8)
     batch_size: int = option("blocks per device and forward pass", at_least=1)
     learning_rate: float = option("peak learning rate", at_least=0)

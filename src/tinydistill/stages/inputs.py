@@ -11,6 +11,7 @@ from tinydistill.data.docstring_task import DocstringsTask
 from tinydistill.data.examples import label_name
 from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
 from tinydistill.data.task_files import TaskFiles
+from tinydistill.data.task_sample import TaskSample
 from tinydistill.data.task_readers import Columns, Dialect
 from tinydistill.data.task_sources import GlueFiles, GlueHub, TaskSource
 from tinydistill.stages.lookup import Values
@@ -53,7 +54,12 @@ def announce(data: GeneralDataModule) -> None:
 
 
 def task(values: Values) -> TaskSource:
-    """The labelled rows that conf/task names."""
+    """The labelled rows that conf/task names, or the share of them."""
+    share, seed = values["task"]["train_share"], values["task"]["split_seed"]
+    return _whole_task(values) if share == 1 else TaskSample(_whole_task(values), share, seed)
+
+
+def _whole_task(values: Values) -> TaskSource:
     options = values["task"]
     columns = Columns(options["text"], options["text_pair"], options["label"])
     labels = tuple(map(label_name, options["labels"]))

@@ -126,7 +126,8 @@ def distil_layers(
     distiller.freeze_unreached({name: rows[:1] for name, rows in next(iter(heldout)).items()})
     checkpoint = runtime.last_checkpoint(directory)
     say(f"going on from {checkpoint}" if checkpoint else f"{data.total_steps} steps")
-    trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
+    if data.total_steps:
+        trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
     report = layers.report()
     runtime.finish(trainer)
     return {**report, "steps": data.total_steps, "seconds": round(timer.time_elapsed("train"), 1)}

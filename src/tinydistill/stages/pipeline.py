@@ -132,6 +132,35 @@ def _steps(values: Values) -> list[Step]:
     return steps
 
 
+def with_inputs(values: Values) -> Values:
+    """For a job of a sweep over stage=task: what it starts from, by name, made where it isn't there.
+
+    As in a single run, what stands under its usual name is taken as it is. What is missing is made with the job's own
+    settings, in a place that all jobs with these settings share.
+    """
+    runtime.quiet()
+    alone = {**values, "paths": {**values["paths"], "job": None}}
+    teacher = student = None
+    if not has_head(find_teacher(values).config):
+        teacher = _made(values, "finetune", finetuned_path(alone), finetuned_path(values), {"model": "teacher"})
+    if values["student"]["path"] is None:
+        student = _made(values, "general", general_path(alone), general_path(values), {})
+    found = dict(values)
+    if teacher is not None:
+        found["teacher"] = {"path": str(teacher), "revision": None}
+    if student is not None:
+        found["student"] = {**values["student"], "path": str(student)}
+    return found
+
+
+def _made(values: Values, stage: str, usual: Path, shared: Path, options: Values) -> Path:
+    if (usual / "result.json").is_file():
+        return usual
+    changed = {stage: {**values[stage], **options}}
+    Step({**values, "stage": stage, "output_dir": None, **changed}, "", shared).run()
+    return shared
+
+
 def _with_rows(values: Values) -> Values:
     """With the augmented rows to train on that the pipeline makes."""
     if not values["pipeline"]["augment"]:
