@@ -1,5 +1,6 @@
 """Sweeps: what came of every job, on disk as soon as it is known, and a table of all of them at the end."""
 
+import logging
 import math
 import sys
 import time
@@ -35,7 +36,7 @@ class Job:
     name: str
     stage: str
     overrides: list[str]
-    output_dir: str | None
+    output_dir: str | None = None
     score: float | None = None
     higher_is_better: bool = True
     error: str | None = None
@@ -103,11 +104,14 @@ class Table(Callback):
         fixed = ",".join(key for key, several in varies.items() if not several)
         with read_write(config), open_dict(config):  # jobs are composed anew from these overrides and their own
             overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{fixed}]")
+        for noisy in ("hydra", "hydra_plugins.hydra_joblib_launcher"):  # what jobs there are, they say themselves
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         directory = Path(config.hydra.sweep.dir)
         for job in read_jobs(directory):
             if job.error is not None:
                 (directory / job.name / RECORD).unlink()
         _unsummed[:] = [directory]
+        say(f"sweep: {directory}")
 
 
 def finish() -> int:

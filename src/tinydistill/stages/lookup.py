@@ -70,13 +70,18 @@ def evaluated_path(values: Values, model: str) -> Path:
     """The place of a model's scores on the task, named after the model and the stage that made it."""
     path, task = Path(model), values["task"]["name"]
     stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
-    return named_path(values, "evaluate", stage + path.name.removesuffix(f"_{task}"), task)
+    return named_path(values, "evaluate", stage + _model_name(path).removesuffix(f"_{task}"), task)
 
 
 def exported_path(values: Values, model: str) -> Path:
     """The place of what a model of the task is shipped as, named after the model."""
     task = values["task"]["name"]
-    return named_path(values, "export", *Path(model).name.removesuffix(f"_{task}").split("_"), task)
+    return named_path(values, "export", *_model_name(Path(model)).removesuffix(f"_{task}").split("_"), task)
+
+
+def _model_name(path: Path) -> str:
+    """Its directory's; what a job of a sweep made is called after the job."""
+    return f"{path.parent.parent.name}-{path.parent.name}" if path.name in STAGES else path.name
 
 
 def _recipe(values: Values) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         directory / "logs",
         project=logger["project"],
         group=logger["group"],
-        name=f"{values['stage']}-{directory.name.removesuffix('.unfinished')}",
+        name=_run_name(values, directory),
         values=values,
     )
     return runtime.build_trainer(
@@ -223,6 +223,15 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         accumulate=options["accumulate"],
         callbacks=callbacks,
     )
+
+
+def _run_name(values: Values, directory: Path) -> str:
+    """By stage and artifact; in a sweep, where every job's are called alike, by the job."""
+    words = [part.removesuffix(".unfinished") for part in directory.parts]
+    sweep = values["logger"]["group"]
+    if sweep in words:
+        return "-".join(dict.fromkeys(words[words.index(sweep) + 1 :]))
+    return f"{values['stage']}-{words[-1]}"
 
 
 def silent_trainer(values: Values, directory: Path) -> pl.Trainer:

@@ -50,7 +50,7 @@ def of_pretrained(values: Values) -> Values:
 
 def of_finetuned_teacher(values: Values) -> Values:
     """What the fine-tuned teacher depends on."""
-    return {**_some(values, "seed", "teacher"), **_rows(values), "finetune": _without(values["finetune"], "student")}
+    return {**_some(values, "seed", "teacher"), **_rows(values), "finetune": _without(values["finetune"], "model", "student")}
 
 
 def of_baseline(values: Values) -> Values:
@@ -58,7 +58,7 @@ def of_baseline(values: Values) -> Values:
     options = {**_some(values, "seed", "teacher", "student"), **_rows(values)}
     if values["student"]["init"] != "random":
         options |= {"mapping": values["mapping"], "sample_tokens": values["general"]["sample_tokens"]}
-    return {**options, "finetune": _without(values["finetune"], "teacher")}
+    return {**options, "finetune": _without(values["finetune"], "model", "teacher")}
 
 
 def of_augmented(values: Values) -> Values:
