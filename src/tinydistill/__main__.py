@@ -19,7 +19,7 @@ _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 
 
 @hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")
-def _run(cfg: DictConfig) -> float:
+def _run(cfg: DictConfig) -> float | None:
     if in_sweep():
         return sweep.outcome(cfg, _stage)
     try:
@@ -55,8 +55,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("tinydistill: interrupted; the same command goes on from the last checkpoint")
     except Exception as error:
-        sweep.finish()
+        failed = sweep.finish()
         _leave_if_mistaken(error)
+        if failed:  # as when a search has no score to choose from, or a worker was killed
+            print(f"tinydistill: error: the sweep has stopped: {error}", file=sys.stderr)
+            sys.exit(failed)
         raise
     if code := sweep.finish():
         sys.exit(code)

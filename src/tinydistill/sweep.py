@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import sys
 import time
 import traceback
@@ -44,8 +45,11 @@ class Job:
     seconds: float = 0.0
 
 
-def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float:
-    """Runs a job of a sweep and leaves what came of it in its directory; nan where it failed, which ends no sweep."""
+def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float | None:
+    """Runs a job of a sweep and leaves what came of it in its directory; its score, or None.
+
+    A job that fails ends no sweep, whatever launches it: no exception leaves here.
+    """
     hydra = HydraConfig.get()
     directory, fixed = Path(hydra.runtime.output_dir), hydra.job.config.override_dirname.exclude_keys
     varied = [word for word in hydra.overrides.task if word.split("=")[0] not in fixed]
@@ -60,7 +64,7 @@ def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float:
         score = run(values)
         job = replace(job, score=None if math.isnan(score) else score, error=None)
     except Exception as error:
-        score, mistake = math.nan, explain(error)
+        mistake = explain(error)
         if mistake is None:
             traceback.print_exc()
         line = mistake or " ".join(f"{type(error).__name__}: {error}".split())
@@ -69,7 +73,7 @@ def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float:
     finally:
         _close_wandb(failed=job.error is not None)
     _record(directory, replace(job, seconds=round(time.monotonic() - begun, 1)))
-    return score
+    return job.score
 
 
 def _record(directory: Path, job: Job) -> None:
@@ -104,9 +108,11 @@ class Table(Callback):
         fixed = ",".join(key for key, several in varies.items() if not several)
         with read_write(config), open_dict(config):  # jobs are composed anew from these overrides and their own
             overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{fixed}]")
+        os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # optuna's own use of it
         for noisy in ("hydra", "hydra_plugins.hydra_joblib_launcher"):  # what jobs there are, they say themselves
             logging.getLogger(noisy).setLevel(logging.WARNING)
         directory = Path(config.hydra.sweep.dir)
+        directory.mkdir(parents=True, exist_ok=True)  # the search's data base goes there before the first job
         for job in read_jobs(directory):
             if job.error is not None:
                 (directory / job.name / RECORD).unlink()

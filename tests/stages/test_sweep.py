@@ -1,16 +1,13 @@
 """Sweeps from the command line: tiny models on a task of a few rows."""
 
 import json
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
+import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.stages.conftest import changed
-from tinydistill import __main__ as door
 from tinydistill.training.classifier import Classifier
 
 
@@ -67,9 +64,7 @@ def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, t
     assert code == 0, err
     assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
     jobs = summary(outputs)
-    assert [job["overrides"] for job in jobs] == [["prediction.temperature=1"], ["prediction.temperature=2"]] or [
-        job["overrides"] for job in jobs
-    ] == [["prediction.temperature=2"], ["prediction.temperature=1"]]
+    assert sorted(job["overrides"] for job in jobs) == [["prediction.temperature=1"], ["prediction.temperature=2"]]
     for job in jobs:
         directory = Path(job["output_dir"])
         assert directory.parent.name == job["name"]
@@ -110,6 +105,18 @@ def test_a_pipeline_shares_what_agrees_and_keeps_apart_what_does_not(command, wo
     for job in jobs:
         stages = {path.name for path in Path(job["output_dir"]).parent.iterdir() if path.is_dir()}
         assert stages == {"task", "evaluate", "pipeline"}
+
+
+def test_an_ablation_needs_no_general_stage_and_no_distillation(sweep, outputs):
+    latency = {"pipeline__latency_length": "8", "pipeline__latency_seconds": "0.01"}
+    chosen = {"sweep": "ablation", "ablation": "no_general,no_distillation", "hydra.mode": None, "stage": None}
+    code, _, err = sweep(**chosen, **latency, pipeline__augment="false", finetune__student__epochs="1")
+    assert code == 0, err
+    jobs = {job["name"]: job for job in summary(outputs)}
+    assert jobs.keys() == {"ablation-no_general", "ablation-no_distillation"}
+    assert [job["stage"] for job in jobs.values() if job["name"] == "ablation-no_distillation"] == ["finetune"]
+    (general,) = outputs.glob("general/*/result.json")
+    assert json.loads(general.read_text())["steps"] == 0
 
 
 def test_a_failed_job_is_reported_and_the_sweep_goes_on(sweep, outputs):
@@ -158,3 +165,48 @@ def test_every_job_is_a_run_of_its_own_in_weights_and_biases(sweep, outputs, mon
     runs = [path for path in outputs.rglob("offline-run-*") if path.is_dir()]
     assert len(runs) == 2
     assert len({path.relative_to(outputs).parts[2] for path in runs}) == 2  # each in its job's directory
+
+
+def test_jobs_at_the_same_time_share_inputs_and_end_as_one_after_the_other(sweep, outputs, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # another number of threads rounds otherwise
+    varied = {"prediction__temperature": "1,2", "prediction__hard_share": "0,0.5"}
+    code, _, err = sweep(**varied)
+    assert code == 0, err
+    alone = scores(outputs)
+    shutil.rmtree(outputs)
+    parallel = {"hydra/launcher": "joblib", "hydra.launcher.n_jobs": "2"}
+    code, _, err = sweep(**varied, **parallel)
+    assert code == 0, err
+    assert scores(outputs) == alone
+    assert len(alone) == 4
+    assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
+    teacher = json.loads(next(outputs.glob("finetune/*/provenance.json")).read_text())
+    begun = min(file.stat().st_mtime for file in outputs.glob("sweeps/*/*/job.json"))
+    assert datetime.fromisoformat(teacher["finished"]).timestamp() < begun  # no job ended before it was there
+
+
+def test_a_job_runs_where_submitit_puts_it(sweep, outputs):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    launcher = {"hydra/launcher": "submitit_local", "hydra.launcher.timeout_min": "5"}
+    code, _, err = sweep(stage="finetune", seed="0", student__num_heads="3", **launcher)
+    assert code == 2, err
+    assert summary(outputs)[0]["error"] == "student.num_heads=3 doesn't divide student.hidden_size=16"
+
+
+def test_a_search_goes_on_where_it_was_and_outlives_failed_trials(sweep, outputs):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    fixed = {"prediction.learning_rate": "1e-3", "prediction.temperature": "1", "prediction.hard_share": "0"}
+    random = {"hydra/sweeper/sampler": "random", "hydra.sweeper.sampler.seed": "0", "hydra.sweeper.n_trials": "4"}
+    search = {**fixed, **random, "hydra.mode": None, "sweep": "optuna", "stage": "finetune"}
+    code, _, err = sweep(**search, finetune__teacher__epochs="choice(0,1)")
+    assert code == 2, err
+    good, bad = summary(outputs)
+    assert bad["error"] == "finetune.teacher.epochs=0 is too small: it must be at least 1"
+    (found,) = outputs.glob("sweeps/*/optimization_results.yaml")
+    assert f"best_value: {good['score']}" in found.read_text()
+    before = next(outputs.glob("sweeps/*/finetune.teacher.epochs-1/finetune/result.json")).stat().st_mtime_ns
+    assert sweep(**search, finetune__teacher__epochs="choice(0,1)")[0] == 2
+    assert len(summary(outputs)) == 2
+    (kept,) = outputs.glob("sweeps/*/finetune.teacher.epochs-1/finetune/result.json")
+    assert kept.stat().st_mtime_ns == before

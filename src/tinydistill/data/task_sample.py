@@ -33,8 +33,8 @@ class TaskSample(TaskSource):
         table = Table(whole.name, texts=whole.texts, pairs=whole.pairs)
         classes = np.zeros(len(whole), np.int64) if self.target.regression else whole.labels
         rows = np.flatnonzero(cut_off(table, classes, self.share, self.seed))
-        texts, pairs = ([of[i] for i in rows] if of else of for of in (whole.texts, whole.pairs))
-        return replace(whole, texts=texts, pairs=pairs, labels=whole.labels[rows])
+        pairs = None if whole.pairs is None else [whole.pairs[i] for i in rows]
+        return replace(whole, texts=[whole.texts[i] for i in rows], pairs=pairs, labels=whole.labels[rows])
 
     def validation(self) -> dict[str, Split]:
         """As of the whole task."""

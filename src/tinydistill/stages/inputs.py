@@ -11,8 +11,8 @@ from tinydistill.data.docstring_task import DocstringsTask
 from tinydistill.data.examples import label_name
 from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
 from tinydistill.data.task_files import TaskFiles
-from tinydistill.data.task_sample import TaskSample
 from tinydistill.data.task_readers import Columns, Dialect
+from tinydistill.data.task_sample import TaskSample
 from tinydistill.data.task_sources import GlueFiles, GlueHub, TaskSource
 from tinydistill.stages.lookup import Values
 

@@ -50,7 +50,11 @@ def of_pretrained(values: Values) -> Values:
 
 def of_finetuned_teacher(values: Values) -> Values:
     """What the fine-tuned teacher depends on."""
-    return {**_some(values, "seed", "teacher"), **_rows(values), "finetune": _without(values["finetune"], "model", "student")}
+    return {
+        **_some(values, "seed", "teacher"),
+        **_rows(values),
+        "finetune": _without(values["finetune"], "model", "student"),
+    }
 
 
 def of_baseline(values: Values) -> Values:
