@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from tinydistill.data.task_sample import TaskSample
 @pytest.fixture
 def task(tmp_path) -> TaskFiles:
     files = (
-        write_csv(tmp_path / f"{name}.csv", animal_rows(count, seed))
+        Path(write_csv(tmp_path / f"{name}.csv", animal_rows(count, seed)))
         for name, count, seed in (("train", 200, 0), ("validation", 40, 1))
     )
     train, validation = files
