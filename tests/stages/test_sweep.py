@@ -167,10 +167,11 @@ def test_every_job_is_a_run_of_its_own_in_weights_and_biases(sweep, outputs, mon
     assert len({path.relative_to(outputs).parts[2] for path in runs}) == 2  # each in its job's directory
 
 
+@pytest.mark.slow
 def test_jobs_at_the_same_time_share_inputs_and_end_as_one_after_the_other(sweep, outputs, monkeypatch):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # another number of threads rounds otherwise
-    varied = {"prediction__temperature": "1,2", "prediction__hard_share": "0,0.5"}
+    varied = {"prediction__temperature": "1,2"}
     code, _, err = sweep(**varied)
     assert code == 0, err
     alone = scores(outputs)
@@ -179,7 +180,7 @@ def test_jobs_at_the_same_time_share_inputs_and_end_as_one_after_the_other(sweep
     code, _, err = sweep(**varied, **parallel)
     assert code == 0, err
     assert scores(outputs) == alone
-    assert len(alone) == 4
+    assert len(alone) == 2
     assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
     teacher = json.loads(next(outputs.glob("finetune/*/provenance.json")).read_text())
     begun = min(file.stat().st_mtime for file in outputs.glob("sweeps/*/*/job.json"))

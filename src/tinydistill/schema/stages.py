@@ -159,6 +159,7 @@ class Pipeline:
 
     tasks: list[str] = option("files of conf/task, or glue for all of its tasks; empty for the one of task=")
     glue: list[str] = option("what glue stands for")
+    general: bool = option("train the general student; false takes a student with its first weights in its place")
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
     export: bool = option("stage=export at the end: ONNX files and a model card")

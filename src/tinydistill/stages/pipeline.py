@@ -96,11 +96,17 @@ def _tasks(values: Values) -> list[Values]:
     for of_task in chosen:
         for one in [of_task, *_also(of_task)]:
             scoring.scoring(one, inputs.task(one))
-    return [{**of_task, "output_dir": None} for of_task in chosen]
+    return [_as_inner(of_task) for of_task in chosen]
 
 
 def _also(values: Values) -> list[Values]:
-    return [{**config.composed_with(task=name), "output_dir": None} for name in values["task"]["also"]]
+    return [_as_inner(config.composed_with(task=name)) for name in values["task"]["also"]]
+
+
+def _as_inner(values: Values) -> Values:
+    """As the stages of the pipeline have it, which publish under names of their own."""
+    steps = values["general"]["max_steps"] if values["pipeline"]["general"] else 0
+    return {**values, "output_dir": None, "general": {**values["general"], "max_steps": steps}}
 
 
 def _steps(values: Values) -> list[Step]:
