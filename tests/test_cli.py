@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from hydra.errors import MissingConfigException
 
 from tinydistill import __main__ as door
+from tinydistill.explain import explain
 from tinydistill.schema import STAGES
 
 
@@ -68,6 +70,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, override, message):
     assert err.startswith("tinydistill: error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("choice", "extra"), [("launcher/joblib", "sweep"), ("sweeper/optuna", "optuna")])
+def test_a_plugin_that_is_not_installed_is_named_with_its_package(choice, extra):
+    error = MissingConfigException("not found", f"hydra/{choice}", ["basic"])
+    name = choice.replace("/", "=")
+    assert explain(error) == f"hydra/{name} needs a package: pip install 'tinydistill[{extra}]'"
 
 
 def test_a_traceback_can_be_had_for_every_mistake():

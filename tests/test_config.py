@@ -24,6 +24,8 @@ NEEDED = {"corpus=files": ["corpus.paths=[text]"], "mapping=list": ["mapping.lay
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_file_of_conf_composes_to_a_checked_configuration(variant):
+    if variant == "sweep=optuna":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     check(composed(variant, *NEEDED.get(variant, [])))
 
 
@@ -70,6 +72,7 @@ def test_every_stage_has_a_file_in_conf_and_one_in_the_package():
         (["objective=minilmv2", "objective.relation=0"], "every loss is switched off"),
         (["mapping=list", "mapping.layers=[2,x,6]"], "mapping.layers holds 'x'"),
         (["mapping.layers=[2,4,6]"], "mapping.layers and mapping.strategy=list go together"),
+        (["task.train_share=0"], "task.train_share=0.0 must lie above 0"),
         (["corpus=files"], r"corpus=files needs text: name it with 'corpus.paths="),
         (["logger.kinds=[csv,wanbd]"], "logger.kinds holds 'wanbd'"),
         (["overwrite=maybe"], "overwrite=maybe is not one of true, false, always"),

@@ -4,15 +4,14 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from tinydistill.config import CONF_DIR, resolved
+from tinydistill import sweep
+from tinydistill.config import CONF_DIR, in_sweep, resolved
 from tinydistill.explain import explain
 from tinydistill.schema import Config
 
@@ -20,21 +19,20 @@ _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 
 
 @hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")
-def _run(cfg: DictConfig) -> float:
+def _run(cfg: DictConfig) -> float | None:
+    if in_sweep():
+        return sweep.outcome(cfg, _stage)
     try:
-        return _stage(cfg)
+        return _stage(resolved(cfg))
     except Exception as error:
         _leave_if_mistaken(error)
         raise
 
 
-def _stage(cfg: DictConfig) -> float:
-    values = resolved(cfg)
-    job = HydraConfig.get()
-    if values["output_dir"] is None and job.mode == RunMode.MULTIRUN:
-        values["output_dir"] = str(Path(job.runtime.output_dir) / values["stage"])
-    stage = import_module(f"tinydistill.stages.{values['stage']}")
-    return stage.run(values)
+def _stage(values: dict[str, Any]) -> float:
+    if in_sweep() and values["stage"] == "task":
+        values = import_module("tinydistill.stages.pipeline").with_inputs(values)
+    return import_module(f"tinydistill.stages.{values['stage']}").run(values)
 
 
 def _leave_if_mistaken(error: Exception) -> None:
@@ -57,8 +55,14 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("tinydistill: interrupted; the same command goes on from the last checkpoint")
     except Exception as error:
+        failed = sweep.finish()
         _leave_if_mistaken(error)
+        if failed:  # as when a search has no score to choose from, or a worker was killed
+            print(f"tinydistill: error: the sweep has stopped: {error}", file=sys.stderr)
+            sys.exit(failed)
         raise
+    if code := sweep.finish():
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tinydistill.config import flatten
+from tinydistill.console import say
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
 
@@ -86,7 +87,11 @@ def claim(path: Path, settings: dict[str, Any], *, overwrite: bool | str = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))
-        lock.acquire()
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            say(f"waiting for another process, which is making {path}")
+            lock.acquire()
     except OSError as error:
         raise UserError(
             f"can't write to {path.parent} ({error.strerror}); choose another place with output_dir=DIR"

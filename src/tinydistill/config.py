@@ -3,6 +3,9 @@
 This module knows no torch, so that help and completion stay instant.
 """
 
+import hashlib
+import re
+import sys
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tinydistill.errors import UserError
@@ -31,10 +35,56 @@ def options(schema: type = Config, prefix: str = "") -> dict[str, dict[str, Any]
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration as plain dictionaries, checked."""
+    """The configuration as plain dictionaries, checked; for a job of a sweep, with its places in the sweep."""
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     check(values)
+    if in_sweep():
+        _place(values, Path(HydraConfig.get().runtime.output_dir), Path(HydraConfig.get().sweep.dir))
     return values
+
+
+def in_sweep() -> bool:
+    """Whether this is a job of a multirun."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _place(values: dict[str, Any], job: Path, sweep: Path) -> None:
+    stage = values["stage"]
+    if values["output_dir"] is None:
+        values["output_dir"] = str(job / stage)
+    if stage in ("task", "pipeline"):  # they make what they start from
+        values["paths"]["job"] = str(job)
+    if values["logger"]["group"] is None:
+        values["logger"]["group"] = sweep.name
+
+
+def sweep_name() -> str:
+    """What the command line's sweep is called: by its file or its stage, and a digest of what was typed.
+
+    So the same command finds what it has finished before. How jobs are launched makes no difference.
+    """
+    typed = [word for word in sys.argv[1:] if not word.startswith(("-", "hydra.", "hydra/"))]
+    chosen = dict(word.split("=", 1) for word in typed if "=" in word)
+    return _file_name(chosen.get("sweep") or chosen.get("stage") or "general") + "-" + _short_digest(" ".join(typed))
+
+
+def job_name(overrides: str) -> str:
+    """A job's overrides that vary as the name of a directory, not too long."""
+    return _file_name(overrides) or "job"
+
+
+def _file_name(text: str, longest: int = 100) -> str:
+    clean = re.sub(r"[^\w.+-]+", "-", text)
+    return clean if clean == text and len(clean) <= longest else f"{clean[:longest]}-{_short_digest(text)}"
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+# cached, as Hydra's own now: jobs get the value that the sweep had, in other processes too
+OmegaConf.register_new_resolver("sweep_name", sweep_name, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("job_name", job_name, replace=True)
 
 
 def composed_with(**groups: str) -> dict[str, Any]:
@@ -98,6 +148,8 @@ def _check_together(values: dict[str, Any]) -> None:
     share = values["prediction"]["hard_share"]
     if share > 1:
         raise UserError(f"prediction.hard_share={share} is too large: it must be at most 1")
+    if not 0 < (share := values["task"]["train_share"]) <= 1:
+        raise UserError(f"task.train_share={share} must lie above 0 and be at most 1")
     if values["augmentation"]["probability"] > 1:
         raise UserError(f"augmentation.probability={values['augmentation']['probability']} must be at most 1")
     for node in ("student", "pretrain"):

@@ -9,6 +9,12 @@ from tinydistill.config import CONF_DIR, nearest, options
 from tinydistill.errors import UserError
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+_EXTRAS = {
+    "hydra/launcher=joblib": "sweep",
+    "hydra/launcher=submitit_local": "slurm",
+    "hydra/launcher=submitit_slurm": "slurm",
+    "hydra/sweeper=optuna": "optuna",
+}  # plugins that are installed on request
 
 
 def explain(error: BaseException) -> str | None:
@@ -25,6 +31,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, word = (error.missing_cfg_file or "/").rsplit("/", 1)
         known = sorted(error.options)
+        if (extra := _EXTRAS.get(f"{group}={word}")) is not None:
+            return f"{group}={word} needs a package: pip install 'tinydistill[{extra}]'"
         return f"{group}={word}: there is no such {group}{nearest(word, known)}; there are {', '.join(known)}"
     if isinstance(error, ConfigCompositionException):
         return _rejected(f"{error}\n{error.__cause__ or ''}")

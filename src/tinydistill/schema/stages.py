@@ -21,7 +21,7 @@ class General(Optimised):
     """General distillation: what is computed."""
 
     epochs: int = option("passes over the corpus", at_least=1)
-    max_steps: int | None = option("stop after this many optimiser steps", at_least=1)
+    max_steps: int | None = option("stop after this many steps; 0 for the student as it starts", at_least=0)
     max_length: int = option("word pieces in a block, [CLS] and [SEP] included", at_least=8)
     batch_size: int = option("blocks per device and forward pass", at_least=1)
     learning_rate: float = option("peak learning rate", at_least=0)
@@ -171,6 +171,7 @@ class Pipeline:
 
     tasks: list[str] = option("files of conf/task, or glue for all of its tasks; empty for the one of task=")
     glue: list[str] = option("what glue stands for")
+    general: bool = option("train the general student; false takes a student with its first weights in its place")
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first")
     baseline: bool = option("train a student without distillation too, from random weights, to compare with")
     export: bool = option("stage=export at the end: ONNX files and a model card")

@@ -12,6 +12,7 @@ class Paths:
 
     outputs: str = option("artifacts go below this directory")
     cache: str = option("tokenised data and downloads that can be made again")
+    job: str | None = option("directory of a sweep's job whose stage makes several artifacts; the sweep sets it")
     glue: str | None = option("directory of the GLUE tasks in their original layout; null takes them from the hub")
 
 

@@ -33,7 +33,7 @@ class Ancestry:
 
     def told(self) -> dict[str, Any]:
         """What a model card says of it."""
-        kept = self.configuration
+        kept = _before_it_was_named(self.configuration)
         layers = [row for phase in self.result["phases"].values() for row in phase.get("layers", ())]
         weights = ("embedding", "hidden", "attention", "relation")
         return {
@@ -54,7 +54,8 @@ def ancestry(path: str, values: Values) -> Ancestry | None:
     made = _provenance(Path(path))
     if made is None or made["configuration"]["stage"] != "task":
         return None
-    configuration = {**made["configuration"], "paths": values["paths"]}
+    job = made["configuration"]["paths"].get("job")  # whose relatives have other names than a single run's
+    configuration = {**made["configuration"], "paths": {**values["paths"], "job": job}}
     settings = made["settings"]
     try:
         teacher: Source | None = find_task_teacher(configuration)
@@ -64,6 +65,15 @@ def ancestry(path: str, values: Values) -> Ancestry | None:
         teacher = None
     result = read_json(Path(path) / "result.json")
     return Ancestry(configuration, result, settings["task"], teacher, _baseline(configuration, settings["task"]))
+
+
+def _before_it_was_named(configuration: Values) -> Values:
+    """With the options of the general student in place of its path, where stage=general made it."""
+    path = configuration["student"]["path"]
+    made = _provenance(Path(path)) if path is not None else None
+    if made is None or made["configuration"]["stage"] != "general":
+        return configuration
+    return {**configuration, **{node: made["configuration"][node] for node in ("student", "corpus")}}
 
 
 def _provenance(path: Path) -> dict[str, Any] | None:

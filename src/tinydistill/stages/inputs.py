@@ -13,6 +13,7 @@ from tinydistill.data.few_rows import FewRows
 from tinydistill.data.sources import Corpus, DocstringsCorpus, FilesCorpus, HubCorpus
 from tinydistill.data.task_files import TaskFiles
 from tinydistill.data.task_readers import Columns, Dialect
+from tinydistill.data.task_sample import TaskSample
 from tinydistill.data.task_sources import GlueFiles, GlueHub, TaskSource
 from tinydistill.stages.lookup import Values
 
@@ -67,8 +68,12 @@ def debugged(values: Values) -> dict[str, Any]:
     options = {name: values["debug"][name] for name in ("rows", "share", "overfit")}
     return {} if options == {"rows": None, "share": 1.0, "overfit": False} else {"debug": options}
 
+    """The labelled rows that conf/task names, or the share of them."""
+    share, seed = values["task"]["train_share"], values["task"]["split_seed"]
+    return _whole_task(values) if share == 1 else TaskSample(_whole_task(values), share, seed)
 
-def _task(values: Values) -> TaskSource:
+
+def _whole_task(values: Values) -> TaskSource:
     options = values["task"]
     columns = Columns(options["text"], options["text_pair"], options["label"])
     labels = tuple(map(label_name, options["labels"]))

@@ -147,7 +147,8 @@ def distil_layers(
     plans.announce(data)
     if checkpoint:
         say(f"going on from {checkpoint}")
-    trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
+    if data.total_steps:
+        trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
     layers.picture(trainer.loggers, data.total_steps)
     report = layers.report()
     runtime.finish(trainer)

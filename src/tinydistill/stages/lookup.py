@@ -12,9 +12,11 @@ from tinydistill.errors import UserError
 from tinydistill.heads import has_head
 from tinydistill.masked_lm import MEND, has_masked_lm_head
 from tinydistill.schema import STAGES
+from tinydistill.stages import shared
 
 Values = dict[str, Any]
 AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
+OF_A_JOB = ("task", "evaluate", "export", "pipeline")  # stages whose artifacts belong to one job of a sweep
 
 
 def output_path(values: Values, default: Path) -> Path:
@@ -23,14 +25,16 @@ def output_path(values: Values, default: Path) -> Path:
 
 
 def named_path(values: Values, stage: str, *words: str) -> Path:
-    """Where a stage publishes unless `output_dir` says otherwise."""
+    """Where a stage publishes unless `output_dir` says otherwise; what is a sweep's job's own, below its directory."""
     name = "_".join(re.sub(r"[^a-z0-9.]+", "-", word.lower()).strip("-") for word in words)
-    return Path(values["paths"]["outputs"]) / stage / name
+    job = values["paths"]["job"] if stage in OF_A_JOB else None
+    return Path(job or values["paths"]["outputs"]) / stage / name
 
 
 def general_path(values: Values) -> Path:
     """The general student's place."""
-    return named_path(values, "general", *_recipe(values), values["corpus"]["name"])
+    plain = named_path(values, "general", *_recipe(values), values["corpus"]["name"])
+    return shared.shared_path(values, plain, shared.of_general)
 
 
 def finetuned_path(values: Values, model: str = "teacher") -> Path:
@@ -40,7 +44,9 @@ def finetuned_path(values: Values, model: str = "teacher") -> Path:
         name = Path(values["teacher"]["path"]).name
     else:
         name = Path(student["path"]).name if student["path"] else f"{student['name']}-{student['init']}"
-    return named_path(values, "finetune", name, values["task"]["name"])
+    plain = named_path(values, "finetune", name, values["task"]["name"])
+    options = shared.of_finetuned_teacher if model == "teacher" else shared.of_baseline
+    return shared.shared_path(values, plain, options)
 
 
 def distilled_path(values: Values) -> Path:
@@ -64,13 +70,18 @@ def evaluated_path(values: Values, model: str) -> Path:
     """The place of a model's scores on the task, named after the model and the stage that made it."""
     path, task = Path(model), values["task"]["name"]
     stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
-    return named_path(values, "evaluate", stage + path.name.removesuffix(f"_{task}"), task)
+    return named_path(values, "evaluate", stage + _model_name(path).removesuffix(f"_{task}"), task)
 
 
 def exported_path(values: Values, model: str) -> Path:
     """The place of what a model of the task is shipped as, named after the model."""
     task = values["task"]["name"]
-    return named_path(values, "export", *Path(model).name.removesuffix(f"_{task}").split("_"), task)
+    return named_path(values, "export", *_model_name(Path(model)).removesuffix(f"_{task}").split("_"), task)
+
+
+def _model_name(path: Path) -> str:
+    """Its directory's; what a job of a sweep made is called after the job."""
+    return f"{path.parent.parent.name}-{path.parent.name}" if path.name in STAGES else path.name
 
 
 def _recipe(values: Values) -> tuple[str, ...]:
@@ -85,7 +96,8 @@ def without_distillation(values: Values) -> Values:
 
 def pretrained_path(values: Values) -> Path:
     """The place of the masked LM made of the teacher."""
-    return named_path(values, "pretrain", Path(values["teacher"]["path"]).name, values["corpus"]["name"])
+    plain = named_path(values, "pretrain", Path(values["teacher"]["path"]).name, values["corpus"]["name"])
+    return shared.shared_path(values, plain, shared.of_pretrained)
 
 
 def augmented_path(values: Values) -> Path:
@@ -93,7 +105,8 @@ def augmented_path(values: Values) -> Path:
     options = values["augmentation"]
     table = [Path(options["input"]).name.partition(".")[0]] if options["input"] else []
     model = Path(options["model"] or values["teacher"]["path"]).name
-    return named_path(values, "augment", model, values["task"]["name"], *table)
+    plain = named_path(values, "augment", model, values["task"]["name"], *table)
+    return shared.shared_path(values, plain, shared.of_augmented)
 
 
 @dataclass(frozen=True)

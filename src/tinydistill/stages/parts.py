@@ -215,7 +215,7 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
         directory / "logs",
         project=logger["project"],
         group=logger["group"],
-        name=f"{values['stage']}-{directory.name.removesuffix('.unfinished')}",
+        name=_run_name(values, directory),
         values=values,
         tags=_tags(values),
         cache_dir=Path(values["paths"]["cache"]) / "wandb",
@@ -247,6 +247,15 @@ def _debugging(values: Values, logs: Path) -> list[pl.Callback]:
     """What conf/debug has look at a run."""
     callbacks: list[pl.Callback] = [Overfit()] if values["debug"]["overfit"] else []
     return [*callbacks, Profile(logs)] if values["debug"]["profile"] else callbacks
+
+
+def _run_name(values: Values, directory: Path) -> str:
+    """By stage and artifact; in a sweep, where every job's are called alike, by the job."""
+    words = [part.removesuffix(".unfinished") for part in directory.parts]
+    sweep = values["logger"]["group"]
+    if sweep in words:
+        return "-".join(dict.fromkeys(words[words.index(sweep) + 1 :]))
+    return f"{values['stage']}-{words[-1]}"
 
 
 def silent_trainer(values: Values, directory: Path) -> pl.Trainer:

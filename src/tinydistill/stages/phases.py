@@ -29,6 +29,7 @@ def once(directory: Path, student: PreTrainedModel, phase: Callable[[], dict[str
     say(f"{directory.name.rpartition('-')[2]} phase")
     report = phase()
     if rank() == 0:
+        directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
         save_model(student, str(directory / "student.safetensors"))
         write_json(directory / "report.json", report)  # the last thing written: with it the phase is finished
     return report

@@ -107,7 +107,7 @@ def _tasks(values: Values) -> list[Values]:
         _check_positions(of_task)
         for one in [of_task, *_also(of_task)]:
             scoring.scoring(one, inputs.task(one))
-    return [{**of_task, "output_dir": None} for of_task in chosen]
+    return [_as_inner(of_task) for of_task in chosen]
 
 
 def _check_export(values: Values, tasks: int) -> None:
@@ -134,7 +134,13 @@ def _check_positions(values: Values) -> None:
 
 
 def _also(values: Values) -> list[Values]:
-    return [{**config.composed_with(task=name), "output_dir": None} for name in values["task"]["also"]]
+    return [_as_inner(config.composed_with(task=name)) for name in values["task"]["also"]]
+
+
+def _as_inner(values: Values) -> Values:
+    """As the stages of the pipeline have it, which publish under names of their own."""
+    steps = values["general"]["max_steps"] if values["pipeline"]["general"] else 0
+    return {**values, "output_dir": None, "general": {**values["general"], "max_steps": steps}}
 
 
 def _steps(values: Values) -> list[Step]:
@@ -174,6 +180,35 @@ def _report(values: Values, made: Sequence[Path]) -> Step:
         named_path(values, "report", *path.name.split("_")) if values["output_dir"] is None else Path(f"{path}-report")
     )
     return Step({**values, "stage": "report", "output_dir": str(place), "report": options}, "all on one page", place)
+
+
+def with_inputs(values: Values) -> Values:
+    """For a job of a sweep over stage=task: what it starts from, by name, made where it isn't there.
+
+    As in a single run, what stands under its usual name is taken as it is. What is missing is made with the job's own
+    settings, in a place that all jobs with these settings share.
+    """
+    runtime.quiet()
+    alone = {**values, "paths": {**values["paths"], "job": None}}
+    teacher = student = None
+    if not has_head(find_teacher(values).config):
+        teacher = _made(values, "finetune", finetuned_path(alone), finetuned_path(values), {"model": "teacher"})
+    if values["student"]["path"] is None:
+        student = _made(values, "general", general_path(alone), general_path(values), {})
+    found = dict(values)
+    if teacher is not None:
+        found["teacher"] = {"path": str(teacher), "revision": None}
+    if student is not None:
+        found["student"] = {**values["student"], "path": str(student)}
+    return found
+
+
+def _made(values: Values, stage: str, usual: Path, shared: Path, options: Values) -> Path:
+    if (usual / "result.json").is_file():
+        return usual
+    changed = {stage: {**values[stage], **options}}
+    Step({**values, "stage": stage, "output_dir": None, **changed}, "", shared).run()
+    return shared
 
 
 def _with_rows(values: Values) -> Values:

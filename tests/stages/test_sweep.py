@@ -1,0 +1,213 @@
+"""Sweeps from the command line: tiny models on a task of a few rows."""
+
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.stages.conftest import changed
+from tinydistill.training.classifier import Classifier
+
+
+@pytest.fixture
+def words(task_arguments, arguments) -> dict[str, str | None]:
+    """A sweep over stage=task whose jobs take a second or two."""
+    general = {name: value for name, value in arguments.items() if name.startswith(("general.", "corpus"))}
+    return {
+        **task_arguments,
+        **general,
+        "stage": "task",
+        "output_dir": None,
+        "general.max_steps": "2",
+        "finetune.teacher.epochs": "2",
+        "finetune.teacher.learning_rate": "2e-3",
+        "intermediate.epochs": "1",
+        "intermediate.batch_size": "16",
+        "prediction.epochs": "2",
+        "prediction.batch_size": "16",
+        "prediction.learning_rate": "3e-3",
+        "distil.check_score": "false",
+        "trainer.progress": "false",
+        "logger": "none",
+        "hydra.mode": "MULTIRUN",
+    }
+
+
+@pytest.fixture
+def sweep(command, words):
+    """Runs the sweep with some arguments changed; returns (exit code, stdout, stderr)."""
+    return lambda **changes: command(changed(words, **changes))
+
+
+@pytest.fixture
+def outputs(tmp_path) -> Path:
+    return tmp_path / "outputs"
+
+
+def summary(outputs: Path) -> list[dict]:
+    (file,) = outputs.glob("sweeps/*/sweep.json")
+    return json.loads(file.read_text())["jobs"]
+
+
+def scores(outputs: Path) -> dict[str, float]:
+    return {job["name"]: job["score"] for job in summary(outputs)}
+
+
+def made(outputs: Path, stage: str) -> list[str]:
+    return sorted(path.parent.name for path in outputs.glob(f"{stage}/*/result.json"))
+
+
+def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, teacher_dir):
+    code, out, err = sweep(prediction__temperature="1,2")
+    assert code == 0, err
+    assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
+    jobs = summary(outputs)
+    assert sorted(job["overrides"] for job in jobs) == [["prediction.temperature=1"], ["prediction.temperature=2"]]
+    for job in jobs:
+        directory = Path(job["output_dir"])
+        assert directory.parent.name == job["name"]
+        assert json.loads((directory / "result.json").read_text())["score"] == job["score"]
+    assert "sweep: task" in out
+    again, out, _ = sweep(prediction__temperature="1,2")
+    assert again == 0
+    assert out.count("finished before with the same settings") == 6  # teacher, general student and student, twice
+
+
+def test_what_a_job_starts_from_depends_on_its_own_settings(sweep, outputs):
+    code, _, err = sweep(objective__attention="0,1")
+    assert code == 0, err
+    assert len(made(outputs, "finetune")) == 1
+    assert len(made(outputs, "general")) == 2
+
+
+def test_what_stands_under_its_usual_name_is_taken_as_in_a_single_run(command, words, sweep, outputs):
+    single = {**words, "hydra.mode": None}
+    assert command({**single, "stage": "general"})[0] == 0
+    assert command({**single, "stage": "finetune", "finetune.teacher.epochs": "3"})[0] == 0
+    code, _, err = sweep(objective__attention="0,1")
+    assert code == 0, err
+    assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
+
+
+def test_a_pipeline_shares_what_agrees_and_keeps_apart_what_does_not(command, words, sweep, outputs):
+    single = {**words, "hydra.mode": None, "pipeline.latency_length": "8", "pipeline.latency_seconds": "0.01"}
+    assert command({**single, "stage": "pipeline"})[0] == 0
+    latency = {"pipeline__latency_length": "8", "pipeline__latency_seconds": "0.01"}
+    code, _, err = sweep(stage="pipeline", objective__attention="0,1", **latency)
+    assert code == 0, err
+    assert len(made(outputs, "finetune")) == 2  # teacher and baseline, those of the single run
+    plain, other = made(outputs, "general")
+    assert other.startswith(f"{plain}-")  # the job that agrees with the single run takes its student
+    jobs = summary(outputs)
+    assert len({job["output_dir"] for job in jobs}) == 2
+    for job in jobs:
+        stages = {path.name for path in Path(job["output_dir"]).parent.iterdir() if path.is_dir()}
+        assert stages == {"task", "evaluate", "pipeline"}
+
+
+def test_an_ablation_needs_no_general_stage_and_no_distillation(sweep, outputs):
+    latency = {"pipeline__latency_length": "8", "pipeline__latency_seconds": "0.01"}
+    chosen = {"sweep": "ablation", "ablation": "no_general,no_distillation", "hydra.mode": None, "stage": None}
+    code, _, err = sweep(**chosen, **latency, pipeline__augment="false", finetune__student__epochs="1")
+    assert code == 0, err
+    jobs = {job["name"]: job for job in summary(outputs)}
+    assert jobs.keys() == {"ablation-no_general", "ablation-no_distillation"}
+    assert [job["stage"] for job in jobs.values() if job["name"] == "ablation-no_distillation"] == ["finetune"]
+    (general,) = outputs.glob("general/*/result.json")
+    assert json.loads(general.read_text())["steps"] == 0
+
+
+def test_a_failed_job_is_reported_and_the_sweep_goes_on(sweep, outputs):
+    code, out, err = sweep(student__num_heads="3,4")
+    assert code == 2
+    line = "student.num_heads=3 doesn't divide student.hidden_size=16"
+    assert f"tinydistill: error: job 0: {line}" in err
+    assert "Traceback" not in err
+    good, bad = summary(outputs)
+    assert (bad["error"], bad["mistake"], bad["score"]) == (line, True, None)
+    assert good["error"] is None
+    table = out[out.rindex("sweep: task") :]
+    assert table.index("student.num_heads=4") < table.index("student.num_heads=3")
+    assert f"failed: student.num_heads=3: {line}" in table
+
+
+def test_a_fault_of_the_program_is_told_from_a_mistake_and_tried_again(sweep, outputs, monkeypatch):
+    step, broken = Classifier.training_step, []
+
+    def training_step(self, batch, batch_idx):
+        if not broken:
+            broken.append(True)
+            raise RuntimeError("the disk is on fire")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", training_step)
+    code, _, err = sweep(prediction__temperature="1,2")
+    assert code == 1
+    assert "Traceback" in err
+    good, bad = summary(outputs)
+    assert (bad["error"], bad["mistake"]) == ("RuntimeError: the disk is on fire", False)
+    assert good["score"] is not None
+    code, _, err = sweep(prediction__temperature="1,2")
+    assert code == 0, err
+    assert all(job["error"] is None for job in summary(outputs))
+
+
+def test_every_job_is_a_run_of_its_own_in_weights_and_biases(sweep, outputs, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / "wandb-files"))
+    code, _, err = sweep(
+        stage="finetune", finetune__teacher__learning_rate="2e-3,1e-3", logger="wandb", finetune__teacher__epochs="1"
+    )
+    assert code == 0, err
+    runs = [path for path in outputs.rglob("offline-run-*") if path.is_dir()]
+    assert len(runs) == 2
+    assert len({path.relative_to(outputs).parts[2] for path in runs}) == 2  # each in its job's directory
+
+
+@pytest.mark.slow
+def test_jobs_at_the_same_time_share_inputs_and_end_as_one_after_the_other(sweep, outputs, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # another number of threads rounds otherwise
+    varied = {"prediction__temperature": "1,2"}
+    code, _, err = sweep(**varied)
+    assert code == 0, err
+    alone = scores(outputs)
+    shutil.rmtree(outputs)
+    parallel = {"hydra/launcher": "joblib", "hydra.launcher.n_jobs": "2"}
+    code, _, err = sweep(**varied, **parallel)
+    assert code == 0, err
+    assert scores(outputs) == alone
+    assert len(alone) == 2
+    assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
+    teacher = json.loads(next(outputs.glob("finetune/*/provenance.json")).read_text())
+    begun = min(file.stat().st_mtime for file in outputs.glob("sweeps/*/*/job.json"))
+    assert datetime.fromisoformat(teacher["finished"]).timestamp() < begun  # no job ended before it was there
+
+
+def test_a_job_runs_where_submitit_puts_it(sweep, outputs):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    launcher = {"hydra/launcher": "submitit_local", "hydra.launcher.timeout_min": "5"}
+    code, _, err = sweep(stage="finetune", seed="0", student__num_heads="3", **launcher)
+    assert code == 2, err
+    assert summary(outputs)[0]["error"] == "student.num_heads=3 doesn't divide student.hidden_size=16"
+
+
+def test_a_search_goes_on_where_it_was_and_outlives_failed_trials(sweep, outputs):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    fixed = {"prediction.learning_rate": "1e-3", "prediction.temperature": "1", "prediction.hard_share": "0"}
+    random = {"hydra/sweeper/sampler": "random", "hydra.sweeper.sampler.seed": "0", "hydra.sweeper.n_trials": "4"}
+    search = {**fixed, **random, "hydra.mode": None, "sweep": "optuna", "stage": "finetune"}
+    code, _, err = sweep(**search, finetune__teacher__epochs="choice(0,1)")
+    assert code == 2, err
+    good, bad = summary(outputs)
+    assert bad["error"] == "finetune.teacher.epochs=0 is too small: it must be at least 1"
+    (found,) = outputs.glob("sweeps/*/optimization_results.yaml")
+    assert f"best_value: {good['score']}" in found.read_text()
+    before = next(outputs.glob("sweeps/*/finetune.teacher.epochs-1/finetune/result.json")).stat().st_mtime_ns
+    assert sweep(**search, finetune__teacher__epochs="choice(0,1)")[0] == 2
+    assert len(summary(outputs)) == 2
+    (kept,) = outputs.glob("sweeps/*/finetune.teacher.epochs-1/finetune/result.json")
+    assert kept.stat().st_mtime_ns == before
