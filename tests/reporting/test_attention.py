@@ -3,8 +3,8 @@ import torch
 
 from tests.conftest import bert, sentences
 from tests.encoders import ENCODERS, encoder
-from tinydistill.distillation.observation import Observer
-from tinydistill.reporting.attention import PIECES, attention_maps, draw, probabilities
+from tinydistill.distillation.observation import Observer, attention_probabilities
+from tinydistill.reporting.attention import PIECES, attention_maps, draw
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
@@ -16,7 +16,7 @@ def test_probabilities_are_those_that_the_model_computes(kind):
     expected = model(**row, output_attentions=True).attentions
     seen = Observer(model, [], [1, 3])(row).attention
     for n, qkv in seen.items():
-        torch.testing.assert_close(probabilities(qkv), expected[n - 1][0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(attention_probabilities(qkv), expected[n - 1][0], atol=1e-5, rtol=1e-5)
 
 
 def test_maps_of_mapped_layers_stand_side_by_side_with_their_word_pieces(tokenizer, tmp_path):

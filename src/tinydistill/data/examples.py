@@ -65,6 +65,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def take(self, rows: NDArray[np.int64]) -> "Split":
+        """The rows with these numbers, in their order."""
+        chosen = rows.tolist()
+        pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
+        labels, sources = (None if of is None else of[rows] for of in (self.labels, self.source_rows))
+        return Split(self.name, [self.texts[i] for i in chosen], pairs, labels, sources, self.skipped)
+
     def text_identity(self) -> str:
         """The hash of the texts."""
         digest = hashlib.sha256(repr((self.pairs is None, len(self))).encode())

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinydistill.data.examples import Split, Target
 from tinydistill.data.task_sources import TaskSource
@@ -44,11 +43,4 @@ class FewRows(TaskSource):
         if split.labels is not None and not self.target.regression:
             _, firsts = np.unique(split.labels[rows], return_index=True)
             rows = np.concatenate([rows[np.sort(firsts)], np.delete(rows, firsts)])
-        return _take(split, np.sort(rows[:wanted]))
-
-
-def _take(split: Split, rows: NDArray[np.int64]) -> Split:
-    chosen = rows.tolist()
-    pairs = None if split.pairs is None else [split.pairs[i] for i in chosen]
-    labels = None if split.labels is None else split.labels[rows]
-    return Split(split.name, [split.texts[i] for i in chosen], pairs, labels, skipped=split.skipped)
+        return split.take(np.sort(rows[:wanted]))

@@ -1,6 +1,6 @@
 """A task with a share of its training rows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,9 +32,7 @@ class TaskSample(TaskSource):
         assert whole.labels is not None
         table = Table(whole.name, texts=whole.texts, pairs=whole.pairs)
         classes = np.zeros(len(whole), np.int64) if self.target.regression else whole.labels
-        rows = np.flatnonzero(cut_off(table, classes, self.share, self.seed))
-        pairs = None if whole.pairs is None else [whole.pairs[i] for i in rows]
-        return replace(whole, texts=[whole.texts[i] for i in rows], pairs=pairs, labels=whole.labels[rows])
+        return whole.take(np.flatnonzero(cut_off(table, classes, self.share, self.seed)))
 
     def validation(self) -> dict[str, Split]:
         """As of the whole task."""

@@ -129,6 +129,16 @@ class Observer:
         return Observation(hidden, tapped, getattr(outputs, "logits", None))
 
 
+def attention_probabilities(seen: QKV) -> Tensor:
+    """The softmax of the scores of a batch's first row, which must have no padding, [H, L, L]; rows sum to 1."""
+    query, key = seen.query[0].float(), seen.key[0].float()
+    scores_HLL = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    if seen.window is not None:
+        place = torch.arange(scores_HLL.shape[-1], device=scores_HLL.device)
+        scores_HLL = scores_HLL.masked_fill((place[:, None] - place).abs() > seen.window, -torch.inf)
+    return scores_HLL.softmax(-1)
+
+
 def release(model: PreTrainedModel) -> PreTrainedModel:
     """Takes an observer's taps away."""
     for module in model.modules():

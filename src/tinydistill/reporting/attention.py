@@ -1,9 +1,8 @@
 """Where teacher and student look: the attention probabilities of mapped layers, side by side.
 
-Shapes: L word pieces of one text, H heads, d head size.
+Shapes: L word pieces of one text, H heads.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tinydistill.distillation.observation import QKV, Observer, encoder_inputs, release
+from tinydistill.distillation.observation import Observer, attention_probabilities, encoder_inputs, release
 from tinydistill.reporting.plots import figure
 
 PIECES = 20  # of a text that are drawn: more can't be read
@@ -27,16 +26,6 @@ class AttentionMaps:
     pairs: tuple[tuple[int, int], ...]
     student: tuple[Tensor, ...]
     teacher: tuple[Tensor, ...]
-
-
-def probabilities(seen: QKV) -> Tensor:
-    """The softmax of one unpadded row's scores, [H, L, L]: each query's shares of attention, which sum to 1."""
-    query, key = seen.query[0].float(), seen.key[0].float()
-    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-    if seen.window is not None:
-        place = torch.arange(scores.shape[-1])
-        scores = scores.masked_fill((place[:, None] - place).abs() > seen.window, -torch.inf)
-    return scores.softmax(-1)
 
 
 def attention_maps(
@@ -60,7 +49,7 @@ def attention_maps(
             row = tokenizer(text, truncation=True, max_length=PIECES, return_tensors="pt")
             with torch.no_grad():
                 seen = [observer(encoder_inputs(row)).attention for observer in observers]
-            kept = [{n: _one(probabilities(qkv), head) for n, qkv in of_model.items()} for of_model in seen]
+            kept = [{n: _one(attention_probabilities(qkv), head) for n, qkv in of_model.items()} for of_model in seen]
             found.append(
                 AttentionMaps(
                     tuple(tokenizer.convert_ids_to_tokens(row["input_ids"][0])),

@@ -68,6 +68,8 @@ def debugged(values: Values) -> dict[str, Any]:
     options = {name: values["debug"][name] for name in ("rows", "share", "overfit")}
     return {} if options == {"rows": None, "share": 1.0, "overfit": False} else {"debug": options}
 
+
+def _task(values: Values) -> TaskSource:
     """The labelled rows that conf/task names, or the share of them."""
     share, seed = values["task"]["train_share"], values["task"]["split_seed"]
     return _whole_task(values) if share == 1 else TaskSample(_whole_task(values), share, seed)

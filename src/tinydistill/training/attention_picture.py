@@ -1,14 +1,13 @@
 """Where teacher and student look, as a picture: a pair of attention maps for every mapped layer.
 
-B batch, H heads, L length, d head size.
+L: length.
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tinydistill.distillation.observation import QKV
+from tinydistill.distillation.observation import QKV, attention_probabilities
 
 _SIZE = 256  # pixels of a map
 _GAP = 8
@@ -24,19 +23,10 @@ def attention_picture(
     """
     columns = []
     for m, n in pairs:
-        maps = [_coloured(_probabilities(seen)) for seen in (teacher[n], student[m])]
+        maps = [_coloured(attention_probabilities(seen).mean(0).cpu()) for seen in (teacher[n], student[m])]
         columns.append(np.concatenate([maps[0], np.full((_GAP, _SIZE, 3), 128, np.uint8), maps[1]]))
         columns.append(np.full((2 * _SIZE + _GAP, _GAP, 3), 128, np.uint8))
     return np.concatenate(columns[:-1], axis=1)
-
-
-def _probabilities(seen: QKV) -> Tensor:
-    query, key = seen.query[0].float(), seen.key[0].float()
-    scores_HLL = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-    if seen.window is not None:
-        place = torch.arange(scores_HLL.shape[-1], device=scores_HLL.device)
-        scores_HLL = scores_HLL.masked_fill((place[:, None] - place).abs() > seen.window, -torch.inf)
-    return scores_HLL.softmax(-1).mean(0).cpu()
 
 
 def _coloured(map_LL: Tensor) -> NDArray[np.uint8]:
