@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,33 @@ def finish() -> int:
         say(f"failed: {' '.join(job.overrides) or job.name}: {job.error}")
     if jobs[0].score is not None:
         say(f"best: {jobs[0].output_dir}")
+        _report(directory, jobs[0])
     say(f"sweep: {directory}")
     if not failed:
         return 0
     return 2 if all(job.mistake for job in failed) else 1
+
+
+def _report(directory: Path, best: Job) -> None:
+    """The page of all jobs, with the best one's options of stage=report; without it the sweep is none the worse."""
+    record = Path(str(best.output_dir), "provenance.json")
+    values = read_json(record)["configuration"] if record.is_file() else {}
+    if not values.get("report", {}).get("sweeps"):
+        return
+    say()
+    try:
+        report = import_module("tinydistill.stages.report")
+        report.run(
+            {
+                **values,
+                "stage": "report",
+                "output_dir": str(directory / "report"),
+                "paths": {**values["paths"], "job": None},
+                "report": {**values["report"], "paths": [str(directory)]},
+            }
+        )
+    except Exception as error:
+        print(f"tinydistill: the sweep has no report: {explain(error) or error!r}", file=sys.stderr, flush=True)
 
 
 def _score(job: Job) -> object:

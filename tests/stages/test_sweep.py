@@ -32,6 +32,7 @@ def words(task_arguments, arguments) -> dict[str, str | None]:
         "trainer.progress": "false",
         "logger": "none",
         "hydra.mode": "MULTIRUN",
+        "report.sweeps": "false",
     }
 
 
@@ -60,9 +61,11 @@ def made(outputs: Path, stage: str) -> list[str]:
 
 
 def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, teacher_dir):
-    code, out, err = sweep(prediction__temperature="1,2")
+    code, out, err = sweep(prediction__temperature="1,2", report__sweeps="true")
     assert code == 0, err
     assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
+    (page,) = outputs.glob("sweeps/*/report/report.md")
+    assert "prediction.temperature" in page.read_text()
     jobs = summary(outputs)
     assert sorted(job["overrides"] for job in jobs) == [["prediction.temperature=1"], ["prediction.temperature=2"]]
     for job in jobs:
@@ -70,7 +73,7 @@ def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, t
         assert directory.parent.name == job["name"]
         assert json.loads((directory / "result.json").read_text())["score"] == job["score"]
     assert "sweep: task" in out
-    again, out, _ = sweep(prediction__temperature="1,2")
+    again, out, _ = sweep(prediction__temperature="1,2", report__sweeps="true")
     assert again == 0
     assert out.count("finished before with the same settings") == 6  # teacher, general student and student, twice
 

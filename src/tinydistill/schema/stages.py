@@ -163,6 +163,7 @@ class Report:
     paths: list[str] = option("artifacts, or directories searched for them, as of a sweep; empty for paths.outputs")
     sentences: list[str] = option("texts whose attention maps are drawn; empty for none")
     head: int | None = option("attention head that is drawn, counted from 1; null for the mean over all", at_least=1)
+    sweeps: bool = option("end a sweep with a report of all its jobs")
 
 
 @dataclass

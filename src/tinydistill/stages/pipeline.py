@@ -61,7 +61,8 @@ def run(values: Values) -> float:
     runtime.quiet()
     tasks = _tasks(values)
     steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
-    last = [_report(values, list(steps))] if values["pipeline"]["report"] else []
+    reported = values["pipeline"]["report"] and values["paths"]["job"] is None  # a sweep has a report of all its jobs
+    last = [_report(values, list(steps))] if reported else []
     listed = [*steps.values(), *last]
     plan = [(f"{i}  stage={step.values['stage']}", step.makes, step.state) for i, step in enumerate(listed, 1)]
     table("pipeline", ("stage", "makes", "state"), plan, words=3)
