@@ -65,6 +65,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def take(self, rows: NDArray[np.int64]) -> "Split":
+        """The texts of some of the rows."""
+        texts, pairs = ([values[i] for i in rows] if values else None for values in (self.texts, self.pairs))
+        return Split(self.name, texts or [], pairs, None)
+
     def text_identity(self) -> str:
         """The hash of the texts."""
         digest = hashlib.sha256(repr((self.pairs is None, len(self))).encode())

@@ -7,6 +7,7 @@ from tinydistill.schema.models import Mapping, Objective, Student, Teacher
 from tinydistill.schema.option import option
 from tinydistill.schema.stages import (
     Augmentation,
+    Benchmark,
     Distil,
     Evaluate,
     Export,
@@ -28,6 +29,7 @@ STAGES = {
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
+    "benchmark": "how fast this machine does all of it, beside its matrix products, and how long a run takes",
 }
 
 
@@ -56,5 +58,6 @@ class Config:
     evaluate: Evaluate = field(default_factory=Evaluate)
     export: Export = field(default_factory=Export)
     pipeline: Pipeline = field(default_factory=Pipeline)
+    benchmark: Benchmark = field(default_factory=Benchmark)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)

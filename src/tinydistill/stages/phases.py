@@ -39,7 +39,7 @@ def predict(
     options = values["prediction"]
 
     def build(optimisation: Optimisation) -> Classifier:
-        return Predictor(student, optimisation, scored, **_softness(options))
+        return Predictor(student, optimisation, scored, **softness(options))
 
     return supervised.fit(values, options, directory, data, scored, build)
 
@@ -65,11 +65,12 @@ def learn_at_once(
     )
 
     def build(optimisation: Optimisation) -> Classifier:
-        return MergedPredictor(student, teacher, layers.objective, optimisation, scored, **_softness(options))
+        return MergedPredictor(student, teacher, layers.objective, optimisation, scored, **softness(options))
 
     report = supervised.fit(values, options, directory, data, scored, build)
     return {**report, **layers.report()}
 
 
-def _softness(options: Values) -> Values:
+def softness(options: Values) -> Values:
+    """A Predictor's options."""
     return {name: options[name] for name in ("temperature", "scale_by_temperature", "hard_share")}
