@@ -42,7 +42,7 @@ def test_help_lists_stages_groups_and_examples(run):
     code, out, _ = run("--help")
     assert code == 0
     for stage, meaning in STAGES.items():
-        assert f"  {stage:8}   {meaning}" in out
+        assert f"  {stage:9}  {meaning}" in out
     assert "corpus: docstrings, files, wikipedia, wikitext103, wikitext2" in out
     assert "tinydistill corpus=files 'corpus.paths=[TEXTS]'" in out
 

@@ -162,6 +162,7 @@ def _check_together(values: dict[str, Any]) -> None:
     _check_strategy(values["trainer"]["strategy"])
     _check_masking(values["pretrain"])
     _check_export(values["export"])
+    _check_benchmark(values["benchmark"])
 
 
 def _check_strategy(strategy: str) -> None:
@@ -194,6 +195,18 @@ def _check_export(export: dict[str, Any]) -> None:
         for number in export["latency"][name]:
             if not ((type(number) is int and number > 0) or (number is None and name == "threads")):
                 raise UserError(f"export.latency.{name} holds {number!r}: these are whole numbers from 1 on")
+
+
+def _check_benchmark(benchmark: dict[str, Any]) -> None:
+    known = ("general", "intermediate", "prediction", "augmentation", "tokenisation", "latency")
+    if not benchmark["pieces"]:
+        raise UserError(f"benchmark.pieces is empty: name any of {', '.join(known)}")
+    unknown = [name for name in benchmark["pieces"] if name not in known]
+    if unknown:
+        raise UserError(
+            f"benchmark.pieces holds {unknown[0]!r}, which is not one of {', '.join(known)}"
+            f"{nearest(str(unknown[0]), known)}"
+        )
 
 
 def nearest(word: str, known: Iterable[str], similarity: float = 0.5) -> str:

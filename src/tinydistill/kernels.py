@@ -1,5 +1,7 @@
 """Faster ways to compute the same on a processor, and whether they are taken: the trainer's choice."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,17 @@ _chosen = {"fast": True}
 def choose(*, fast: bool) -> None:
     """Lets this process take the faster ways from now on, or torch's own alone."""
     _chosen["fast"] = fast
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Within, torch's own ways alone are taken."""
+    before = fast()
+    choose(fast=False)
+    try:
+        yield
+    finally:
+        choose(fast=before)
 
 
 def fast() -> bool:
@@ -32,7 +45,7 @@ class PackedLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """[…, in] → […, out]."""
-        if not input.is_cpu or input.dtype != torch.bfloat16:
+        if not fast() or not input.is_cpu or input.dtype != torch.bfloat16:
             return super().forward(input)
         return torch.ops.mkldnn._linear_pointwise(input, self._packed[0], self.bias, "none", [], "")
 

@@ -18,6 +18,7 @@ from tinydistill.console import Meter
 from tinydistill.data.cache import built_once
 from tinydistill.data.packing import BlockFile, BlockWriter, HeldOut, Pieces
 from tinydistill.data.sources import Corpus
+from tinydistill.data.word_pieces import encoder
 from tinydistill.errors import UserError
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other blocks
@@ -51,9 +52,41 @@ def build_blocks(
     Raises:
         UserError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
     """
+    entry, settings, backend, begin, end = _entry(
+        corpus, tokenizer, Path(cache_dir), max_length, heldout_fraction, heldout_blocks
+    )
+    built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
+    return _open(entry)
+
+
+def known_blocks(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    heldout_fraction: float,
+    heldout_blocks: int,
+    cache_dir: str | Path,
+) -> Blocks | None:
+    """The blocks that `build_blocks` would give, where the cache has them; no text is read to find out."""
+    cache = Path(cache_dir)
+    if not _remembered(corpus, cache).exists():
+        return None
+    entry, *_ = _entry(corpus, tokenizer, cache, max_length, heldout_fraction, heldout_blocks)
+    return _open(entry) if entry.exists() else None
+
+
+def _entry(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    cache: Path,
+    max_length: int,
+    heldout_fraction: float,
+    heldout_blocks: int,
+) -> tuple[Path, dict[str, Any], Tokenizer, int, int]:
+    """Where the blocks are kept, what they depend on, and what prepare_tokenizer gives."""
     if max_length < 3:
         raise UserError(f"general.max_length={max_length} leaves no room between [CLS] and [SEP]")
-    cache = Path(cache_dir)
     cache.mkdir(parents=True, exist_ok=True)
     backend, begin, end = prepare_tokenizer(tokenizer)
     settings = {
@@ -64,8 +97,10 @@ def build_blocks(
         "heldout_blocks": heldout_blocks,
         "format": FORMAT,
     }
-    entry = cache / f"blocks-{digest(settings)}"
-    built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
+    return cache / f"blocks-{digest(settings)}", settings, backend, begin, end
+
+
+def _open(entry: Path) -> Blocks:
     summary = json.loads((entry / "summary.json").read_text())
     return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
 
@@ -93,14 +128,14 @@ def _build(work: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, A
 def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, Pieces]]:
     """(text, its word pieces) of every document that has any, without special tokens.
 
-    In the tokenizer's own threads: on two cores these were a quarter faster than processes, which have to pass the
-    text and the pieces around. Progress is shown where it takes longer than five seconds.
+    Progress is shown where it takes longer than five seconds.
     """
+    encode = encoder(backend, dtype)
     with tokenizer_threads(), Meter("cutting text into word pieces", "character") as meter:
         for texts in _batched(documents):
-            for text, encoding in zip(texts, backend.encode_batch_fast(texts, add_special_tokens=False), strict=True):
-                if ids := encoding.ids:
-                    yield text, np.array(ids, dtype=dtype)
+            for text, pieces in zip(texts, encode(texts), strict=True):
+                if len(pieces):
+                    yield text, pieces
             meter.update(sum(map(len, texts)))
 
 
@@ -146,12 +181,16 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, in
 
 def _identity(corpus: Corpus, cache: Path) -> str:
     """The corpus's identity, remembered by its stamp: a second run doesn't read the files to hash them."""
-    known = cache / f"identity-{digest(corpus.stamp())}"
+    known = _remembered(corpus, cache)
     if not known.exists():
         partial = known.with_name(f".{known.name}.{uuid.uuid4().hex}")
         partial.write_text(corpus.identity())
         partial.replace(known)
     return known.read_text()
+
+
+def _remembered(corpus: Corpus, cache: Path) -> Path:
+    return cache / f"identity-{digest(corpus.stamp())}"
 
 
 def digest(value: Any) -> str:

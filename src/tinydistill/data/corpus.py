@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.blocks import Blocks, build_blocks
+from tinydistill.data.blocks import Blocks, build_blocks, known_blocks
 from tinydistill.data.loading import Batch, BatchLoader, TrainLoader
 from tinydistill.data.one_pass import OnePassDataModule
 from tinydistill.data.sources import Corpus
@@ -115,6 +115,11 @@ class GeneralDataModule(OnePassDataModule):
                 )
             self._blocks = blocks
         return self._blocks
+
+    @property
+    def cached(self) -> bool:
+        """Whether the cache has the blocks, so that no text must be read."""
+        return known_blocks(self.corpus, self.tokenizer, **self._settings) is not None
 
     def prepare_data(self) -> None:
         """Builds the blocks, on one process of a machine."""

@@ -126,6 +126,27 @@ class DocstringsCorpus(Corpus):
         return f"docstrings of {docstrings.versions()}, {self.max_megabytes} MB"
 
 
+@dataclass(frozen=True)
+class ReadCorpus(Corpus):
+    """Documents in memory; `name` stands for their content, `mark` for when it was."""
+
+    texts: tuple[str, ...]
+    name: str
+    mark: str
+
+    def documents(self) -> Iterator[str]:
+        """The documents."""
+        return iter(self.texts)
+
+    def identity(self) -> str:
+        """What they are called."""
+        return self.name
+
+    def stamp(self) -> str:
+        """The mark."""
+        return self.mark
+
+
 def join_wikitext(lines: Iterable[str]) -> Iterator[str]:
     """WikiText's rows are lines: joins them into articles, each beginning with its ` = Title = `."""
     article: list[str] = []

@@ -9,6 +9,7 @@ from tinydistill.schema.models import Mapping, Objective, Student, Teacher
 from tinydistill.schema.option import option
 from tinydistill.schema.stages import (
     Augmentation,
+    Benchmark,
     Distil,
     Evaluate,
     Export,
@@ -32,6 +33,7 @@ STAGES = {
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
     "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
+    "benchmark": "how fast this machine does all of it, beside its matrix products, and how long a run takes",
 }
 
 
@@ -61,6 +63,7 @@ class Config:
     export: Export = field(default_factory=Export)
     report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)
+    benchmark: Benchmark = field(default_factory=Benchmark)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)
     debug: Debug = field(default_factory=Debug)

@@ -179,3 +179,13 @@ class Pipeline:
     report: bool = option("stage=report at the end: what came of it on one page")
     latency_length: int = option("word pieces of the row whose answer is timed", at_least=1)
     latency_seconds: float = option("how long each model is timed", at_least=0)
+
+
+@dataclass
+class Benchmark:
+    """What is measured of this machine at work, with the settings of the stages."""
+
+    pieces: list[str] = option(
+        "any of general, intermediate, prediction, augmentation, tokenisation, latency: in this order"
+    )
+    seconds: float = option("how long each piece is timed, a few steps at least", at_least=0)

@@ -47,7 +47,7 @@ def predict(
     options = values["prediction"]
 
     def build(optimisation: Optimisation) -> Classifier:
-        return Predictor(student, optimisation, scored, **_softness(options))
+        return Predictor(student, optimisation, scored, **softness(options))
 
     return supervised.fit(values, options, directory, data, scored, build, teacher_scores)
 
@@ -74,11 +74,12 @@ def learn_at_once(
     )
 
     def build(optimisation: Optimisation) -> Classifier:
-        return MergedPredictor(student, teacher, layers.objective, optimisation, scored, **_softness(options))
+        return MergedPredictor(student, teacher, layers.objective, optimisation, scored, **softness(options))
 
     report = supervised.fit(values, options, directory, data, scored, build, teacher_scores)
     return {**report, **layers.report()}
 
 
-def _softness(options: Values) -> Values:
+def softness(options: Values) -> Values:
+    """A Predictor's options."""
     return {name: options[name] for name in ("temperature", "scale_by_temperature", "hard_share")}

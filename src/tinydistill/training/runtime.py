@@ -50,6 +50,7 @@ def quiet() -> None:
         ".*The number of training batches.*is smaller than the logging interval.*",
         ".*Checkpoint directory.*exists and is not empty.*",  # that is what resuming means
         ".*`SpearmanCorrcoef` will save all targets.*",  # a number a row
+        ".*You defined a `validation_step` but have no `val_dataloader`.*",  # what is timed isn't validated
         ".*variance of predictions or target is close to zero.*",  # the score is shown as undefined
     ):
         warnings.filterwarnings("ignore", message)
