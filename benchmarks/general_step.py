@@ -22,7 +22,7 @@ FLOPS, ORIGINAL = 204e6, 0.63  # of a word piece; multiple of fp32 matrix produc
 EMBEDDED = ("teacher=minilm", "student=tiny3")
 
 
-def profile(directory: Path | None) -> None:
+def profile(directory: Path | None, *, plain: bool) -> None:
     """Where the time goes, by operation."""
     import torch
     from torch.profiler import ProfilerActivity
@@ -35,7 +35,7 @@ def profile(directory: Path | None) -> None:
     from tinydistill.training import runtime
     from tinydistill.training.optimisation import Optimisation
 
-    runtime.tune({"attention": "auto", "keep_memory": True})
+    runtime.tune({"attention": "fused" if plain else "auto", "keep_memory": not plain})
     path = str(directory) if directory else models.locate("sentence-transformers/all-MiniLM-L6-v2")
     layers, width, inner, batch = (4, 312, 1200, 32) if directory else (3, 192, 768, 64)
     size = {"num_layers": layers, "hidden_size": width, "intermediate_size": inner, "num_heads": 12, "dropout": 0.0}
@@ -70,11 +70,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--embedded", action="store_true", help="MiniLM to tiny3 instead, batch 64")
+    parser.add_argument("--plain", action="store_true", help="profile the fused kernel, with memory given back")
     options, overrides = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = None if options.embedded else random_model(Path(temporary, "bert-base"))
         if options.profile:
-            profile(directory)
+            profile(directory, plain=options.plain)
             return
         models = EMBEDDED if directory is None else (f"teacher.path={directory}", "student=tinybert4")
         words = ["stage=benchmark", "benchmark.pieces=[general]", f"benchmark.seconds={options.seconds}", *models]
