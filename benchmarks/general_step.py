@@ -35,7 +35,7 @@ def profile(directory: Path | None, *, plain: bool) -> None:
     from tinydistill.training import runtime
     from tinydistill.training.optimisation import Optimisation
 
-    runtime.tune({"attention": "fused" if plain else "auto", "keep_memory": not plain})
+    runtime.tune({"kernels": "plain" if plain else "auto", "keep_memory": not plain})
     path = str(directory) if directory else models.locate("sentence-transformers/all-MiniLM-L6-v2")
     layers, width, inner, batch = (4, 312, 1200, 32) if directory else (3, 192, 768, 64)
     size = {"num_layers": layers, "hidden_size": width, "intermediate_size": inner, "num_heads": 12, "dropout": 0.0}
