@@ -9,6 +9,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from tinydistill.errors import UserError
 from tinydistill.hub import look_for_hub
 
+LEFT_BEHIND = ("provenance.json",)  # paths and the machine's name
+
 
 def check(repo: str | None) -> None:
     """Raises UserError where nothing could be pushed: no name, no token, one that the hub refuses, or no hub."""
@@ -28,14 +30,19 @@ def check(repo: str | None) -> None:
 
 
 def push(directory: Path, repo: str, *, private: bool) -> str:
-    """Uploads all files of a directory as one commit; the repository is made where there is none. Its address.
+    """Uploads a directory without what is nobody's business as one commit, to a repository made if need be; its address.
 
     Raises UserError where the hub refuses.
     """
     api = HfApi()
     try:
         made = api.create_repo(repo, private=private, exist_ok=True)
-        api.upload_folder(repo_id=made.repo_id, folder_path=directory, commit_message="Export of tinydistill")
+        api.upload_folder(
+            repo_id=made.repo_id,
+            folder_path=directory,
+            commit_message="Export of tinydistill",
+            ignore_patterns=[*LEFT_BEHIND],
+        )
     except HfHubHTTPError as error:
         raise UserError(
             f"export.repo={repo}: the hub refuses ({_said(error)}); {directory} is finished, the same command pushes it"
