@@ -30,7 +30,7 @@ def check(repo: str | None) -> None:
 
 
 def push(directory: Path, repo: str, *, private: bool) -> str:
-    """Uploads a directory as one commit, without what is nobody's business; makes the repository if need be; its address.
+    """Uploads a directory, without what is nobody's business, to a repository made if need be; its address.
 
     Raises UserError where the hub refuses.
     """
