@@ -49,7 +49,7 @@ class _SquaredDifference(torch.autograd.Function):
                 outside = _outside(mask, window, rows, places, difference)
                 if outside is not None:
                     difference.masked_fill_(outside, 0.0)
-                total += torch.linalg.vector_norm(difference, dtype=exact).square()
+                total += torch.linalg.vector_norm(difference, dim=-1, dtype=exact).square().sum()  # of each row: exact
                 if query_gradient is not None and key_gradient is not None:
                     query_gradient[rows, :, places] = difference @ key_S[rows]
                     key_gradient[rows] += difference.transpose(-1, -2) @ query_S[rows, :, places]
