@@ -3,8 +3,8 @@
 python benchmarks/text_to_blocks.py TEXTS... [--turns 2] [--tokenizer NAME_OR_DIRECTORY]
 
 TEXTS are files, directories or globs as in corpus.paths. By turns: `build_blocks` word by word, `build_blocks` with
-whole texts, and `encode_batch_fast` alone, whose pieces nobody looks at: what whole texts can at best give. MB/s of
-the files' text by the clock, and by processor time, which other programs disturb less. The blocks must be the same.
+whole texts, and `encode_batch_fast` alone, whose pieces aren't even looked at: what can't be beaten with whole texts.
+MB/s of the text by the clock, and by processor time, which other programs disturb less. The blocks must be the same.
 """
 
 import argparse

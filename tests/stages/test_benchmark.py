@@ -86,7 +86,7 @@ def test_of_a_corpus_that_is_read_in_part_no_run_is_estimated(run, output, monke
     assert code == 0, error
     units = [row["run"]["units"] for row in result(output / "made")["pieces"]]
     assert units == [12 * 8 * 16, None]
-    assert re.search(r"tokenisation +each 1 MB ", printed)
+    assert re.search(r"tokenisation +each 1\.0 k MB ", printed)
 
 
 def test_every_measurement_has_a_directory_of_its_own(run, output):

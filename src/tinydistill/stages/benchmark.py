@@ -116,7 +116,7 @@ def _speed(row: dict[str, Any]) -> tuple[str, ...]:
 def _run(row: dict[str, Any]) -> tuple[str, str, str]:
     units = row["run"]["units"]
     if units is None:
-        units = 1.0 if row["unit"] == MEGABYTE else 1e6
+        units = 1e3 if row["unit"] == MEGABYTE else 1e6
         return row["piece"], f"each {_amount(units, row['unit'])}", duration(units / row["units_per_second"])
     return row["piece"], _amount(units, row["unit"]), duration(row["run"]["seconds"])
 
