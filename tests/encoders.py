@@ -1,5 +1,7 @@
 """Tiny random encoders of every architecture that can be observed."""
 
+import copy
+
 import torch
 from transformers import (
     AutoModel,
@@ -38,4 +40,4 @@ ENCODERS = {**POST_NORM, "modernbert": MODERNBERT}
 def encoder(config: PretrainedConfig) -> PreTrainedModel:
     """The same random weights every time, in eval mode."""
     torch.manual_seed(0)
-    return AutoModel.from_config(config).eval()
+    return AutoModel.from_config(copy.deepcopy(config)).eval()  # a model changes its configuration

@@ -75,7 +75,7 @@ def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, t
     assert "sweep: task" in out
     again, out, _ = sweep(prediction__temperature="1,2", report__sweeps="true")
     assert again == 0
-    assert out.count("finished before with the same settings") == 6  # teacher, general student and student, twice
+    assert out.count("finished before with the same settings") == 7  # teacher and both students, twice; report
 
 
 def test_what_a_job_starts_from_depends_on_its_own_settings(sweep, outputs):
