@@ -22,7 +22,7 @@ from tinydistill.data.task_readers import Columns, Dialect, read_table
 from tinydistill.errors import UserError
 from tinydistill.masked_lm import load_masked_lm
 from tinydistill.ranks import rank
-from tinydistill.stages import inputs, parts
+from tinydistill.stages import inputs, trainers
 from tinydistill.stages.lookup import (
     AUGMENTED,
     Source,
@@ -98,7 +98,7 @@ def _shards(values: Values, model: Source, words: Spans, vocabulary: WholeWords,
         max_length=min(2 * values["task"]["max_length"], longest_input(model.config)),
         askable=lambda word: by_mask and word not in known.rows,
     )
-    key = [FORMAT, model.identity, parts.precision(values), options["candidates"], vocabulary.identity()]
+    key = [FORMAT, model.identity, trainers.precision(values), options["candidates"], vocabulary.identity()]
     entry = Path(values["paths"]["cache"]) / f"candidates-{digest([*key, questions.identity()])}"
     return Shards(entry, questions, options["candidates"])
 
@@ -110,7 +110,7 @@ def _ask(values: Values, place: Claim, source: Source, vocabulary: WholeWords, s
     say(f"{len(shards.questions):,} words in their contexts for the masked LM{before}")
     if not left:
         return
-    model = _load(source, parts.frozen_dtype(values))
+    model = _load(source, trainers.frozen_dtype(values))
     batch_size, workers = values["augmentation"]["batch_size"], values["trainer"]["workers"]
     finder = CandidateFinder(model, vocabulary, shards, batch_size=batch_size, workers=workers)
     trainer = runtime.build_trainer(

@@ -16,7 +16,7 @@ from tinydistill.errors import UserError
 from tinydistill.measuring import memory
 from tinydistill.measuring.gemm import beside
 from tinydistill.measuring.piece import MEGABYTE, Piece
-from tinydistill.stages import parts
+from tinydistill.stages import parts, trainers
 from tinydistill.stages.lookup import Values, find, find_teacher, longest_input, named_path, output_path
 from tinydistill.stages.workbench import ON_PROCESSOR, ONE_THREAD, Workbench
 from tinydistill.training import runtime
@@ -46,7 +46,7 @@ def run(values: Values) -> float:
     settings = {"measured": began.isoformat(), "teacher": teacher.identity, "pieces": values["benchmark"]["pieces"]}
     with claim(path, settings, overwrite=values["overwrite"]) as place:
         try:
-            trainer = parts.silent_trainer(values, place.work)
+            trainer = trainers.silent_trainer(values, place.work)
             if trainer.world_size > 1:
                 raise UserError(f"stage=benchmark measures one device, not {trainer.world_size}: set trainer.devices=1")
             bench = Workbench(values, place.work, teacher, student, config)
@@ -79,7 +79,7 @@ def _measure(values: Values, bench: Workbench, device: torch.device) -> dict[str
         "pieces": figures,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "precision": parts.precision(values),
+        "precision": trainers.precision(values),
         "seconds": round(time.monotonic() - began, 1),
     }
 

@@ -10,7 +10,7 @@ from tinydistill.artifacts import Claim, claim
 from tinydistill.console import count, say
 from tinydistill.data.examples import Split
 from tinydistill.data.task_sources import TaskSource
-from tinydistill.stages import inputs, parts, preflight, scoring, submission
+from tinydistill.stages import inputs, preflight, scoring, submission, trainers
 from tinydistill.stages.lookup import Source, Values, evaluated_path, find, output_path, task_model
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Classifier, by_row
@@ -46,7 +46,7 @@ def run(values: Values) -> float:
 
 def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, splits: Splits) -> dict[str, Any]:
     scored, target = scoring.scoring(values, task), task.target
-    trainer = parts.silent_trainer(values, place.work)
+    trainer = trainers.silent_trainer(values, place.work)
     data = scoring.task_data(values, task, source, batch_size=values["evaluate"]["batch_size"])
     model = heads.load_classifier(source.path, target.labels, revision=source.revision, override=source.override)
     classifier = Classifier(model, NO_TRAINING, scored)

@@ -23,7 +23,7 @@ from tinydistill.distillation.moments import TeacherMoments, teacher_moments
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.observation import Observer, encoder_inputs, release
 from tinydistill.ranks import rank
-from tinydistill.stages import parts, plans
+from tinydistill.stages import parts, plans, trainers
 from tinydistill.stages.layer_report import layer_rows, show_mapping
 from tinydistill.stages.lookup import Values
 from tinydistill.training import dashboards, runtime
@@ -138,10 +138,10 @@ def distil_layers(
     """
     pl.seed_everything(values["seed"], verbose=False)
     timer = Timer()
-    trainer = parts.trainer(values, directory, options, callbacks=[timer])
+    trainer = trainers.trainer(values, directory, options, callbacks=[timer])
     data.trainer = trainer  # the number of steps depends on the number of devices
     layers = prepare(values, trainer, directory, heldout, sample_batches, teacher, student)
-    distiller = layers.distiller(parts.optimisation(options, data.total_steps))
+    distiller = layers.distiller(trainers.optimisation(options, data.total_steps))
     distiller.freeze_unreached({name: rows[:1] for name, rows in next(iter(heldout)).items()})
     checkpoint = runtime.last_checkpoint(directory)
     plans.announce(data)

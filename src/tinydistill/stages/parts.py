@@ -1,9 +1,5 @@
-"""Objects from configuration: mapping, objective, student, trainer."""
+"""Objects from configuration: teacher, student, mapping, objective."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
@@ -16,30 +12,16 @@ from tinydistill.distillation.objective import Objective, Weights
 from tinydistill.distillation.observation import Observer
 from tinydistill.distillation.teacher_layers import copy_layers
 from tinydistill.errors import UserError
-from tinydistill.stages.lineage import lineage
+from tinydistill.stages import trainers
 from tinydistill.stages.lookup import Source, Values
-from tinydistill.training import runtime
-from tinydistill.training.optimisation import Optimisation
-from tinydistill.training.overfit import Overfit
-from tinydistill.training.profiling import Profile
 
 Batches = list[dict[str, Tensor]]
 _CKA_TOKENS = 4000
 
 
-def precision(values: Values) -> str:
-    """The trainer's precision, `auto` made definite."""
-    return runtime.resolve_precision(values["trainer"]["precision"], values["trainer"]["accelerator"])
-
-
-def frozen_dtype(values: Values) -> torch.dtype:
-    """That of models which aren't trained: bf16 where the run multiplies bf16."""
-    return torch.bfloat16 if precision(values) == "bf16-mixed" else torch.float32
-
-
 def teacher(values: Values, source: Source) -> PreTrainedModel:
     """The frozen teacher."""
-    dtype = frozen_dtype(values)
+    dtype = trainers.frozen_dtype(values)
     return models.load_encoder(source.path, revision=source.revision, dtype=dtype, override=source.override)
 
 
@@ -197,68 +179,3 @@ def first_weights(
         raise UserError(f"student.init=closed_form: {error}; take student.init=random") from error
     for part in left:
         say(f"student.init=closed_form leaves at random: {part}")
-
-
-def optimisation(options: Values, steps: int) -> Optimisation:
-    """How a stage or phase with these options steps its weights."""
-    return Optimisation(steps, options["learning_rate"], options["warmup"], options["weight_decay"])
-
-
-def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequence[pl.Callback] = ()) -> pl.Trainer:
-    """Lightning's trainer with the loggers of conf/logger, working below `directory`.
-
-    `options` are those of the stage or phase: clip, accumulate.
-    """
-    logger = values["logger"]
-    loggers = runtime.build_loggers(
-        logger["kinds"],
-        directory / "logs",
-        project=logger["project"],
-        group=logger["group"],
-        name=_run_name(values, directory),
-        values=values,
-        tags=_tags(values),
-        cache_dir=Path(values["paths"]["cache"]) / "wandb",
-    )
-    if loggers:
-        callbacks = [*callbacks, lineage(values, directory)]
-    return runtime.build_trainer(
-        directory=directory,
-        loggers=loggers,
-        options={**values["trainer"], "precision": precision(values)},
-        clip=options["clip"],
-        accumulate=options["accumulate"],
-        callbacks=[*callbacks, *_debugging(values, directory / "logs")],
-    )
-
-
-def _tags(values: Values) -> list[str]:
-    """What runs are looked for by."""
-    stage, student = values["stage"], values["student"]["name"]
-    tags = [f"stage:{stage}", f"student:{student}", f"mapping:{values['mapping']['strategy']}"]
-    return [*tags, f"corpus:{values['corpus']['name']}" if stage in ("general", "pretrain") else _task_tag(values)]
-
-
-def _task_tag(values: Values) -> str:
-    return f"task:{values['task']['name']}"
-
-
-def _debugging(values: Values, logs: Path) -> list[pl.Callback]:
-    """What conf/debug has look at a run."""
-    callbacks: list[pl.Callback] = [Overfit()] if values["debug"]["overfit"] else []
-    return [*callbacks, Profile(logs)] if values["debug"]["profile"] else callbacks
-
-
-def _run_name(values: Values, directory: Path) -> str:
-    """By stage and artifact; in a sweep, where every job's are called alike, by the job."""
-    words = [part.removesuffix(".unfinished") for part in directory.parts]
-    sweep = values["logger"]["group"]
-    if sweep in words:
-        return "-".join(dict.fromkeys(words[words.index(sweep) + 1 :]))
-    return f"{values['stage']}-{words[-1]}"
-
-
-def silent_trainer(values: Values, directory: Path) -> pl.Trainer:
-    """A trainer that measures and logs nothing."""
-    silent = {**values, "logger": {**values["logger"], "kinds": []}}
-    return trainer(silent, directory, {"clip": 0, "accumulate": 1})

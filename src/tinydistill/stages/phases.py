@@ -13,7 +13,7 @@ from tinydistill.console import say
 from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.predictor import MergedPredictor, Predictor
 from tinydistill.ranks import rank
-from tinydistill.stages import layered, parts, scoring, supervised
+from tinydistill.stages import layered, scoring, supervised, trainers
 from tinydistill.stages.lookup import Values
 from tinydistill.training.classifier import Classifier, Scoring
 from tinydistill.training.optimisation import Optimisation
@@ -65,7 +65,7 @@ def learn_at_once(
     options = values["prediction"]
     layers = layered.prepare(
         values,
-        parts.silent_trainer(values, directory),
+        trainers.silent_trainer(values, directory),
         directory,
         data.loader(data.validation[scored.splits[0]]),
         functools.partial(scoring.sample_batches, data),

@@ -17,7 +17,7 @@ from tinydistill.data.masking import Pieces, Rules
 from tinydistill.data.sources import Corpus
 from tinydistill.errors import UserError
 from tinydistill.masked_lm import load_or_add_head, start_bias
-from tinydistill.stages import cloze, inputs, lineage, parts, plans
+from tinydistill.stages import cloze, inputs, lineage, plans, trainers
 from tinydistill.stages.lookup import Source, Values, find_teacher, longest_input, output_path, pretrained_path
 from tinydistill.training import runtime
 from tinydistill.training.masked import BEST, MaskedLanguageModel, set_dropout
@@ -60,7 +60,7 @@ def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces:
     options = values["pretrain"]
     pl.seed_everything(values["seed"], verbose=False)
     timer = Timer()
-    trainer = parts.trainer(values, place.work, options, callbacks=[timer])
+    trainer = trainers.trainer(values, place.work, options, callbacks=[timer])
     data = inputs.blocks(values, "pretrain", corpus, source.tokenizer)
     data.trainer = trainer  # the number of steps depends on the number of devices
     inputs.announce(data)
@@ -76,7 +76,7 @@ def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces:
         say(f"head: {'kept' if kept else _start_head(model, data, options['sample_tokens'])}")
 
     set_dropout(model, options["dropout"])
-    optimisation = parts.optimisation(options, data.total_steps)
+    optimisation = trainers.optimisation(options, data.total_steps)
     module = MaskedLanguageModel(model, optimisation, pieces, rules, seed=values["seed"])
     if not started:
         started = _validate(trainer, module, heldout)

@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import Timer
 
 from tinydistill.console import say
 from tinydistill.data.tasks import TaskDataModule
-from tinydistill.stages import parts, plans, prediction_table, scoring
+from tinydistill.stages import plans, prediction_table, scoring, trainers
 from tinydistill.stages.lookup import Values
 from tinydistill.training import dashboards, runtime
 from tinydistill.training.classifier import BestWeights, Classifier, Scoring
@@ -32,12 +32,14 @@ def fit(
     """
     pl.seed_everything(values["seed"], verbose=False)
     timer, best = Timer(), BestWeights(scored.monitored)
-    trainer = parts.trainer(values, directory, options, callbacks=[timer, best, dashboards.TeachersLine(teacher or {})])
+    trainer = trainers.trainer(
+        values, directory, options, callbacks=[timer, best, dashboards.TeachersLine(teacher or {})]
+    )
     data.trainer = trainer  # the number of steps depends on the number of devices
     # after every epoch: what is chosen must not depend on conf/trainer
     trainer.val_check_interval = data.total_batches // max(1, round(data.total_batches / data.batches_per_epoch))
     checkpoint = runtime.last_checkpoint(directory)
-    module = build(parts.optimisation(options, data.total_steps))
+    module = build(trainers.optimisation(options, data.total_steps))
     plans.announce(data)
     if checkpoint:
         say(f"going on from {checkpoint}")

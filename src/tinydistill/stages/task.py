@@ -17,7 +17,7 @@ from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
-from tinydistill.stages import inputs, lineage, parts, phases, preflight, scoring
+from tinydistill.stages import inputs, lineage, parts, phases, preflight, scoring, trainers
 from tinydistill.stages.layer_report import show_layers
 from tinydistill.stages.layered import distil_layers
 from tinydistill.stages.lookup import (
@@ -95,7 +95,7 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
     scoring.announce(values["task"]["name"], data)
 
     def logits(split: Split) -> Any:
-        precise = f"{teacher.identity} {parts.precision(values)}"
+        precise = f"{teacher.identity} {trainers.precision(values)}"
         return stored_logits(data, split, precise, lambda: load_teacher().to(_device(values)))
 
     first = data.validation[scored.splits[0]]
@@ -158,7 +158,7 @@ def _data(values: Values, task: TaskSource, teacher: Source, phase: str) -> Task
 
 
 def _teacher(values: Values, source: Source, task: TaskSource) -> PreTrainedModel:
-    labels, dtype = task.target.labels, parts.frozen_dtype(values)
+    labels, dtype = task.target.labels, trainers.frozen_dtype(values)
     return heads.load_classifier(source.path, labels, revision=source.revision, dtype=dtype, override=source.override)
 
 

@@ -29,7 +29,7 @@ from tinydistill.masked_lm import load_or_add_head
 from tinydistill.measuring import steps
 from tinydistill.measuring.augmentation import Augmented, augment
 from tinydistill.measuring.piece import MEGABYTE, Piece
-from tinydistill.stages import inputs, parts, phases, scoring
+from tinydistill.stages import inputs, parts, phases, scoring, trainers
 from tinydistill.stages.lookup import Source, Values, find, longest_input
 from tinydistill.training import runtime
 from tinydistill.training.classifier import Scoring
@@ -134,7 +134,7 @@ class Workbench:
             values = {**values, "mapping": {"strategy": "uniform", "layers": None}}
         layers = parts.mapping_by_rule(values, student.config, teacher.config)
         objective = parts.objective(values, layers, student.config, teacher.config)
-        distiller = Distiller(student, teacher, objective, parts.optimisation(options, _STEPS))
+        distiller = Distiller(student, teacher, objective, trainers.optimisation(options, _STEPS))
         distiller.freeze_unreached({name: values[:1] for name, values in next(iter(rows)).items()})
         return distiller
 
@@ -142,7 +142,7 @@ class Workbench:
         """The module's steps in the trainer of a stage, logging included."""
         pl.seed_everything(self.values["seed"], verbose=False)
         timer = steps.StepTimer(len(single), self.seconds)
-        trainer = parts.trainer(self.values, self.directory / name, self.values[name], callbacks=[timer])
+        trainer = trainers.trainer(self.values, self.directory / name, self.values[name], callbacks=[timer])
         trainer.fit(module, steps.loader(rows, single))
         runtime.finish(trainer)
         return timer.done
@@ -167,7 +167,7 @@ class Workbench:
         data, options, scored = self._task_data("prediction"), self.values["prediction"], self._scored
         data.teacher_logits = np.random.default_rng(0).normal(size=(len(data.train), scored.outputs))
         student = heads.add_head(self._new_student(), self._task.target.labels, seed=self.values["seed"])
-        module = Predictor(student, parts.optimisation(options, _STEPS), scored, **phases.softness(options))
+        module = Predictor(student, trainers.optimisation(options, _STEPS), scored, **phases.softness(options))
         done = self._fit("prediction", module, data.train_dataloader(), _one_of_each_length(data))
         return [_of_steps("prediction", done, _pieces_of_run(data))]
 
@@ -186,7 +186,7 @@ class Workbench:
         model, _ = load_or_add_head(
             source.path, revision=source.revision, seed=self.values["seed"], override=source.override
         )
-        model = model.to(parts.frozen_dtype(self.values))
+        model = model.to(trainers.frozen_dtype(self.values))
         order = np.random.default_rng(0).permutation(len(rows))
 
         def work(count: int, number: int) -> Augmented:
