@@ -14,6 +14,7 @@ from tinydistill import sweep
 from tinydistill.config import CONF_DIR, in_sweep, resolved
 from tinydistill.explain import explain
 from tinydistill.schema import Config
+from tinydistill.usage import usage
 
 _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 
@@ -47,6 +48,9 @@ def _leave_if_mistaken(error: Exception) -> None:
 
 def main() -> None:
     """Entry point of `python -m tinydistill` and of the console script; exits with 0, 1 or 2."""
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(usage(CONF_DIR))
+        return
     # Hydra would print its own abridged traceback and exit with 1; with this set it lets exceptions through to here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ConfigStore.instance().store("schema", Config)

@@ -1,5 +1,7 @@
 """Objects from configuration: teacher, student, mapping, objective."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
@@ -7,12 +9,12 @@ from transformers import PretrainedConfig, PreTrainedModel
 from tinydistill import models, students
 from tinydistill.console import say
 from tinydistill.distillation import mapping
-from tinydistill.distillation.closed_form import solve_projections, solve_student
+from tinydistill.distillation.closed_form import solve_projections
 from tinydistill.distillation.objective import Objective, Weights
 from tinydistill.distillation.observation import Observer
 from tinydistill.distillation.teacher_layers import copy_layers
 from tinydistill.errors import UserError
-from tinydistill.stages import trainers
+from tinydistill.stages import solved_start, trainers
 from tinydistill.stages.lookup import Source, Values
 
 Batches = list[dict[str, Tensor]]
@@ -174,7 +176,14 @@ def first_weights(
         copy_layers(student, teacher_, layer_mapping)
         return
     try:
-        left = solve_student(student, teacher_, layer_mapping, sample, seed=values["seed"])
+        left = solved_start.solve(
+            student,
+            teacher_,
+            layer_mapping,
+            sample,
+            seed=values["seed"],
+            cache_dir=Path(values["paths"]["cache"]),
+        )
     except ValueError as error:
         raise UserError(f"student.init=closed_form: {error}; take student.init=random") from error
     for part in left:
