@@ -10,13 +10,23 @@ from transformers import PreTrainedModel
 
 from tinydistill.artifacts import read_json, write_json
 from tinydistill.console import say
+from tinydistill.data.task_sources import TaskSource
 from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.predictor import MergedPredictor, Predictor
 from tinydistill.ranks import rank
 from tinydistill.stages import layered, scoring, supervised, trainers
-from tinydistill.stages.lookup import Values
+from tinydistill.stages.lookup import Source, Values
 from tinydistill.training.classifier import Classifier, Scoring
 from tinydistill.training.optimisation import Optimisation
+
+OPTIONS = {"intermediate": "intermediate", "prediction": "prediction", "merged": "prediction"}
+"""Where the options of a phase stand in the configuration."""
+
+
+def rows(values: Values, task: TaskSource, model: Source, phase: str) -> TaskDataModule:
+    """The task's rows for a phase, or the augmented ones that take their place, as the model's tokenizer cuts them."""
+    options = {name: values[OPTIONS[phase]][name] for name in ("batch_size", "epochs", "max_steps", "accumulate")}
+    return scoring.task_data(values, task, model, augmentation=values["augmentation"]["path"], **options)
 
 
 def once(directory: Path, student: PreTrainedModel, phase: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from tinydistill.artifacts import Claim, claim, file_hash
 from tinydistill.console import count, duration, say, table
 from tinydistill.data.examples import Split
 from tinydistill.data.task_sources import TaskSource
-from tinydistill.data.tasks import TaskDataModule
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
@@ -38,8 +37,6 @@ PHASES = {
     "prediction": ("prediction",),
     "merged": ("merged",),
 }
-OPTIONS = {"intermediate": "intermediate", "prediction": "prediction", "merged": "prediction"}
-"""Where the options of a phase stand in the configuration."""
 
 
 def run(values: Values) -> float:
@@ -62,7 +59,7 @@ def run(values: Values) -> float:
         "student": student.identity,
         "task": scoring.settings(values, task),
         "augmentation": _augmentation(values),
-        "phases": {phase: values[OPTIONS[phase]] for phase in chosen},
+        "phases": {phase: values[phases.OPTIONS[phase]] for phase in chosen},
     }
     if layered:
         settings |= {name: values[name] for name in ("mapping", "objective")}
@@ -91,7 +88,7 @@ def _augmentation(values: Values) -> str | None:
 def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, student_source: Source) -> dict[str, Any]:
     chosen, scored = PHASES[values["distil"]["phases"]], scoring.scoring(values, task)
     load_teacher = functools.cache(lambda: _teacher(values, teacher, task))
-    data = _data(values, task, teacher, chosen[-1])
+    data = phases.rows(values, task, teacher, chosen[-1])
     scoring.announce(values["task"]["name"], data)
 
     def logits(split: Split) -> Any:
@@ -108,7 +105,7 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
         return place.work / f"{place.path.name}-{phase}"  # loggers name the run after it
 
     def intermediate() -> dict[str, Any]:
-        rows = _data(values, task, teacher, "intermediate")
+        rows = phases.rows(values, task, teacher, "intermediate")
         return distil_layers(
             _starting_from(student_source, values),
             values["intermediate"],
@@ -150,11 +147,6 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
             place.keep_logs(directory(phase), phase)
         place.publish(result, values)
     return result
-
-
-def _data(values: Values, task: TaskSource, teacher: Source, phase: str) -> TaskDataModule:
-    options = {name: values[OPTIONS[phase]][name] for name in ("batch_size", "epochs", "max_steps", "accumulate")}
-    return scoring.task_data(values, task, teacher, augmentation=values["augmentation"]["path"], **options)
 
 
 def _teacher(values: Values, source: Source, task: TaskSource) -> PreTrainedModel:

@@ -118,9 +118,7 @@ class Workbench:
         return self._task.train()
 
     def _task_data(self, phase: str) -> TaskDataModule:
-        options = {name: self.values[phase][name] for name in ("batch_size", "epochs", "max_steps", "accumulate")}
-        augmented = self.values["augmentation"]["path"]
-        return scoring.task_data(self.values, self._task, self.teacher, augmentation=augmented, **options)
+        return phases.rows(self.values, self._task, self.teacher, phase)
 
     def _new_student(self) -> PreTrainedModel:
         if self.student is not None:

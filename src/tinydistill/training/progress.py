@@ -1,6 +1,5 @@
 """Progress of a training run: a bar on a terminal, a plain line now and then elsewhere."""
 
-import resource
 import sys
 import time
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from tinydistill.console import LINE_EVERY, Meter, duration
+from tinydistill.measuring import memory
 
 _FIRST_STEPS = 3  # which are slower than the others, and not measured
 _MEASURED_STEPS = 5
@@ -155,11 +155,10 @@ class EvaluationProgress(pl.Callback):
 
 def peak_memory() -> dict[str, float]:
     """The largest resident set of this process so far in GB, and where a GPU computes, the most it has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+    found = {"peak_gb": memory.peak(torch.device("cpu")) / 1e9}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        peak["gpu_peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
-    return peak
+        found["gpu_peak_gb"] = memory.peak(torch.device("cuda")) / 1e9
+    return found
 
 
 def shown_losses(metrics: dict[str, Any]) -> str:
