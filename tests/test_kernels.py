@@ -28,6 +28,19 @@ def test_a_packed_model_computes_the_same_and_keeps_its_weights_names():
     torch.testing.assert_close(*states, atol=0.05, rtol=0.05)
 
 
+def test_fp32_is_packed_where_it_is_asked_for():
+    model = nn.Sequential(nn.Linear(24, 40), nn.LayerNorm(40)).requires_grad_(False)
+    x = torch.randn(5, 24)
+    expected = model(x)
+    kernels.pack(model)
+    assert type(model[0]) is nn.Linear
+    kernels.pack(model, torch.float32)
+    assert isinstance(model[0], kernels.PackedLinear)
+    torch.testing.assert_close(model(x), expected)
+    with kernels.plain():
+        assert torch.equal(model(x), expected)
+
+
 def test_what_trains_or_is_no_bf16_stays_as_it_is(monkeypatch):
     trained = nn.Linear(4, 4).to(torch.bfloat16)
     exact = nn.Linear(4, 4).requires_grad_(False)

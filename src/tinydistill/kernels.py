@@ -32,9 +32,9 @@ def fast() -> bool:
 
 
 class PackedLinear(nn.Linear):
-    """A linear map that doesn't train, by oneDNN, its bf16 weights laid out in advance as its products read them.
+    """A linear map that doesn't train, by oneDNN, its weights laid out in advance as its products read them.
 
-    It shares the weights of the map that it is made of, which it falls back on for other precisions and devices.
+    It shares the weights of the map that it is made of, which it falls back on for another precision or device.
     """
 
     def __init__(self, linear: nn.Linear):
@@ -45,21 +45,26 @@ class PackedLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """[…, in] → […, out]."""
-        if not fast() or not input.is_cpu or input.dtype != torch.bfloat16:
+        (packed,) = self._packed
+        if not fast() or not input.is_cpu or input.dtype != packed.dtype:
             return super().forward(input)
-        return torch.ops.mkldnn._linear_pointwise(input, self._packed[0], self.bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(input, packed, self.bias, "none", [], "")
 
 
-def packed(module: Any) -> Any:
-    """A packed linear map for one of bf16 on a processor that doesn't train; anything else as it is."""
+def packed(module: Any, dtype: torch.dtype = torch.bfloat16) -> Any:
+    """A packed linear map for one of this precision on a processor that doesn't train; anything else as it is."""
     if type(module) is not nn.Linear or not fast() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return module
-    fits = module.weight.dtype == torch.bfloat16 and module.weight.is_cpu and not module.weight.requires_grad
+    fits = module.weight.dtype == dtype and module.weight.is_cpu and not module.weight.requires_grad
     return PackedLinear(module) if fits else module
 
 
-def pack(model: nn.Module) -> None:
-    """Puts packed linear maps in the places of a model's frozen ones, where the processor gains by it."""
+def pack(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Puts packed linear maps in the places of a model's frozen ones, where the processor gains by it.
+
+    In bf16 nearly all do. In fp32 oneDNN's products are twice as fast as torch's own on AMD's processors, but not the
+    same to the last bit.
+    """
     for module in list(model.modules()):
         for name, child in module.named_children():
-            setattr(module, name, packed(child))
+            setattr(module, name, packed(child, dtype))

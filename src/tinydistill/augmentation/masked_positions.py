@@ -9,7 +9,6 @@ from dataclasses import fields, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from tinydistill import kernels
@@ -36,8 +35,9 @@ class MaskedPositions(nn.Module):
             self._last_block = transformer_layers(self.encoder).pop(-1)  # held, so that it moves with the module
 
     def pack(self) -> None:
-        """Lays the encoder's bf16 weights out as a processor's matrix products read them, once and not every time."""
+        """Lays bf16 weights and the head's out as a processor's matrix products read them, once and not every time."""
         kernels.pack(self.encoder.requires_grad_(False))
+        kernels.pack(self.head.requires_grad_(False), torch.float32)
         if self.last is not None:
             self._last_block.requires_grad_(False)
             parts = {part.name: kernels.packed(getattr(self.last, part.name)) for part in fields(self.last)}
@@ -53,12 +53,16 @@ class MaskedPositions(nn.Module):
 
 
 def _layer_at(layer: Layer, own_R1D: Tensor, states_RLD: Tensor) -> Tensor:
-    """What a layer computes for one state of each text, which looks at all states [R, L, D]."""
-    query_RH1d, key_RHLd, value_RHLd = (
-        layer.split_heads(linear(x))
-        for linear, x in ((layer.query, own_R1D), (layer.key, states_RLD), (layer.value, states_RLD))
-    )
-    pooled_RH1d = F.scaled_dot_product_attention(query_RH1d, key_RHLd, value_RHLd)
-    return layer.feed_forward(
-        layer.attention_norm(own_R1D + layer.attention_out(pooled_RH1d.transpose(1, 2).flatten(2)))
-    )
+    """What a layer computes for one state of each text, which looks at all states [R, L, D].
+
+    Keys and values of all positions aren't needed for that: the query is taken through the key's weights instead,
+    q · (W_k x) = (q W_k) · x, where the key's bias adds the same to all scores; and the states are pooled before the
+    value's weights, which are linear, too.
+    """
+    weight_k_HdD, weight_v_HdD = (linear.weight.unflatten(0, (layer.heads, -1)) for linear in (layer.key, layer.value))
+    query_RHd = layer.split_heads(layer.query(own_R1D))[:, :, 0]
+    query_RHD = torch.einsum("rhk,hkd->rhd", query_RHd * query_RHd.shape[-1] ** -0.5, weight_k_HdD)
+    pooled_RHD = (query_RHD @ states_RLD.transpose(1, 2)).softmax(-1) @ states_RLD
+    values_RHd = torch.einsum("rhd,hkd->rhk", pooled_RHD, weight_v_HdD)
+    pooled_R1D = values_RHd.flatten(1).unsqueeze(1) + layer.value.bias
+    return layer.feed_forward(layer.attention_norm(own_R1D + layer.attention_out(pooled_R1D)))

@@ -35,7 +35,7 @@ from tinydistill.stages.lookup import (
 from tinydistill.training import runtime
 from tinydistill.training.progress import PredictionProgress
 
-FORMAT = 1  # part of the key of stored candidates: raise it when the same model and texts give others
+FORMAT = 2  # part of the key of stored candidates: raise it when the same model and texts give others
 
 
 def run(values: Values) -> float:
