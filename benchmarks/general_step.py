@@ -14,28 +14,30 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from augmentation import random_model
+
+if TYPE_CHECKING:
+    from tinydistill.distillation.distiller import Distiller
 
 FLOPS, ORIGINAL = 204e6, 0.63  # of a word piece; multiple of fp32 matrix products
 EMBEDDED = ("teacher=minilm", "student=tiny3")
 
 
-def profile(directory: Path | None, *, plain: bool) -> None:
-    """Where the time goes, by operation."""
+def prepared(directory: Path | None) -> tuple["Distiller", Callable[[], None], int]:
+    """The module of BERT-base to TinyBERT4, or of the embedded default; a step of it; the step's word pieces."""
     import torch
-    from torch.profiler import ProfilerActivity
     from transformers import AutoConfig
 
     from tinydistill import models, students
     from tinydistill.distillation import mapping
     from tinydistill.distillation.distiller import Distiller
     from tinydistill.distillation.objective import Objective, Weights
-    from tinydistill.training import runtime
     from tinydistill.training.optimisation import Optimisation
 
-    runtime.tune({"kernels": "plain" if plain else "auto", "keep_memory": not plain})
     path = str(directory) if directory else models.locate("sentence-transformers/all-MiniLM-L6-v2")
     layers, width, inner, batch = (4, 312, 1200, 32) if directory else (3, 192, 768, 64)
     size = {"num_layers": layers, "hidden_size": width, "intermediate_size": inner, "num_heads": 12, "dropout": 0.0}
@@ -57,9 +59,21 @@ def profile(directory: Path | None, *, plain: bool) -> None:
         optimizer.step()
         optimizer.zero_grad()
 
+    return module, step, rows["input_ids"].numel()
+
+
+def profile(directory: Path | None, *, plain: bool) -> None:
+    """Where the time goes, by operation."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as profiled
+
+    from tinydistill.training import runtime
+
+    runtime.tune({"kernels": "plain" if plain else "auto", "keep_memory": not plain})
+    _, step, _ = prepared(directory)
     for _ in range(3):
         step()
-    with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profiled(activities=[ProfilerActivity.CPU]) as seen:
         for _ in range(4):
             step()
     print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=24, max_name_column_width=55))
