@@ -43,18 +43,13 @@ def build(directory: Path, tokenizer_name: str) -> None:
     """Builds or opens the blocks, and prints seconds and word pieces as JSON."""
     from transformers import AutoTokenizer
 
-    from tinydistill.data.blocks import build_blocks
+    from tinydistill.data.blocks import Cutting, build_blocks
     from tinydistill.data.sources import FilesCorpus
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
     start = time.perf_counter()
     blocks = build_blocks(
-        FilesCorpus((str(directory / "text"),)),
-        tokenizer,
-        max_length=128,
-        heldout_fraction=0.02,
-        heldout_blocks=256,
-        cache_dir=directory / "cache",
+        FilesCorpus((str(directory / "text"),)), tokenizer, Cutting(max_length=128), cache_dir=directory / "cache"
     )
     print(json.dumps({"seconds": time.perf_counter() - start, "pieces": blocks.summary["pieces"]}))
 

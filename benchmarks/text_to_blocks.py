@@ -36,9 +36,7 @@ def main() -> None:
     def build(name: str) -> Callable[[], None]:
         def call() -> None:
             with tempfile.TemporaryDirectory() as cache:
-                built = blocks.build_blocks(
-                    corpus, tokenizer, max_length=128, heldout_fraction=0.02, heldout_blocks=256, cache_dir=cache
-                )
+                built = blocks.build_blocks(corpus, tokenizer, blocks.Cutting(max_length=128), cache_dir=cache)
                 made.setdefault(name, set()).add(built.train.array.tobytes() + built.heldout.array.tobytes())
 
         return call

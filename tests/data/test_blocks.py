@@ -12,7 +12,7 @@ from transformers import BertTokenizerFast
 from tests.data.conftest import ListCorpus
 from tinydistill.data import blocks as blocks_module
 from tinydistill.data import packing
-from tinydistill.data.blocks import Blocks, build_blocks
+from tinydistill.data.blocks import Blocks, Cutting, build_blocks
 from tinydistill.data.packing import BlockFile
 from tinydistill.data.sources import FilesCorpus
 from tinydistill.errors import UserError
@@ -21,8 +21,8 @@ CLS, SEP = 2, 3
 
 
 def build(corpus: object, tokenizer: BertTokenizerFast, cache: Path, length: int = 16, **options: float) -> Blocks:
-    settings = {"heldout_fraction": 0.1, "heldout_blocks": 8, **options}
-    return build_blocks(corpus, tokenizer, max_length=length, cache_dir=cache, **settings)
+    cutting = Cutting(**{"max_length": length, "heldout_fraction": 0.1, "heldout_blocks": 8, **options})
+    return build_blocks(corpus, tokenizer, cutting, cache_dir=cache)
 
 
 def naive_blocks(documents: list[list[int]], length: int) -> list[list[int]]:

@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,23 @@ class Blocks:
     summary: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Cutting:
+    """How a corpus is cut into blocks.
+
+    Attributes:
+        max_length: word pieces in a block, [CLS] and [SEP] among them.
+        heldout_fraction: of the word pieces; whole documents are held out, and at least a few blocks of them.
+        heldout_blocks: at most as many blocks are held out.
+    """
+
+    max_length: int
+    heldout_fraction: float = 0.02
+    heldout_blocks: int = 256
+
+
 def build_blocks(
-    corpus: Corpus,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    max_length: int,
-    heldout_fraction: float,
-    heldout_blocks: int,
-    cache_dir: str | Path,
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
 ) -> Blocks:
     """Opens the blocks of a corpus, building them first unless `cache_dir` has them.
 
@@ -52,49 +61,34 @@ def build_blocks(
     Raises:
         UserError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
     """
-    entry, settings, backend, begin, end = _entry(
-        corpus, tokenizer, Path(cache_dir), max_length, heldout_fraction, heldout_blocks
-    )
+    entry, settings, backend, begin, end = _entry(corpus, tokenizer, cutting, Path(cache_dir))
     built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
     return _open(entry)
 
 
 def known_blocks(
-    corpus: Corpus,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    max_length: int,
-    heldout_fraction: float,
-    heldout_blocks: int,
-    cache_dir: str | Path,
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
 ) -> Blocks | None:
     """The blocks that `build_blocks` would give, where the cache has them; no text is read to find out."""
     cache = Path(cache_dir)
     if not _remembered(corpus, cache).exists():
         return None
-    entry, *_ = _entry(corpus, tokenizer, cache, max_length, heldout_fraction, heldout_blocks)
+    entry, *_ = _entry(corpus, tokenizer, cutting, cache)
     return _open(entry) if entry.exists() else None
 
 
 def _entry(
-    corpus: Corpus,
-    tokenizer: PreTrainedTokenizerBase,
-    cache: Path,
-    max_length: int,
-    heldout_fraction: float,
-    heldout_blocks: int,
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, cache: Path
 ) -> tuple[Path, dict[str, Any], Tokenizer, int, int]:
     """Where the blocks are kept, what they depend on, and what prepare_tokenizer gives."""
-    if max_length < 3:
-        raise UserError(f"general.max_length={max_length} leaves no room between [CLS] and [SEP]")
+    if cutting.max_length < 3:
+        raise UserError(f"general.max_length={cutting.max_length} leaves no room between [CLS] and [SEP]")
     cache.mkdir(parents=True, exist_ok=True)
     backend, begin, end = prepare_tokenizer(tokenizer)
     settings = {
         "corpus": _identity(corpus, cache),
         "tokenizer": hashlib.sha256(f"{backend.to_str()} {begin} {end}".encode()).hexdigest(),
-        "max_length": max_length,
-        "heldout_fraction": heldout_fraction,
-        "heldout_blocks": heldout_blocks,
+        **asdict(cutting),
         "format": FORMAT,
     }
     return cache / f"blocks-{digest(settings)}", settings, backend, begin, end

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.blocks import Blocks, build_blocks, known_blocks
+from tinydistill.data.blocks import Blocks, Cutting, build_blocks, known_blocks
 from tinydistill.data.loading import Batch, BatchLoader, TrainLoader
 from tinydistill.data.one_pass import OnePassDataModule
 from tinydistill.data.sources import Corpus
@@ -88,12 +88,7 @@ class GeneralDataModule(OnePassDataModule):
         super().__init__(**run)
         self.corpus, self.tokenizer, self.max_length = corpus, tokenizer, max_length
         self.options = options
-        self._settings: dict[str, Any] = {
-            "max_length": max_length,
-            "heldout_fraction": heldout_fraction,
-            "heldout_blocks": heldout_blocks,
-            "cache_dir": cache_dir,
-        }
+        self._cutting, self._cache_dir = Cutting(max_length, heldout_fraction, heldout_blocks), cache_dir
         self._blocks: Blocks | None = None
 
     @property
@@ -104,13 +99,13 @@ class GeneralDataModule(OnePassDataModule):
             UserError: the corpus can't be read, or has less than a training batch and a held-out block.
         """
         if self._blocks is None:
-            blocks = build_blocks(self.corpus, self.tokenizer, **self._settings)
+            blocks = build_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self._cache_dir)
             if len(blocks.train) < self.batch_size or not len(blocks.heldout):
                 raise UserError(
                     f"the corpus is too small: its {blocks.summary['pieces']} word pieces in "
                     f"{blocks.summary['documents']} documents make {len(blocks.train)} training blocks (a batch takes "
                     f"{self.batch_size}) and {len(blocks.heldout)} held-out ones; give it more text, or lower "
-                    f"{self.options}.max_length={self._settings['max_length']} or "
+                    f"{self.options}.max_length={self.max_length} or "
                     f"{self.options}.batch_size={self.batch_size}"
                 )
             self._blocks = blocks
@@ -119,7 +114,7 @@ class GeneralDataModule(OnePassDataModule):
     @property
     def cached(self) -> bool:
         """Whether the cache has the blocks, so that no text must be read."""
-        return known_blocks(self.corpus, self.tokenizer, **self._settings) is not None
+        return known_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self._cache_dir) is not None
 
     def prepare_data(self) -> None:
         """Builds the blocks, on one process of a machine."""
@@ -161,7 +156,7 @@ class GeneralDataModule(OnePassDataModule):
 
     def sample_batches(self, pieces: int) -> Iterator[Batch]:
         """The first training batches, about `pieces` word pieces of them or one epoch, without a trainer."""
-        in_batch = self.batch_size * self._settings["max_length"]
+        in_batch = self.batch_size * self.max_length
         batches = min(-(-pieces // in_batch), len(self.blocks.train) // self.batch_size)
         return iter(BatchLoader(self.blocks.train, self._order(batches)))
 

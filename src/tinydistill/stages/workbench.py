@@ -13,7 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill import heads, models, students
 from tinydistill.data.batches import MULTIPLE
-from tinydistill.data.blocks import build_blocks
+from tinydistill.data.blocks import Cutting, build_blocks
 from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.examples import Split
 from tinydistill.data.loading import BatchLoader
@@ -215,12 +215,12 @@ class Workbench:
 
     def _tokenisation(self) -> list[Piece]:
         names = ("max_length", "heldout_fraction", "heldout_blocks")
-        options = {name: self.values["general"][name] for name in names}
+        cutting = Cutting(*(self.values["general"][name] for name in names))
         megabytes = sum(len(text.encode()) for text in self._text.texts) / 1e6
         done, start = 0, time.perf_counter()
         while not done or time.perf_counter() - start < self.seconds:
             corpus = ReadCorpus(self._text.texts, f"tokenisation {done}", f"tokenisation {done}")
-            build_blocks(corpus, self.teacher.tokenizer, cache_dir=self.directory / "cache", **options)
+            build_blocks(corpus, self.teacher.tokenizer, cutting, cache_dir=self.directory / "cache")
             done += 1
         seconds = time.perf_counter() - start
         whole = megabytes if self._text.whole else None
