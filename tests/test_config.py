@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from tinydistill.config import CONF_DIR, check, flatten, options
 from tinydistill.errors import UserError
 from tinydistill.schema import STAGES, Config
+from tinydistill.training import runtime
 
 
 def composed(*overrides: str) -> dict:
@@ -38,6 +39,19 @@ def test_what_is_tried_never_stands_where_results_do(debug):
     values = composed(f"debug={debug}", "task=sst2")
     assert values["paths"]["outputs"] == "outputs/debug"
     assert values["task"]["submission"] == []
+
+
+def test_loggers_add_up():
+    for words, expected in (
+        ("csv", {"csv"}),
+        ("none", set()),
+        ("tensorboard", {"csv", "tensorboard"}),
+        ("[wandb,tensorboard]", {"csv", "tensorboard", "wandb"}),
+        ("[csv,wandb]", {"csv", "wandb"}),
+    ):
+        logger = composed(f"logger={words}")["logger"]
+        assert {kind for kind in runtime.LOGGERS if logger[kind]} == expected
+    assert not composed("logger=wandb", "logger.csv=false")["logger"]["csv"]
 
 
 def test_a_slurm_jobs_size_is_taken_from_the_job(monkeypatch):
@@ -74,7 +88,6 @@ def test_every_stage_has_a_file_in_conf_and_one_in_the_package():
         (["mapping.layers=[2,4,6]"], "mapping.layers and mapping.strategy=list go together"),
         (["task.train_share=0"], "task.train_share=0.0 must lie above 0"),
         (["corpus=files"], r"corpus=files needs text: name it with 'corpus.paths="),
-        (["logger.kinds=[csv,wanbd]"], "logger.kinds holds 'wanbd'"),
         (["overwrite=maybe"], "overwrite=maybe is not one of true, false, always"),
         (["debug=limit", "debug.share=0"], "debug.share=0.0 must be above 0 and at most 1"),
         (["trainer.strategy=fsdp"], "trainer.strategy=fsdp would cut the student's tensors into pieces.*trainer=ddp"),

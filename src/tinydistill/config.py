@@ -142,9 +142,6 @@ def _check_together(values: dict[str, Any]) -> None:
     corpus = values["corpus"]
     if corpus["kind"] == "files" and not corpus["paths"]:
         raise UserError("corpus=files needs text: name it with 'corpus.paths=[FILE, DIRECTORY or GLOB]'")
-    unknown = [kind for kind in values["logger"]["kinds"] if kind not in ("csv", "tensorboard", "wandb")]
-    if unknown:
-        raise UserError(f"logger.kinds holds {unknown[0]!r}, which is not one of csv, tensorboard, wandb")
     share = values["prediction"]["hard_share"]
     if share > 1:
         raise UserError(f"prediction.hard_share={share} is too large: it must be at most 1")

@@ -35,8 +35,10 @@ class Trainer:
 
 @dataclass
 class Logger:
-    """Where metrics go, beside the artifact's own CSV files."""
+    """Where metrics go: below logs/ of the artifact, and from there wherever a service takes them."""
 
-    kinds: list[str] = option("any of csv, tensorboard, wandb")
+    csv: bool = option("tables, which stage=report draws training curves from")
+    tensorboard: bool = option("TensorBoard's files")
+    wandb: bool = option("Weights & Biases")
     project: str = option("project in Weights & Biases")
     group: str | None = option("group in Weights & Biases")

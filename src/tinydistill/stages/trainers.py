@@ -36,7 +36,7 @@ def trainer(values: Values, directory: Path, options: Values, *, callbacks: Sequ
     """
     logger = values["logger"]
     loggers = runtime.build_loggers(
-        logger["kinds"],
+        [kind for kind in runtime.LOGGERS if logger[kind]],
         directory / "logs",
         project=logger["project"],
         group=logger["group"],
@@ -82,5 +82,5 @@ def _run_name(values: Values, directory: Path) -> str:
 
 def silent_trainer(values: Values, directory: Path) -> pl.Trainer:
     """A trainer that measures and logs nothing."""
-    silent = {**values, "logger": {**values["logger"], "kinds": []}}
+    silent = {**values, "logger": {**values["logger"], **dict.fromkeys(runtime.LOGGERS, False)}}
     return trainer(silent, directory, {"clip": 0, "accumulate": 1})

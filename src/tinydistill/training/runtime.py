@@ -4,7 +4,7 @@ import ctypes
 import logging
 import platform
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from tinydistill import kernels
 from tinydistill.errors import UserError
 from tinydistill.training import dashboards
 from tinydistill.training.progress import EvaluationProgress, PredictionProgress, Progress
+
+LOGGERS = ("csv", "tensorboard", "wandb")
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of malloc.h
 
@@ -76,7 +78,7 @@ def keep_memory() -> None:
 
 
 def build_loggers(
-    kinds: list[str],
+    kinds: Collection[str],
     directory: Path,
     *,
     project: str,
