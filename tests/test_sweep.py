@@ -3,7 +3,7 @@
 import pytest
 
 from tinydistill import sweep
-from tinydistill.artifacts import write_json
+from tinydistill.artifacts import JOB, write_json
 from tinydistill.config import job_name, sweep_name
 from tinydistill.sweep import Job, in_order
 
@@ -35,7 +35,7 @@ def test_the_exit_code_says_whether_what_failed_are_mistakes_alone(tmp_path, mon
     jobs += [Job(f"bad{i}", "task", [f"seed={i}"], error="no", mistake=m) for i, m in enumerate(mistakes, 1)]
     for job in jobs:
         (tmp_path / job.name).mkdir()
-        write_json(tmp_path / job.name / sweep.RECORD, job.__dict__)
+        write_json(tmp_path / job.name / JOB, job.__dict__)
     monkeypatch.setattr(sweep, "_unsummed", [tmp_path])
     assert sweep.finish() == code
     assert sweep.finish() == 0  # there is no sweep to sum up any more

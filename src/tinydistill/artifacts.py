@@ -22,6 +22,7 @@ from tinydistill.console import say
 from tinydistill.errors import UserError
 from tinydistill.ranks import rank
 
+JOB = "job.json"  # in the directory of a sweep's job: what came of it
 PACKAGES = ("tinydistill", "torch", "pytorch-lightning", "transformers", "tokenizers", "datasets", "hydra-core")
 
 _PUBLISHED_WITHIN = 600.0  # seconds after the others have finished

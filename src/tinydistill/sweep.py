@@ -17,13 +17,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from tinydistill.artifacts import read_json, write_json
+from tinydistill.artifacts import JOB, read_json, write_json
 from tinydistill.config import resolved
 from tinydistill.console import say, table
 from tinydistill.explain import explain
 from tinydistill.ranks import rank
 
-RECORD, SUMMARY = "job.json", "sweep.json"
+SUMMARY = "sweep.json"
 _CUT_OFF = "cut off; the same command goes on"
 _unsummed: list[Path] = []  # the directory of the sweep that this process has begun and not summed up
 
@@ -80,7 +80,7 @@ def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float | 
 def _record(directory: Path, job: Job) -> None:
     if rank() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / RECORD, asdict(job))
+        write_json(directory / JOB, asdict(job))
 
 
 def _returns_loss(values: dict[str, Any]) -> bool:
@@ -116,7 +116,7 @@ class Table(Callback):
         directory.mkdir(parents=True, exist_ok=True)  # the search's data base goes there before the first job
         for job in read_jobs(directory):
             if job.error is not None:
-                (directory / job.name / RECORD).unlink()
+                (directory / job.name / JOB).unlink()
         _unsummed[:] = [directory]
         say(f"sweep: {directory}")
 
@@ -178,7 +178,7 @@ def _score(job: Job) -> object:
 
 def read_jobs(directory: Path) -> list[Job]:
     """What came of the jobs below a sweep's directory, as far as they have begun."""
-    return [Job(**read_json(file)) for file in sorted(directory.glob(f"*/{RECORD}"))]
+    return [Job(**read_json(file)) for file in sorted(directory.glob(f"*/{JOB}"))]
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

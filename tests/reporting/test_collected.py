@@ -22,6 +22,15 @@ def test_artifacts_are_found_at_any_depth_and_none_twice(maker):
     assert found.runs[1].task is None
 
 
+def test_what_a_job_made_is_called_after_the_job_and_the_stage(maker):
+    for job, made in (("sweeps/friday/top", "student_top"), ("sweeps/friday/bottom", "student_bottom")):
+        maker.make(f"{job}/task/{made}", {}, {}, stage="task")
+        (maker.root / job / "job.json").write_text("{}")
+    maker.make("sweeps/friday/bottom/evaluate/one", {}, {}, stage="evaluate")
+    maker.make("sweeps/friday/bottom/evaluate/two", {}, {}, stage="evaluate")
+    assert sorted(names(collect([maker.root]))) == ["bottom/task", "evaluate/one", "evaluate/two", "top/task"]
+
+
 def test_reports_caches_and_what_is_unfinished_are_left_out(maker):
     maker.finetune("teacher", 0.9, "teacher")
     maker.make("report/all", {}, {})

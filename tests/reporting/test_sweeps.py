@@ -41,6 +41,16 @@ def test_a_phase_that_some_went_without_is_one_difference(maker):
     assert sweep.varying == {"phases.intermediate": ("yes", "no")}
 
 
+def test_what_the_others_differ_in_is_shown_beside_what_one_went_without(maker):
+    layered = {"epochs": 3, "learning_rate": 1e-4}
+    for name, rate, objective in (("a", 1e-4, {"hidden": 1}), ("b", 1e-4, {"hidden": 0})):
+        phase = {**phases(1e-3), "intermediate": layered | {"learning_rate": rate}}
+        maker.task(name, 0.7, "big", 0.8, phases=phase, objective=objective)
+    maker.task("c", 0.6, "big", 0.8, phases=phases(1e-3))
+    (sweep,) = sweeps(collect([maker.root]))
+    assert sweep.varying == {"objective.hidden": (1, 0, "-"), "phases.intermediate": ("yes", "yes", "no")}
+
+
 def test_what_settings_know_by_a_hash_is_shown_by_the_option_that_names_it(maker):
     rows = {"task__name": "pets", "student__path": None}
     result = {"score": 0.5, "monitor": "validation/accuracy"}

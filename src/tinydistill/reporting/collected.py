@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill import models
-from tinydistill.artifacts import file_hash, read_json
+from tinydistill.artifacts import JOB, file_hash, read_json
 from tinydistill.errors import UserError
 
 RECORD, RESULT = "provenance.json", "result.json"
@@ -150,12 +150,22 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """For each path as much of its end as tells it from the others: its stage's directory at least."""
+    """For each path as much of its end as tells it from the others: its stage's directory at least.
+
+    Of a sweep's job the directory and the stage are enough where it has one artifact of the stage.
+    """
+    by_job = [_in_its_job(path) for path in paths]
+    told = [short if by_job.count(short) == 1 else path for path, short in zip(paths, by_job, strict=True)]
     names = {}
-    for path in paths:
-        for length in range(2, len(path.parts) + 1):
-            end = path.parts[-length:]
-            if sum(other.parts[-length:] == end for other in paths) == 1:
+    for path, short in zip(paths, told, strict=True):
+        for length in range(2, len(short.parts) + 1):
+            end = short.parts[-length:]
+            if sum(other.parts[-length:] == end for other in told) == 1:
                 break
         names[path] = "/".join(end).lstrip("/")
     return names
+
+
+def _in_its_job(path: Path) -> Path:
+    job = next((place for place in path.parents if (place / JOB).is_file()), None)
+    return path if job is None else job / path.relative_to(job).parts[0]

@@ -1,6 +1,6 @@
 """Runs of one stage side by side: exactly the settings in which they differ, the best run first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,36 +80,39 @@ def sweeps(collected: Collected) -> list[Sweep]:
 
 
 def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
-    """The settings in which runs differ, and each run's value; - where a run doesn't have that setting."""
+    """The settings in which runs differ, and each run's value; - where a run doesn't have that setting.
+
+    A part that some runs went without, as a phase, is one difference and not one for each of its options, unless the
+    others differ in them.
+    """
     flats = [flatten(run.settings) for run in runs]
     named = [flatten(run.configuration) for run in runs]
-    keys = list(dict.fromkeys(key for flat in flats for key in flat))
     found: dict[str, tuple[Any, ...]] = {}
-    for key in keys:
+    parts: dict[str, tuple[str, ...]] = {}
+    for key in dict.fromkeys(key for flat in flats for key in flat):
+        part = _part_that_some_lack(key, flats)
+        having = [part is None or _has(flat, part) for flat in flats]
         values = [flat.get(key, _ABSENT) for flat in flats]
-        if all(value == values[0] for value in values):
-            continue
-        parent, missing = _missing_parent(key, flats)
-        if missing:  # a phase that some of them went without is one difference, not one for each of its options
-            found[parent] = tuple("no" if parent in _missing(flat, parent) else "yes" for flat in flats)
+        there = [value for value, has in zip(values, having, strict=True) if has]
+        if all(value == there[0] for value in there):
+            if part is not None:
+                parts[part] = tuple("yes" if has else "no" for has in having)
             continue
         options = [one.get(_NAMED.get(key, "")) for one in named]
         if any(option != options[0] for option in options):
             found[_NAMED[key]] = tuple(options)
         else:
-            found[key.removeprefix("phases.")] = tuple("-" if value is _ABSENT else value for value in values)
-    return found
+            found[key] = tuple("-" if value is _ABSENT else value for value in values)
+    found |= {part: values for part, values in parts.items() if not _has(found, part)}
+    return {key.removeprefix("phases.") if key not in parts else key: values for key, values in found.items()}
 
 
-def _missing(flat: dict[str, Any], node: str) -> tuple[str, ...]:
-    return () if any(key.startswith(f"{node}.") for key in flat) else (node,)
+def _has(flat: Mapping[str, Any], part: str) -> bool:
+    return any(key.startswith(f"{part}.") for key in flat)
 
 
-def _missing_parent(key: str, flats: Sequence[dict[str, Any]]) -> tuple[str, bool]:
+def _part_that_some_lack(key: str, flats: Sequence[dict[str, Any]]) -> str | None:
     """The widest node above a setting that some of the runs are wholly without."""
-    parts = key.split(".")
-    for length in range(1, len(parts)):
-        node = ".".join(parts[:length])
-        if any(_missing(flat, node) for flat in flats):
-            return node, True
-    return key, False
+    nodes = key.split(".")[:-1]
+    parts = (".".join(nodes[: length + 1]) for length in range(len(nodes)))
+    return next((part for part in parts if not all(_has(flat, part) for flat in flats)), None)
