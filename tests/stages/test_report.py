@@ -133,7 +133,7 @@ def test_everything_is_on_one_page_that_needs_nothing_else(run, made, tmp_path):
     assert json.loads((page / "result.json").read_text())["score"] == pytest.approx(rows[-1]["score"])
 
 
-def test_it_is_made_anew_when_the_artifacts_change_and_only_then(run, made, tmp_path):
+def test_it_is_made_anew_when_the_artifacts_change_or_it_is_told_to(run, made, tmp_path):
     page = tmp_path / "page" / "report.md"
     quiet = {"report__sentences": "[]", "report__paths": f"[{made / 'finetune'},{made / 'pipeline'}]"}
     assert run(**quiet)[0] == 0
@@ -142,6 +142,7 @@ def test_it_is_made_anew_when_the_artifacts_change_and_only_then(run, made, tmp_
     assert code == 0
     assert "finished before with the same settings" in out
     assert page.stat().st_mtime_ns == before
+    assert "finished before" not in run(**quiet, overwrite="always")[1]
     code, out, _ = run(**{**quiet, "report__paths": f"[{made / 'pipeline'}]"})
     assert code == 0
     assert "finished before" not in out

@@ -66,6 +66,7 @@ def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, t
     assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
     (page,) = outputs.glob("sweeps/*/report/report.md")
     assert "prediction.temperature" in page.read_text()
+    assert "isn't drawn" not in out
     jobs = summary(outputs)
     assert sorted(job["overrides"] for job in jobs) == [["prediction.temperature=1"], ["prediction.temperature=2"]]
     for job in jobs:

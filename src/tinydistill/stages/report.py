@@ -36,7 +36,7 @@ def run(values: Values) -> float:
         "unfinished": [str(place) for place in collected.unfinished],
         **{name: options[name] for name in ("sentences", "head")},
     }
-    with claim(path, settings, overwrite=True) as place:
+    with claim(path, settings, overwrite=values["overwrite"] or True) as place:
         if place.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:
@@ -91,7 +91,9 @@ def _teacher(values: Values, collected: Collected, student: Run) -> Source | str
     try:
         if made is not None:
             return find(str(made.path), "report.paths")
-        configuration = {**student.configuration, "paths": values["paths"]}
+        here = {name: values["paths"][name] for name in ("outputs", "cache")}
+        paths = {**values["paths"], **student.configuration.get("paths", {}), **here}
+        configuration = {**student.configuration, "paths": paths}
         found = find_task_teacher(configuration) if student.stage == "task" else find_teacher(configuration)
     except UserError as error:
         return f"its teacher isn't to be found ({error})"
