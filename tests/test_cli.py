@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 from hydra.errors import MissingConfigException
@@ -70,6 +71,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, override, message):
     assert err.startswith("tinydistill: error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_an_interruption_is_one_line_and_the_shells_exit_code(run, monkeypatch):
+    monkeypatch.setattr(door, "_run", Mock(side_effect=KeyboardInterrupt))
+    assert run() == (130, "", "tinydistill: interrupted; the same command goes on from the last checkpoint\n")
 
 
 @pytest.mark.parametrize(("choice", "extra"), [("launcher/joblib", "sweep"), ("sweeper/optuna", "optuna")])

@@ -1,6 +1,7 @@
 """The door: Hydra composes the configuration, the stage is called, and errors become one clear line."""
 
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -47,7 +48,7 @@ def _leave_if_mistaken(error: Exception) -> None:
 
 
 def main() -> None:
-    """Entry point of `python -m tinydistill` and of the console script; exits with 0, 1 or 2."""
+    """Entry point of `python -m tinydistill` and of the console script; exits with 0, 1, 2, or 130 if interrupted."""
     if {"--help", "-h"} & set(sys.argv[1:]):
         print(usage(CONF_DIR))
         return
@@ -57,7 +58,8 @@ def main() -> None:
     try:
         _run()
     except KeyboardInterrupt:
-        sys.exit("tinydistill: interrupted; the same command goes on from the last checkpoint")
+        print("tinydistill: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         failed = sweep.finish()
         _leave_if_mistaken(error)
