@@ -1,6 +1,6 @@
 """What torch.compile of the student gives to the general step on a processor.
 
-python benchmarks/compiled.py [--embedded] [--turns 5]
+python benchmarks/compiled.py [--embedded] [--turns 20]
 
 BERT-base to TinyBERT4 with random weights, or MiniLM to tiny3. A step as it is, one with each of the student's layers
 compiled whole, and one with the layers' linear parts alone, between attentions: word pieces a second by turns, the best
@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from attention import fastest
 from augmentation import random_model
 from general_step import prepared
 
@@ -42,7 +43,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embedded", action="store_true", help="MiniLM to tiny3, batch 64")
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=20)
     options = parser.parse_args()
     keep_memory()
     with tempfile.TemporaryDirectory() as temporary:
@@ -54,15 +55,10 @@ def main() -> None:
         step()
         step()
         print(f"{name}: the first two steps take {time.perf_counter() - start:.1f} s")
-    best = dict.fromkeys(steps, 0.0)
-    for _ in range(options.turns):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            for _ in range(4):
-                step()
-            best[name] = max(best[name], 4 * pieces / (time.perf_counter() - start))
-    for name, rate in best.items():
-        print(f"{name}: {rate:,.0f} word pieces a second, {rate / best['as it is']:.2f} of the step as it is")
+    best = fastest(steps, options.turns)
+    for name, ms in best.items():
+        speed = f"{best['as it is'] / ms:.2f} of the step as it is"
+        print(f"{name}: {1e3 * pieces / ms:,.0f} word pieces a second, {speed}")
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def _attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, sc
 def _softmax(scores: Tensor) -> Tensor:
     """Torch's is slow in bf16 where short rows don't fill its vectors: there fp32 takes a fourth of the time."""
     length = scores.shape[-1]
-    if 16 <= length < 80 and length % 32:  # benchmarks/kernels.py
+    if 16 <= length < 80 and length % 32:  # benchmarks/products_and_softmax.py
         return scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
     return scores.softmax(-1)
 

@@ -1,32 +1,21 @@
 """What `tinydistill.kernels` and `tinydistill.attention` take in place of torch's own ways on a processor.
 
-python benchmarks/kernels.py [--turns 5]
+python benchmarks/products_and_softmax.py [--turns 50]
 
 On one thread: fp32 and bf16 products by torch.mm and by oneDNN with packed weights, in GFLOP/s; and the softmax of bf16
-scores as it is and by way of fp32, in milliseconds, of 1,024 word pieces and 12 heads. The
-fastest of several turns.
+scores as it is and by way of fp32, in milliseconds, of 1,024 word pieces and 12 heads. The fastest of several turns.
+(A file called kernels.py here would be taken for a package by transformers.)
 """
 
 import argparse
-import time
+import functools
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from attention import fastest
 from tinydistill.kernels import PackedLinear
-
-
-def fastest(call: Callable[[], object], turns: int) -> float:
-    """Seconds of the best turn, after one for warming up."""
-    best = float("inf")
-    for turn in range(turns + 1):
-        start = time.perf_counter()
-        for _ in range(10):
-            call()
-        if turn:
-            best = min(best, (time.perf_counter() - start) / 10)
-    return best
 
 
 def products(turns: int) -> None:
@@ -36,9 +25,10 @@ def products(turns: int) -> None:
             linear = nn.Linear(inner, out).to(dtype).requires_grad_(False)
             packed, x = PackedLinear(linear), torch.randn(rows, inner).to(dtype)
             gflop = 2e-9 * rows * inner * out
-            rates = [gflop / fastest(lambda way=way, x=x: way(x), turns) for way in (linear, packed)]
+            ways = {"torch": functools.partial(linear, x), "packed": functools.partial(packed, x)}
+            rates = "".join(f"{1e3 * gflop / ms:8.0f}" for ms in fastest(ways, turns).values())
             size = f"{rows}, {inner}, {out}"
-            print(f"{str(dtype).removeprefix('torch.'):10}{size:>18}{rates[0]:8.0f}{rates[1]:8.0f}")
+            print(f"{str(dtype).removeprefix('torch.'):10}{size:>18}{rates}")
 
 
 def softmax(turns: int) -> None:
@@ -47,24 +37,25 @@ def softmax(turns: int) -> None:
         scores = torch.randn(1024 // length, 12, length, length).bfloat16().requires_grad_()
         gradient = torch.randn_like(scores)
 
-        def wide(x: torch.Tensor = scores) -> torch.Tensor:
+        def wide(x: Tensor = scores) -> Tensor:
             return x.softmax(-1, dtype=torch.float32).to(x.dtype)
 
-        def own(x: torch.Tensor = scores) -> torch.Tensor:
+        def own(x: Tensor = scores) -> Tensor:
             return x.softmax(-1)
 
         with torch.no_grad():
-            once = [fastest(way, turns) for way in (own, wide)]
-        back = [
-            fastest(lambda way=way, x=scores, g=gradient: torch.autograd.grad(way(), x, g), turns)
-            for way in (own, wide)
-        ]
-        print(f"{length:<10}" + "".join(f"{1e3 * seconds:8.2f}" for seconds in (*once, *back)))
+            once = fastest({"bf16": own, "fp32": wide}, turns)
+
+        def back(way: Callable[[], Tensor], x: Tensor = scores, gradient: Tensor = gradient) -> object:
+            return torch.autograd.grad(way(), x, gradient)
+
+        both = fastest({"bf16": functools.partial(back, own), "fp32": functools.partial(back, wide)}, turns)
+        print(f"{length:<10}" + "".join(f"{ms:8.2f}" for ms in (*once.values(), *both.values())))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=50)
     turns = parser.parse_args().turns
     torch.set_num_threads(1)
     with torch.inference_mode():
