@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tinydistill import attention, kernels
+from tinydistill.models.fast_paths import attention
+from tinydistill.models.fast_paths import cpu_kernels as kernels
 from tinydistill.training.runtime import keep_memory
 
 

@@ -24,9 +24,9 @@ def whole_maps(student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Tens
 
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
+    from tinydistill.benchmarking import memory
     from tinydistill.distillation import losses
-    from tinydistill.distillation.observation import QKV
-    from tinydistill.measuring import memory
+    from tinydistill.models.observation import QKV
 
     torch.manual_seed(0)
     cpu = torch.device("cpu")

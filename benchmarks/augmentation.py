@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tinydistill.measuring.augmentation import Augmented
-    from tinydistill.measuring.gemm import Rate
+    from tinydistill.benchmarking.augmentation import Augmented
+    from tinydistill.benchmarking.gemm import Rate
 
 ORIGINAL, ORIGINAL_GEMM = 1.09, 183.0  # sentences a second, GFLOP/s in fp32
 
@@ -29,7 +29,7 @@ def random_model(directory: Path) -> Path:
     """BERT-base with random weights and the packaged teacher's tokenizer."""
     from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-    from tinydistill.models import locate
+    from tinydistill.models.loading import locate
 
     AutoTokenizer.from_pretrained(locate("sentence-transformers/all-MiniLM-L6-v2")).save_pretrained(directory)
     BertForMaskedLM(BertConfig(vocab_size=30522)).save_pretrained(directory)
@@ -43,7 +43,7 @@ def read_texts(file: Path | None, column: str, count: int) -> list[str]:
         with file.open(encoding="utf-8", newline="") as lines:
             texts = [row[column] for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
         return generator.sample(texts, count)
-    from tinydistill.data.docstrings import read_modules
+    from tinydistill.data.text.docstrings import read_modules
 
     words = [word for module in read_modules(1) for text in module.docstrings for word in text.split()]
     lengths = [min(40, 1 + int(generator.expovariate(1 / 8.4))) for _ in range(count)]
@@ -57,10 +57,10 @@ def augment(texts: list[str], directory: Path, model_directory: Path) -> tuple["
     import pytorch_lightning as pl
     import torch
 
-    from tinydistill.data.examples import Split
-    from tinydistill.masked_lm import load_masked_lm
-    from tinydistill.measuring import augmentation
-    from tinydistill.models import load_tokenizer
+    from tinydistill.benchmarking import augmentation
+    from tinydistill.data.tasks.examples import Split
+    from tinydistill.models.loading import load_tokenizer
+    from tinydistill.models.masked_lm import load_masked_lm
 
     model = load_masked_lm(str(model_directory), dtype=torch.bfloat16)
     encoder = sum(w.numel() for name, w in model.base_model.named_parameters() if w.dim() == 2 and "embed" not in name)
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="masked LM; default: BERT-base with random weights")
     options = parser.parse_args()
     texts = read_texts(options.texts, options.column, options.sentences)
-    from tinydistill.measuring.gemm import gemm_rate
+    from tinydistill.benchmarking.gemm import gemm_rate
     from tinydistill.training import runtime
 
     def gemm() -> list["Rate"]:

@@ -13,8 +13,8 @@ import pytorch_lightning as pl
 
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
-from tinydistill.masked_lm import load_masked_lm
-from tinydistill.models import load_tokenizer
+from tinydistill.models.loading import load_tokenizer
+from tinydistill.models.masked_lm import load_masked_lm
 
 SENTENCES = """\
 The train to the [coast] leaves at nine.

@@ -24,7 +24,7 @@ FILE_MEGABYTES = 25
 
 def write_text(directory: Path, megabytes: int) -> None:
     """Text files of paragraphs in random order, and so of documents that don't repeat."""
-    from tinydistill.data.docstrings import read_modules
+    from tinydistill.data.text.docstrings import read_modules
 
     paragraphs = [
         part.strip() for module in read_modules(3) for text in module.docstrings for part in text.split("\n\n")
@@ -43,8 +43,8 @@ def build(directory: Path, tokenizer_name: str) -> None:
     """Builds or opens the blocks, and prints seconds and word pieces as JSON."""
     from transformers import AutoTokenizer
 
-    from tinydistill.data.blocks import Cutting, build_blocks
-    from tinydistill.data.sources import FilesCorpus
+    from tinydistill.data.text.blocks import Cutting, build_blocks
+    from tinydistill.data.text.sources import FilesCorpus
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_name)
     start = time.perf_counter()

@@ -21,22 +21,23 @@ from typing import TYPE_CHECKING
 from augmentation import random_model
 
 if TYPE_CHECKING:
-    from tinydistill.distillation.distiller import Distiller
+    from tinydistill.distillation.layer_distiller import LayerDistiller
 
 FLOPS, ORIGINAL = 204e6, 0.63  # of a word piece; multiple of fp32 matrix products
 EMBEDDED = ("teacher=minilm", "student=tiny3")
 
 
-def prepared(directory: Path | None) -> tuple["Distiller", Callable[[], None], int]:
+def prepared(directory: Path | None) -> tuple["LayerDistiller", Callable[[], None], int]:
     """The module of BERT-base to TinyBERT4, or of the embedded default; a step of it; the step's word pieces."""
     import torch
     from transformers import AutoConfig
 
-    from tinydistill import models, students
     from tinydistill.distillation import mapping
-    from tinydistill.distillation.distiller import Distiller
+    from tinydistill.distillation.layer_distiller import LayerDistiller
     from tinydistill.distillation.objective import Objective, Weights
-    from tinydistill.training.optimisation import Optimisation
+    from tinydistill.models import loading as models
+    from tinydistill.models import students
+    from tinydistill.training.optimization import Optimization
 
     path = str(directory) if directory else models.locate("sentence-transformers/all-MiniLM-L6-v2")
     layers, width, inner, batch = (4, 312, 1200, 32) if directory else (3, 192, 768, 64)
@@ -45,8 +46,8 @@ def prepared(directory: Path | None) -> tuple["Distiller", Callable[[], None], i
     student = students.new_student(students.student_config(AutoConfig.from_pretrained(path), **size), 0)
     rule = mapping.uniform(layers, teacher.config.num_hidden_layers)
     objective = Objective(rule, Weights(), student_width=width, teacher_width=teacher.config.hidden_size)
-    optimisation = Optimisation(1000, 1e-4, 0.1, 0.01)
-    module = Distiller(student, teacher, objective, optimisation).train()
+    optimisation = Optimization(1000, 1e-4, 0.1, 0.01)
+    module = LayerDistiller(student, teacher, objective, optimisation).train()
     rows = {"input_ids": torch.randint(1000, 20000, (batch, 128))}
     module.freeze_unreached({"input_ids": rows["input_ids"][:1]})
     optimizer = optimisation.optimizer(module)

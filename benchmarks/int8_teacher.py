@@ -13,7 +13,8 @@ import warnings
 
 import torch
 
-from tinydistill import kernels, models
+from tinydistill.models import loading as models
+from tinydistill.models.fast_paths import cpu_kernels as kernels
 from tinydistill.training.runtime import keep_memory
 
 

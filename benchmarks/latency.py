@@ -15,8 +15,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from tinydistill.console import count
-from tinydistill.delivery import onnx_export
-from tinydistill.delivery.exported import Exported, timed
+from tinydistill.export import onnx_export
+from tinydistill.export.exported import Exported, timed
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 MODELS = {

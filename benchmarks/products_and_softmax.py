@@ -1,4 +1,4 @@
-"""What `tinydistill.kernels` and `tinydistill.attention` take in place of torch's own ways on a processor.
+"""What `tinydistill.models.fast_paths.cpu_kernels` and `tinydistill.models.fast_paths.attention` take in place of torch's own ways on a processor.
 
 python benchmarks/products_and_softmax.py [--turns 50]
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attention import fastest
-from tinydistill.kernels import PackedLinear
+from tinydistill.models.fast_paths.cpu_kernels import PackedLinear
 
 
 def products(turns: int) -> None:

@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from augmentation import read_texts
-from tinydistill import models
 from tinydistill.augmentation import vectors
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import eligible_words, read_stop_words
-from tinydistill.masked_lm import load_masked_lm
+from tinydistill.models import loading as models
+from tinydistill.models.masked_lm import load_masked_lm
 
 COUNT, BEAM = 15, 200
 

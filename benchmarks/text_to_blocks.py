@@ -15,9 +15,10 @@ from collections.abc import Callable
 from unittest import mock
 
 from corpus_memory import default_tokenizer
-from tinydistill import models
-from tinydistill.data import blocks, word_pieces
-from tinydistill.data.sources import FilesCorpus
+from tinydistill.data.text import blocks
+from tinydistill.data.text import token_ids as word_pieces
+from tinydistill.data.text.sources import FilesCorpus
+from tinydistill.models import loading as models
 
 
 def main() -> None:

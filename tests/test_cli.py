@@ -8,8 +8,8 @@ import pytest
 from hydra.errors import MissingConfigException
 
 from tinydistill import __main__ as door
-from tinydistill.explain import explain
-from tinydistill.schema import STAGES
+from tinydistill.config.errors import explain
+from tinydistill.config.schema import STAGES
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_config import composed
-from tinydistill.config import check
+from tests.config.test_compose import composed
+from tinydistill.config.compose import check
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "conf/hydra/help/tinydistill.yaml"]

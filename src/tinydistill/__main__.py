@@ -11,11 +11,11 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from tinydistill import sweep
-from tinydistill.config import CONF_DIR, in_sweep, resolved
-from tinydistill.explain import explain
-from tinydistill.schema import Config
-from tinydistill.usage import usage
+from tinydistill.config import sweep
+from tinydistill.config.compose import CONF_DIR, in_sweep, resolved
+from tinydistill.config.errors import explain
+from tinydistill.config.help import usage
+from tinydistill.config.schema import Config
 
 _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 

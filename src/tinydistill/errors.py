@@ -1,8 +1,29 @@
-"""What the user got wrong, said in one line."""
+"""What can't be used, in one line."""
+
+import re
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """Something that was given can't be used: a value, a file, a row of it.
+
+    The message names the thing and what is wrong with it. The advice says what to do, and names arguments as
+    `{Class.argument}` or `{function.argument}`; `told` puts in their places what the caller calls them, as an option of
+    the command line. By themselves they are called by their last words.
+    """
+
+    def __init__(self, message: str, advice: str = ""):
+        self.message, self.advice = message, advice
+        super().__init__(self.told(lambda argument: re.split(r"[.:]", argument)[-1]))
+
+    def told(self, name: Callable[[str], str]) -> str:
+        """Message and advice as one line, every argument under the name that `name` gives it."""
+        advice = re.sub(r"\{([A-Za-z_][\w.:]*)\}", lambda found: name(found[1]), self.advice)
+        return " ".join(f"{self.message}: {advice}".split() if advice else self.message.split())
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: the message names the thing and the override to type.
+    """A mistake that the user can fix: the message names the thing and the override to type.
 
     The command line prints it without a traceback and exits with code 2.
     """

@@ -3,8 +3,8 @@ import pytest
 
 from tinydistill.augmentation.rows import Choices, Counts, augmented_rows, replace_words, write_rows
 from tinydistill.augmentation.words import eligible_words
-from tinydistill.data.examples import Split
-from tinydistill.data.tasks import read_augmented
+from tinydistill.data.tasks.datamodule import read_augmented
+from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import UserError
 
 OTHERS = ("alpha", "beta", "gamma")

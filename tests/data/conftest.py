@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from transformers import BertTokenizerFast
 
 from tests.conftest import WORDS, sentences
-from tinydistill.config import CONF_DIR
-from tinydistill.data.examples import Split, Target
-from tinydistill.data.sources import Corpus
-from tinydistill.data.task_sources import TaskSource
-from tinydistill.data.tasks import TaskDataModule
+from tinydistill.config.compose import CONF_DIR
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.text.sources import Corpus
 from tinydistill.errors import UserError
 
 

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 
 from tinydistill.distillation import losses, mapping
 from tinydistill.distillation.objective import Objective, Weights
-from tinydistill.distillation.observation import Observer, padding_mask
+from tinydistill.models.observation import Observer, padding_mask
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 FIGURES = json.loads((FIXTURES / "reference_losses.json").read_text())

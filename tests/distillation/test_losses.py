@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from tinydistill.distillation import losses
-from tinydistill.distillation.observation import QKV
+from tinydistill.models.observation import QKV
 
 B, L, H = 3, 10, 4
 

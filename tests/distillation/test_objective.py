@@ -3,9 +3,9 @@ import torch
 
 from tests.conftest import bert
 from tinydistill.distillation import losses, mapping
-from tinydistill.distillation.moments import teacher_moments, variance
 from tinydistill.distillation.objective import Objective, Weights
-from tinydistill.distillation.observation import Observer, padding_mask
+from tinydistill.distillation.teacher_statistics import teacher_statistics_over, variance
+from tinydistill.models.observation import Observer, padding_mask
 
 BATCH = {"input_ids": torch.randint(5, 28, (3, 10), generator=torch.Generator().manual_seed(0))}
 
@@ -51,7 +51,7 @@ def test_the_total_is_the_weighted_sum_of_the_raw_terms():
 def test_scaled_terms_are_the_share_of_the_teachers_variance_left_unexplained():
     objective = make(scale="teacher_variance")
     teacher = Observer(bert(4, 32, seed=1, initializer_range=0.2), *objective.layers(1))
-    moments = teacher_moments(teacher, [BATCH])
+    moments = teacher_statistics_over(teacher, [BATCH])
     objective.measure_against(moments)
     terms = objective(*observe(objective))
     unexplained = objective.unexplained(terms)
@@ -63,7 +63,7 @@ def test_scaled_terms_are_the_share_of_the_teachers_variance_left_unexplained():
 def test_guessing_the_teachers_mean_leaves_all_its_variance_unexplained():
     objective = make(Weights(attention=0))
     teacher = Observer(bert(4, 32, seed=1, initializer_range=0.2), *objective.layers(1))
-    objective.measure_against(teacher_moments(teacher, [BATCH]))
+    objective.measure_against(teacher_statistics_over(teacher, [BATCH]))
     student, shown, mask = observe(objective)
     for m, n in ((0, 0), (1, 2), (2, 4)):
         objective.set_projection(m, torch.zeros(32, 16), shown.hidden[n].flatten(0, 1).mean(0))

@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from tests.conftest import bert
-from tinydistill import attention, kernels
 from tinydistill.distillation import imitation, losses
-from tinydistill.distillation.distiller import Distiller
+from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.objective import Objective, Weights
-from tinydistill.distillation.observation import Observer
-from tinydistill.training.optimisation import Optimisation
+from tinydistill.models.fast_paths import attention
+from tinydistill.models.fast_paths import cpu_kernels as kernels
+from tinydistill.models.observation import Observer
+from tinydistill.training.optimization import Optimization
 
 STEPS = 50
 BATCHES = torch.randint(5, 27, (STEPS, 8, 24), generator=torch.Generator().manual_seed(0))
@@ -20,7 +21,7 @@ def trained(dtype: torch.dtype = torch.float32, **batch: torch.Tensor) -> torch.
     torch.manual_seed(0)
     objective = Objective((1, 3), Weights(), student_width=16, teacher_width=32)
     teacher = attention.use(bert(4, 32, seed=1, initializer_range=0.2).to(dtype))
-    distiller = Distiller(attention.use(bert(2, 16)), teacher, objective, Optimisation(STEPS, 1e-2, 0.1, 0.01))
+    distiller = LayerDistiller(attention.use(bert(2, 16)), teacher, objective, Optimization(STEPS, 1e-2, 0.1, 0.01))
     optimizer = distiller.optimisation.optimizer(distiller)
     seen = []
     for ids in BATCHES:

@@ -13,7 +13,7 @@ from tests.conftest import SPECIAL, WORDS, bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tests.stages.test_ranks import launch
 from tinydistill.augmentation import candidates
-from tinydistill.models import save_encoder
+from tinydistill.models.loading import save_encoder
 
 
 @pytest.fixture(scope="module")

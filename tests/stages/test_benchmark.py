@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.stages.conftest import changed
-from tinydistill.measuring import gemm
-from tinydistill.stages import workbench
+from tinydistill.benchmarking import gemm, workbench
 
 PIECES = ["general", "intermediate", "prediction", "augmentation", "tokenisation", "latency"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 from tests.stages.conftest import changed
-from tinydistill.artifacts import claim
-from tinydistill.stages.lineage import lineage, record
+from tinydistill.artifacts.inputs import lineage, record
+from tinydistill.artifacts.writer import open_artifact
 
 
 def test_where_both_look_is_a_picture_of_every_mapped_layer(arguments, command):
@@ -38,8 +38,8 @@ def test_predictions_are_a_table_with_the_worst_rows_first(task_arguments, comma
 def test_a_run_knows_what_its_artifact_is_made_from(tmp_path, arguments, command):
     assert command(changed(arguments, general__max_steps="2"))[0] == 0
     student = arguments["output_dir"]
-    values = {"stage": "task", "distil": {"phases": "both"}}
-    with claim(tmp_path / "made", {"seed": 0}) as place:
+    values = {"stage": "task", "distill": {"phases": "both"}}
+    with open_artifact(tmp_path / "made", {"seed": 0}) as place:
         record(place, [student, str(tmp_path / "rows.parquet"), None, "google-bert/bert-base-uncased"])
         first, last = (lineage(values, place.work / f"made-{phase}") for phase in ("intermediate", "prediction"))
     assert first.made is None

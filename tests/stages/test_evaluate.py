@@ -11,9 +11,9 @@ from transformers import AutoModelForSequenceClassification
 
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
-from tests.test_config import composed
-from tinydistill.heads import add_head
-from tinydistill.models import save_classifier, save_encoder
+from tests.config.test_compose import composed
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import save_classifier, save_encoder
 
 GLUE_FILES = composed("stage=evaluate")["evaluate"]["submission"]
 

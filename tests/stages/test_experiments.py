@@ -6,8 +6,8 @@ import pytest
 from transformers import AutoModel, ModernBertConfig
 
 from tests.stages.conftest import changed
-from tests.test_config import composed
-from tinydistill.config import CONF_DIR
+from tests.config.test_compose import composed
+from tinydistill.config.compose import CONF_DIR
 
 EXPERIMENTS = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 SMALL = {

@@ -14,13 +14,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
-from tinydistill.artifacts import file_hash
-from tinydistill.delivery import onnx_export, publishing
-from tinydistill.delivery.onnx_session import OnnxModel
-from tinydistill.heads import add_head
-from tinydistill.models import save_classifier, save_encoder
+from tinydistill.artifacts.writer import file_hash
+from tinydistill.config.build.sources import finetuned_path
+from tinydistill.export import onnx_export, publishing
+from tinydistill.export.onnx_session import OnnxModel
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import save_classifier, save_encoder
 from tinydistill.stages import export
-from tinydistill.stages.lookup import finetuned_path
 
 QUICK = {
     "stage": "export",
@@ -61,8 +61,9 @@ def shipped(tmp_path_factory, tokenizer) -> dict:
         *("task=files", f"task.train={rows['train']}", f"task.validation={rows['validation']}", "task.max_length=12"),
         *(f"teacher.path={teacher}", f"paths.outputs={root / 'outputs'}", "trainer.accelerator=cpu"),
     ]
-    from tests.test_config import composed
-    from tinydistill.stages import inputs, scoring
+    from tests.config.test_compose import composed
+    from tinydistill.config.build import data as inputs
+    from tinydistill.training import scoring
 
     values = composed(*choices, "stage=task")
     of_task = scoring.settings(values, inputs.task(values))
@@ -137,7 +138,7 @@ def test_the_card_s_example_answers_in_onnxruntime_without_torch(shipped):
 
 
 def test_our_own_session_imports_no_torch():
-    code = "import sys, tinydistill.delivery.onnx_session; assert 'torch' not in sys.modules"
+    code = "import sys, tinydistill.export.onnx_session; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

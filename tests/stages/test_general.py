@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from tests.conftest import bert
 from tests.stages.conftest import Cut, changed
-from tinydistill.distillation.distiller import Distiller
+from tinydistill.distillation.layer_distiller import LayerDistiller
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, 
     first = json.loads((output / "result.json").read_text())
     shutil.rmtree(output)
 
-    seen = cut(Distiller, 7)
+    seen = cut(LayerDistiller, 7)
     with pytest.raises(Cut):
         run()
     assert not output.exists()
@@ -99,7 +99,7 @@ def test_a_run_that_was_cut_goes_on_and_ends_as_if_it_had_not_been(run, output, 
 
 
 def test_checkpoints_hold_no_teacher(run, output, cut):
-    cut(Distiller, 2)
+    cut(LayerDistiller, 2)
     with pytest.raises(Cut):
         run()
     (checkpoint,) = output.parent.rglob("*.ckpt")

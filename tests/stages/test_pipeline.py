@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import bert
 from tests.stages.conftest import Cut, changed
-from tinydistill.distillation.predictor import Predictor
-from tinydistill.heads import add_head
-from tinydistill.models import save_classifier, save_encoder
+from tinydistill.distillation.logit_distiller import LogitDistiller
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import save_classifier, save_encoder
 
 NAME = "tiny_tiny3_uniform_tinybert"
 
@@ -33,7 +33,7 @@ def quick(task_arguments, arguments, teacher_dir) -> dict[str, str | None]:
         "prediction.epochs": "3",
         "prediction.batch_size": "16",
         "prediction.learning_rate": "3e-3",
-        "distil.check_score": "false",
+        "distill.check_score": "false",
         "pipeline.latency_length": "8",
         "pipeline.latency_seconds": "0.01",
         "pipeline.report": "false",
@@ -89,7 +89,7 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
 
 
 def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
-    cut(Predictor, 12)
+    cut(LogitDistiller, 12)
     with pytest.raises(Cut):
         run()
     assert {name.split("/")[0] for name in results(outputs)} == {"finetune", "general"}

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrai
 
 from tests.conftest import WORDS, bert
 from tests.stages.conftest import Cut, changed
-from tinydistill.training.masked import MaskedLanguageModel
+from tinydistill.training.masked_lm import MaskedLanguageModel
 
 
 @pytest.fixture

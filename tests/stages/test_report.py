@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import bert
-from tests.reporting.conftest import Maker
+from tests.report.conftest import Maker
 from tests.stages.conftest import changed
-from tinydistill.heads import add_head
-from tinydistill.models import identity, save_classifier
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import identity, save_classifier
 
 LAYERS = [
     {

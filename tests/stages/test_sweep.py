@@ -28,7 +28,7 @@ def words(task_arguments, arguments) -> dict[str, str | None]:
         "prediction.epochs": "2",
         "prediction.batch_size": "16",
         "prediction.learning_rate": "3e-3",
-        "distil.check_score": "false",
+        "distill.check_score": "false",
         "trainer.progress": "false",
         "logger": "none",
         "hydra.mode": "MULTIRUN",

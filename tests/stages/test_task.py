@@ -15,10 +15,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from tests.conftest import WORDS, bert
 from tests.stages.conftest import Cut, changed
-from tinydistill.distillation.distiller import Distiller
-from tinydistill.distillation.predictor import MergedPredictor, Predictor
-from tinydistill.heads import add_head
-from tinydistill.models import save_classifier, save_encoder
+from tinydistill.distillation.layer_distiller import LayerDistiller
+from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import save_classifier, save_encoder
 from tinydistill.stages import task as stage
 
 LABELS = ("asleep", "awake")
@@ -162,13 +162,13 @@ def forwards(monkeypatch) -> list[PreTrainedModel]:
 
 def test_the_prediction_phase_never_runs_the_teacher(run, output, forwards, monkeypatch):
     before = []
-    start = Predictor.on_train_start
+    start = LogitDistiller.on_train_start
 
     def remember(self):
         before.append(len(forwards))
         start(self)
 
-    monkeypatch.setattr(Predictor, "on_train_start", remember)
+    monkeypatch.setattr(LogitDistiller, "on_train_start", remember)
     assert run(distil__phases="prediction")[0] == 0
     assert before == [len(forwards)]
     assert before[0] > 0  # for the validation and the training rows
@@ -180,15 +180,15 @@ def test_the_prediction_phase_never_runs_the_teacher(run, output, forwards, monk
 
 
 def test_labels_in_another_order_are_caught_before_training(run, made, output, monkeypatch):
-    monkeypatch.setattr(Distiller, "training_step", None)
+    monkeypatch.setattr(LayerDistiller, "training_step", None)
     code, _, err = run(task__labels="[awake,asleep]")
     assert code == 2
     assert "has its labels in another order (asleep, awake) than the task (awake, asleep)" in err
-    assert "go on with distil.check_labels=false" in err
+    assert "go on with distill.check_labels=false" in err
     code, _, err = run(task__labels="[awake,asleep]", distil__check_labels="false")
     assert code == 2
     assert "seem to stand in the order asleep, awake" in err
-    assert "go on anyway with distil.check_score=false" in err
+    assert "go on anyway with distill.check_score=false" in err
     assert err.count("\n") == 1
     assert not list(output.parent.glob("distilled*"))
 
@@ -229,7 +229,7 @@ def test_what_the_other_stages_published_is_found(run, made, tmp_path):
 # phases
 
 
-@pytest.mark.parametrize(("module", "at", "steps"), [(Distiller, 7, 12), (Predictor, 10, 18)])
+@pytest.mark.parametrize(("module", "at", "steps"), [(LayerDistiller, 7, 12), (LogitDistiller, 10, 18)])
 def test_a_run_that_was_cut_goes_on_in_its_phase_and_ends_as_if_it_had_not_been(run, output, cut, module, at, steps):
     run()
     expected, first = load_file(output / "model.safetensors"), result(output)
@@ -241,7 +241,7 @@ def test_a_run_that_was_cut_goes_on_in_its_phase_and_ends_as_if_it_had_not_been(
     code, out, _ = run()
     assert code == 0
     assert "going on from" in out
-    assert ("distilled-intermediate: finished before" in out) == (module is Predictor)
+    assert ("distilled-intermediate: finished before" in out) == (module is LogitDistiller)
     assert seen == [*range(at + 1), *range(at, steps)]
     resumed, last = load_file(output / "model.safetensors"), result(output)
     for name, value in expected.items():
@@ -275,7 +275,7 @@ def test_merged_phases_learn_layers_and_logits_at_once(run, output, cut):
     assert sum(row["unexplained"] - row["unexplained_before"] for row in report["layers"]) < 0
     assert first["score"] > first["majority"]["validation"]["accuracy"]
     shutil.rmtree(output)
-    cut(MergedPredictor, 10)
+    cut(MergedDistiller, 10)
     with pytest.raises(Cut):
         run(distil__phases="merged", prediction__epochs="8")
     assert run(distil__phases="merged", prediction__epochs="8")[0] == 0

@@ -8,9 +8,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
-from tinydistill import heads
+from tinydistill.models import heads
 from tinydistill.training.classifier import BestWeights, Classifier, Scoring, by_row, supervised_loss
-from tinydistill.training.optimisation import Optimisation
+from tinydistill.training.optimization import Optimization
 
 SCORING = Scoring(("accuracy",), "accuracy", ("validation", "other"), outputs=2, regression=False)
 
@@ -34,7 +34,7 @@ def classifier(scoring: Scoring = SCORING, **changes) -> Classifier:
     labels = () if scoring.regression else ("no", "yes")
     model = heads.add_head(bert(2, 32, seed=3), labels, seed=0)
     options = {"steps": 60, "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.0, **changes}
-    return Classifier(model, Optimisation(**options), scoring)
+    return Classifier(model, Optimization(**options), scoring)
 
 
 def trainer(tmp_path, *callbacks, **options) -> pl.Trainer:

@@ -10,7 +10,7 @@ from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tinydistill.distillation.observation import QKV
+from tinydistill.models.observation import QKV
 from tinydistill.training import dashboards
 from tinydistill.training.attention_picture import attention_picture
 from tinydistill.training.dashboards import Lineage, Product, TeachersLine

@@ -17,8 +17,8 @@ from transformers import PreTrainedTokenizerBase
 
 from tinydistill.augmentation.words import Spans
 from tinydistill.console import Meter
-from tinydistill.data.blocks import prepare_tokenizer, tokenizer_threads
-from tinydistill.data.encoding import ROWS_AT_ONCE
+from tinydistill.data.tasks.encoding import ROWS_AT_ONCE
+from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
 
 GROUP = 1024  # word pieces in one forward: more are no faster, not even on one core
 
@@ -153,7 +153,7 @@ def _frame(tokenizer: PreTrainedTokenizerBase) -> _Frame:
 def _encoded(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-    """Pieces and the characters that they come from, without special tokens."""
+    """TokenIds and the characters that they come from, without special tokens."""
     backend, *_ = prepare_tokenizer(tokenizer)
     with tokenizer_threads(), Meter("finding words", "text", len(texts)) as meter:
         for first in range(0, len(texts), ROWS_AT_ONCE):

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tinydistill import kernels
-from tinydistill.distillation.anatomy import BERT_LIKE, Anatomy, Layer, transformer_layers
-from tinydistill.masked_lm import GivenStates
+from tinydistill.models.encoder_parts import BERT_LIKE, EncoderParts, Layer, transformer_layers
+from tinydistill.models.fast_paths import cpu_kernels as kernels
+from tinydistill.models.masked_lm import GivenStates
 
 
 class MaskedPositions(nn.Module):
@@ -31,7 +31,7 @@ class MaskedPositions(nn.Module):
         self.head = copy.deepcopy(model).float()  # a copy: it may share weights with the encoder
         self.last = None
         if self.encoder.config.model_type in (*BERT_LIKE, "distilbert"):
-            self.last = (Anatomy.of(self.encoder).layers or [])[-1]
+            self.last = (EncoderParts.of(self.encoder).layers or [])[-1]
             self._last_block = transformer_layers(self.encoder).pop(-1)  # held, so that it moves with the module
 
     def pack(self) -> None:

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from tinydistill.augmentation.words import Span, match_case
 from tinydistill.console import Meter
-from tinydistill.data.examples import Split
-from tinydistill.data.tasks import MADE_FROM
+from tinydistill.data.tasks.datamodule import MADE_FROM
+from tinydistill.data.tasks.examples import Split
 
 _ROWS_AT_ONCE = 65536  # written to Parquet together
 

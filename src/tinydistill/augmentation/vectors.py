@@ -15,8 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import is_plain
-from tinydistill.data.blocks import prepare_tokenizer
-from tinydistill.data.opening import numbered_lines
+from tinydistill.data.files import numbered_lines
+from tinydistill.data.text.blocks import prepare_tokenizer
 from tinydistill.errors import UserError
 
 ROWS = 100_000  # of a file that are read, as in the original: the commonest words stand first

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tinydistill.augmentation.stop_words import ENGLISH
-from tinydistill.data.opening import numbered_lines
+from tinydistill.data.files import numbered_lines
 from tinydistill.errors import UserError
 
 Span = tuple[int, int]  # of characters

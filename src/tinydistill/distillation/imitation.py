@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tinydistill import kernels
 from tinydistill.distillation.objective import Objective, Terms
-from tinydistill.distillation.observation import Observation, Observer, padding_mask
+from tinydistill.models.fast_paths import cpu_kernels as kernels
+from tinydistill.models.observation import Observation, Observer, padding_mask
 
 Batch = dict[str, Tensor]
 

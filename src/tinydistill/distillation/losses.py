@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinydistill.distillation.observation import QKV
 from tinydistill.distillation.score_maps import squared_difference
+from tinydistill.models.observation import QKV
 
 # Lengths, in multiples of both head sizes, up to which score maps are faster than Gram matrices, whose sums are fp32's.
 _SHORT, _SHORT_BF16 = 4, 8

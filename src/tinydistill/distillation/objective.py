@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from tinydistill.distillation import losses, mapping
-from tinydistill.distillation.moments import TeacherMoments, variance
-from tinydistill.distillation.observation import Observation
+from tinydistill.distillation.teacher_statistics import TeacherStatistics, variance
+from tinydistill.models.observation import Observation
 
 Terms = dict[str, Tensor]
 
@@ -73,7 +73,7 @@ class Objective(nn.Module):
         states, scores = ([(m, n)[side] for _, m, n in rows] for rows in (self.states, self.scores))
         return states, scores
 
-    def measure_against(self, teacher: TeacherMoments) -> None:
+    def measure_against(self, teacher: TeacherStatistics) -> None:
         """Sets the variances that terms are compared with; terms that are no squared error keep 1."""
         for i, (name, _, n) in enumerate(self.states + self.scores):
             if name == "attention":

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts import Claim, claim, file_hash
+from tinydistill.artifacts.writer import ArtifactWriter, file_hash, open_artifact
 from tinydistill.augmentation import vectors
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
@@ -15,15 +15,9 @@ from tinydistill.augmentation.replacements import Replacements
 from tinydistill.augmentation.rows import Counts, augmented_rows, write_rows
 from tinydistill.augmentation.vectors import WordVectors
 from tinydistill.augmentation.words import Spans, eligible_words, read_stop_words
-from tinydistill.console import say
-from tinydistill.data.blocks import digest
-from tinydistill.data.examples import Split
-from tinydistill.data.task_readers import Columns, Dialect, read_table
-from tinydistill.errors import UserError
-from tinydistill.masked_lm import load_masked_lm
-from tinydistill.ranks import rank
-from tinydistill.stages import inputs, trainers
-from tinydistill.stages.lookup import (
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build import training as trainers
+from tinydistill.config.build.sources import (
     AUGMENTED,
     Source,
     Values,
@@ -32,6 +26,13 @@ from tinydistill.stages.lookup import (
     longest_input,
     output_path,
 )
+from tinydistill.console import say
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.tables import Columns, Dialect, read_table
+from tinydistill.data.text.blocks import digest
+from tinydistill.errors import UserError
+from tinydistill.models.masked_lm import load_masked_lm
+from tinydistill.ranks import rank
 from tinydistill.training import runtime
 from tinydistill.training.progress import PredictionProgress
 
@@ -53,7 +54,7 @@ def run(values: Values) -> float:
         "word_vectors": _hash(options["word_vectors"]),
         **{name: options[name] for name in ("rows", "probability", "candidates", "several_pieces")},
     }
-    with claim(output_path(values, augmented_path(values)), settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(output_path(values, augmented_path(values)), settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
@@ -103,7 +104,7 @@ def _shards(values: Values, model: Source, words: Spans, vocabulary: WholeWords,
     return Shards(entry, questions, options["candidates"])
 
 
-def _ask(values: Values, place: Claim, source: Source, vocabulary: WholeWords, shards: Shards) -> None:
+def _ask(values: Values, place: ArtifactWriter, source: Source, vocabulary: WholeWords, shards: Shards) -> None:
     """Has the masked LM answer what it hasn't yet."""
     groups, left = len(shards.questions.groups), len(shards.left())
     before = f", {1 - left / groups:.0%} of them answered before" if left < groups else ""
@@ -150,7 +151,7 @@ def _load(source: Source, dtype: torch.dtype) -> PreTrainedModel:
     return load_masked_lm(source.path, revision=source.revision, dtype=dtype, override=source.override)
 
 
-def _augment(values: Values, place: Claim, rows: Split, replacements: Replacements) -> dict[str, Any]:
+def _augment(values: Values, place: ArtifactWriter, rows: Split, replacements: Replacements) -> dict[str, Any]:
     options, counts, start = values["augmentation"], Counts(), time.monotonic()
     made = augmented_rows(rows, replacements, options["rows"], options["probability"], values["seed"], counts)
     write_rows(place.product / AUGMENTED, made, pairs=rows.pairs is not None, made_from=rows.text_identity())
@@ -166,7 +167,7 @@ def _augment(values: Values, place: Claim, rows: Split, replacements: Replacemen
     return result
 
 
-def _report(place: Claim, result: dict[str, Any]) -> float:
+def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
     for example in result["examples"]:
         for number, texts in enumerate(example):

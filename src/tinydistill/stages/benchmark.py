@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 
-from tinydistill.artifacts import Claim, claim
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.benchmarking import memory
+from tinydistill.benchmarking.gemm import beside
+from tinydistill.benchmarking.piece import MEGABYTE, Piece
+from tinydistill.benchmarking.workbench import ON_PROCESSOR, ONE_THREAD, Workbench
+from tinydistill.config.build import models as parts
+from tinydistill.config.build import training as trainers
+from tinydistill.config.build.sources import Values, find, find_teacher, longest_input, named_path, output_path
 from tinydistill.console import count, duration, say, table
-from tinydistill.delivery.latency import threads
 from tinydistill.errors import UserError
-from tinydistill.measuring import memory
-from tinydistill.measuring.gemm import beside
-from tinydistill.measuring.piece import MEGABYTE, Piece
-from tinydistill.stages import parts, trainers
-from tinydistill.stages.lookup import Values, find, find_teacher, longest_input, named_path, output_path
-from tinydistill.stages.workbench import ON_PROCESSOR, ONE_THREAD, Workbench
+from tinydistill.export.latency import threads
 from tinydistill.training import runtime
 
 _GEMM_SHARE, _GEMM_SECONDS = 1 / 16, 0.5  # of a piece's time, and at most: each rate, before and after
@@ -44,7 +45,7 @@ def run(values: Values) -> float:
     names = Path(values["teacher"]["path"]).name, values["student"]["name"]
     path = output_path(values, named_path(values, "benchmark", *names, f"{began:%Y-%m-%d_%H-%M-%S}"))
     settings = {"measured": began.isoformat(), "teacher": teacher.identity, "pieces": values["benchmark"]["pieces"]}
-    with claim(path, settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
         try:
             trainer = trainers.silent_trainer(values, place.work)
             if trainer.world_size > 1:
@@ -84,7 +85,7 @@ def _measure(values: Values, bench: Workbench, device: torch.device) -> dict[str
     }
 
 
-def _report(place: Claim, result: dict[str, Any]) -> float:
+def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
     say(f"device {result['device']}, {result['threads']} threads, precision {result['precision']}")
     table(

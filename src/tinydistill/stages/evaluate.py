@@ -5,17 +5,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tinydistill import heads, models
-from tinydistill.artifacts import Claim, claim
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build import training as trainers
+from tinydistill.config.build.sources import Source, Values, evaluated_path, find, output_path, task_model
 from tinydistill.console import count, say
-from tinydistill.data.examples import Split
-from tinydistill.data.task_sources import TaskSource
-from tinydistill.stages import inputs, preflight, scoring, submission, trainers
-from tinydistill.stages.lookup import Source, Values, evaluated_path, find, output_path, task_model
-from tinydistill.training import runtime
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.distillation import teacher_checks as preflight
+from tinydistill.models import heads
+from tinydistill.models import loading as models
+from tinydistill.training import prediction_files as submission
+from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Classifier, by_row
 from tinydistill.training.metrics import predicted
-from tinydistill.training.optimisation import NO_TRAINING
+from tinydistill.training.optimization import NO_TRAINING
 
 Splits = dict[str, Split]
 
@@ -37,14 +41,18 @@ def run(values: Values) -> float:
         "task": {name: values["task"][name] for name in ("labels", "max_length", "metrics", "monitor")},
         "submission": [values["task"]["submission"], values["task"]["submission_labels"]],
     }
-    with claim(output_path(values, evaluated_path(values, path)), settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(
+        output_path(values, evaluated_path(values, path)), settings, overwrite=values["overwrite"]
+    ) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(values, place, place.result)
         return _report(values, place, _evaluate(values, place, source, task, splits))
 
 
-def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, splits: Splits) -> dict[str, Any]:
+def _evaluate(
+    values: Values, place: ArtifactWriter, source: Source, task: TaskSource, splits: Splits
+) -> dict[str, Any]:
     scored, target = scoring.scoring(values, task), task.target
     trainer = trainers.silent_trainer(values, place.work)
     data = scoring.task_data(values, task, source, batch_size=values["evaluate"]["batch_size"])
@@ -77,7 +85,12 @@ def _evaluate(values: Values, place: Claim, source: Source, task: TaskSource, sp
 
 
 def _write(
-    values: Values, place: Claim, splits: Splits, logits: dict[str, Tensor], labels: tuple[str, ...], result: Values
+    values: Values,
+    place: ArtifactWriter,
+    splits: Splits,
+    logits: dict[str, Tensor],
+    labels: tuple[str, ...],
+    result: Values,
 ) -> None:
     for name, split in splits.items():
         submission.write_predictions(place.product / "predictions" / f"{name}.tsv", split, logits[name], labels)
@@ -90,7 +103,7 @@ def _write(
         result["submission"] = options["submission"]
 
 
-def _report(values: Values, place: Claim, result: dict[str, Any]) -> float:
+def _report(values: Values, place: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
     if result["scores"]:
         scoring.show(f"{result['model']} on {values['task']['name']}", result["scores"], result["majority"])

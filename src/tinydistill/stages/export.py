@@ -10,22 +10,25 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from tinydistill import heads, models
-from tinydistill.artifacts import Claim, claim, read_json
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact, read_json
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build.origin import ancestry
+from tinydistill.config.build.sources import Source, Values, exported_path, find, longest_input, output_path, task_model
 from tinydistill.console import say
 from tinydistill.data.loading import Batch
-from tinydistill.data.task_sources import TaskSource
-from tinydistill.delivery import card, onnx_export, publishing
-from tinydistill.delivery.agreement import Agreement, Bounds, agreement
-from tinydistill.delivery.exported import PYTORCH, RUNTIMES, Exported, timed
-from tinydistill.delivery.licence import licence_of
-from tinydistill.distillation.observation import ENCODER_INPUTS, encoder_inputs
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.distillation import teacher_checks as preflight
 from tinydistill.errors import UserError
+from tinydistill.export import card, onnx_export, publishing
+from tinydistill.export import summary as export_report
+from tinydistill.export.agreement import Agreement, Bounds, agreement
+from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
+from tinydistill.export.licence import licence_of
+from tinydistill.models import heads
+from tinydistill.models import loading as models
+from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
 from tinydistill.ranks import rank
-from tinydistill.stages import export_report, inputs, preflight, scoring
-from tinydistill.stages.ancestry import ancestry
-from tinydistill.stages.lookup import Source, Values, exported_path, find, longest_input, output_path, task_model
-from tinydistill.training import runtime
+from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import by_row
 from tinydistill.training.metrics import predicted
 
@@ -53,7 +56,9 @@ def run(values: Values) -> float:
         "task": {name: values["task"][name] for name in ("labels", "max_length", "monitor")},
         "export": {name: value for name, value in options.items() if name not in _APART},
     }
-    with claim(output_path(values, exported_path(values, path)), settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(
+        output_path(values, exported_path(values, path)), settings, overwrite=values["overwrite"]
+    ) as place:
         if place.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:
@@ -73,7 +78,7 @@ def check_lengths(values: Values, *configs: PretrainedConfig) -> None:
         raise UserError(f"export.latency.lengths holds {too_long[0]}, which is too long: the model ends at {longest}")
 
 
-def _export(values: Values, place: Claim, source: Source, task: TaskSource) -> None:
+def _export(values: Values, place: ArtifactWriter, source: Source, task: TaskSource) -> None:
     started, options = time.monotonic(), values["export"]
     origin = ancestry(source.path, values)
     if origin is not None and origin.teacher is not None:
@@ -144,7 +149,7 @@ def _check(values: Values, source: Source, task: TaskSource, student: Exported) 
 
 
 def _onnx_answer(file: Path) -> Callable[[Batch], Tensor]:
-    from tinydistill.delivery.onnx_session import OnnxModel  # where the extra is installed
+    from tinydistill.export.onnx_session import OnnxModel  # where the extra is installed
 
     session = OnnxModel(file)
     return lambda batch: torch.from_numpy(session(batch))

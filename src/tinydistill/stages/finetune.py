@@ -4,17 +4,21 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from tinydistill import heads, models, students
-from tinydistill.artifacts import Claim, claim
+from tinydistill.artifacts import inputs as lineage
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build import models as parts
+from tinydistill.config.build.sources import Source, Values, find, find_teacher, finetuned_path, output_path
 from tinydistill.console import count, duration, say
-from tinydistill.data.task_sources import TaskSource
-from tinydistill.data.tasks import TaskDataModule
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.models import heads, students
+from tinydistill.models import loading as models
 from tinydistill.ranks import rank
-from tinydistill.stages import inputs, lineage, parts, scoring, supervised
-from tinydistill.stages.lookup import Source, Values, find, find_teacher, finetuned_path, output_path
-from tinydistill.training import runtime
+from tinydistill.training import runtime, scoring
+from tinydistill.training import task_fit as supervised
 from tinydistill.training.classifier import Classifier
-from tinydistill.training.optimisation import Optimisation
+from tinydistill.training.optimization import Optimization
 
 
 def run(values: Values) -> float:
@@ -37,7 +41,7 @@ def run(values: Values) -> float:
         "finetune": _run_options(options),
     }
     path = output_path(values, finetuned_path(values, options["model"]))
-    with claim(path, settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(values, place, place.result)
@@ -57,7 +61,7 @@ def _run_options(options: Values) -> Values:
     return {**shared, **options[options["model"]]}
 
 
-def _train(values: Values, place: Claim, source: Source, task: TaskSource, *, new: bool) -> dict[str, Any]:
+def _train(values: Values, place: ArtifactWriter, source: Source, task: TaskSource, *, new: bool) -> dict[str, Any]:
     options = values["finetune"]
     run = _run_options(options)
     scored = scoring.scoring(values, task)
@@ -65,7 +69,7 @@ def _train(values: Values, place: Claim, source: Source, task: TaskSource, *, ne
     data = scoring.task_data(values, task, source, **sizes)
     scoring.announce(values["task"]["name"], data)
 
-    def build(optimisation: Optimisation) -> Classifier:
+    def build(optimisation: Optimization) -> Classifier:
         resumed = runtime.last_checkpoint(place.work) is not None
         encoder = _new_student(values, source, data, trained=resumed) if new else _loaded(source)
         model = heads.add_head(encoder, task.target.labels, seed=values["seed"])
@@ -108,7 +112,7 @@ def _new_student(values: Values, teacher_source: Source, data: TaskDataModule, *
     return student
 
 
-def _report(values: Values, place: Claim, result: dict[str, Any]) -> float:
+def _report(values: Values, place: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
     scoring.show(f"{values['finetune']['model']} on {values['task']['name']}", result["scores"], result["majority"])
     say(

@@ -4,16 +4,11 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from tinydistill import models, students
-from tinydistill.artifacts import Claim, claim
-from tinydistill.console import count, duration, say
-from tinydistill.data.sources import Corpus
-from tinydistill.errors import UserError
-from tinydistill.ranks import rank
-from tinydistill.stages import inputs, lineage, parts
-from tinydistill.stages.layer_report import show_layers
-from tinydistill.stages.layered import distil_layers
-from tinydistill.stages.lookup import (
+from tinydistill.artifacts import inputs as lineage
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build import models as parts
+from tinydistill.config.build.sources import (
     Source,
     Values,
     check_vocabularies,
@@ -23,6 +18,14 @@ from tinydistill.stages.lookup import (
     longest_input,
     output_path,
 )
+from tinydistill.console import count, duration, say
+from tinydistill.data.text.sources import Corpus
+from tinydistill.distillation.layer_phase import distill_layers
+from tinydistill.distillation.layer_report import show_layers
+from tinydistill.errors import UserError
+from tinydistill.models import loading as models
+from tinydistill.models import students
+from tinydistill.ranks import rank
 from tinydistill.training import runtime
 
 
@@ -52,17 +55,17 @@ def run(values: Values) -> float:
         **inputs.debugged(values),
     }
     path = output_path(values, general_path(values))
-    with claim(path, settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
         lineage.record(place, [values["student"]["path"], teacher.path])
-        return _report(place, _distil(values, place, teacher, student, config, corpus))
+        return _report(place, _distill(values, place, teacher, student, config, corpus))
 
 
-def _distil(
+def _distill(
     values: Values,
-    place: Claim,
+    place: ArtifactWriter,
     teacher_source: Source,
     student_source: Source | None,
     config: PretrainedConfig,
@@ -76,7 +79,7 @@ def _distil(
     )
     data = inputs.blocks(values, "general", corpus, teacher_source.tokenizer)
     inputs.announce(data)
-    report = distil_layers(
+    report = distill_layers(
         values, values["general"], place.work, data, data.val_dataloader(), data.sample_batches, teacher, student
     )
     result = {
@@ -92,7 +95,7 @@ def _distil(
     return result
 
 
-def _report(place: Claim, result: dict[str, Any]) -> float:
+def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
     show_layers(result["layers"])
     say(
         f"{result['steps']} steps, {count(result['tokens'])} word pieces in {duration(result['seconds'])} "

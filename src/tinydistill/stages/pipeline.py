@@ -5,17 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from tinydistill import config
-from tinydistill.artifacts import claim, file_hash, read_json
-from tinydistill.console import say, table
-from tinydistill.delivery import onnx_export, publishing
-from tinydistill.errors import UserError
-from tinydistill.heads import has_head
-from tinydistill.ranks import rank
-from tinydistill.reporting.shipped import BASELINE, STUDENT, TEACHER
-from tinydistill.stages import comparison, export, inputs, scoring
-from tinydistill.stages.comparison import Contender
-from tinydistill.stages.lookup import (
+from tinydistill.artifacts.writer import file_hash, open_artifact, read_json
+from tinydistill.config import compose as config
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build.sources import (
     AUGMENTED,
     Values,
     augmented_path,
@@ -33,7 +26,16 @@ from tinydistill.stages.lookup import (
     wants_masked_lm,
     without_distillation,
 )
-from tinydistill.training import runtime
+from tinydistill.console import say, table
+from tinydistill.errors import UserError
+from tinydistill.export import onnx_export, publishing
+from tinydistill.models.heads import has_head
+from tinydistill.ranks import rank
+from tinydistill.report import comparison
+from tinydistill.report.comparison import Contender
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
+from tinydistill.stages import export
+from tinydistill.training import runtime, scoring
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def run(values: Values) -> float:
         "models": {name: [model.name for model in of_task] for name, of_task in contenders.items()},
         "latency_length": length,
     }
-    with claim(_path(values), settings, overwrite=True) as place:
+    with open_artifact(_path(values), settings, overwrite=True) as place:
         if place.result is None and rank() == 0:
             rows = [row for task, of in contenders.items() for row in comparison.compare(task, of, length, seconds)]
             means = comparison.averages(rows)

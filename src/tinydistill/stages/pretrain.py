@@ -7,20 +7,24 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
-from tinydistill import models
-from tinydistill.artifacts import Claim, claim, read_json, write_json
+from tinydistill.artifacts import inputs as lineage
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact, read_json, write_json
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build import training as trainers
+from tinydistill.config.build.sources import Source, Values, find_teacher, longest_input, output_path, pretrained_path
 from tinydistill.console import count, duration, say, table
-from tinydistill.data import masking
-from tinydistill.data.corpus import GeneralDataModule
 from tinydistill.data.loading import BatchLoader
-from tinydistill.data.masking import Pieces, Rules
-from tinydistill.data.sources import Corpus
+from tinydistill.data.text import masking
+from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.data.text.masking import MaskingVocabulary, Rules
+from tinydistill.data.text.sources import Corpus
 from tinydistill.errors import UserError
-from tinydistill.masked_lm import load_or_add_head, start_bias
-from tinydistill.stages import cloze, inputs, lineage, plans, trainers
-from tinydistill.stages.lookup import Source, Values, find_teacher, longest_input, output_path, pretrained_path
+from tinydistill.models import loading as models
+from tinydistill.models.masked_lm import load_or_add_head, start_bias
+from tinydistill.training import masked_examples as cloze
+from tinydistill.training import plan as plans
 from tinydistill.training import runtime
-from tinydistill.training.masked import BEST, MaskedLanguageModel, set_dropout
+from tinydistill.training.masked_lm import BEST, MaskedLanguageModel, set_dropout
 
 _HELD_OUT = 1  # the key of its random numbers
 
@@ -48,7 +52,7 @@ def run(values: Values) -> float:
         **inputs.debugged(values),
     }
     path = output_path(values, pretrained_path(values))
-    with claim(path, settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
@@ -56,7 +60,9 @@ def run(values: Values) -> float:
         return _report(place, _train(values, place, teacher, corpus, pieces))
 
 
-def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces: Pieces) -> dict[str, Any]:
+def _train(
+    values: Values, place: ArtifactWriter, source: Source, corpus: Corpus, pieces: MaskingVocabulary
+) -> dict[str, Any]:
     options = values["pretrain"]
     pl.seed_everything(values["seed"], verbose=False)
     timer = Timer()
@@ -106,7 +112,7 @@ def _train(values: Values, place: Claim, source: Source, corpus: Corpus, pieces:
     return result
 
 
-def _heldout(data: GeneralDataModule, pieces: Pieces, share: float) -> BatchLoader:
+def _heldout(data: TextDataModule, pieces: MaskingVocabulary, share: float) -> BatchLoader:
     """The held-out blocks, masked the same in every run: all that is asked for is the mask token."""
     blocks = data.blocks.heldout
     return BatchLoader(
@@ -114,7 +120,7 @@ def _heldout(data: GeneralDataModule, pieces: Pieces, share: float) -> BatchLoad
     )
 
 
-def _start_head(model: PreTrainedModel, data: GeneralDataModule, pieces: int) -> str:
+def _start_head(model: PreTrainedModel, data: TextDataModule, pieces: int) -> str:
     """Gives a new head its first bias, and says how it starts."""
     counted = start_bias(model, (batch["input_ids"] for batch in data.sample_batches(pieces)))
     return f"new, its bias from the frequencies of {count(pieces)} word pieces" if counted else "new, at random"
@@ -125,7 +131,7 @@ def _validate(trainer: pl.Trainer, module: MaskedLanguageModel, heldout: BatchLo
     return {name.removeprefix("heldout/"): float(value) for name, value in metrics.items()}
 
 
-def _report(place: Claim, result: dict[str, Any]) -> float:
+def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
     before, after = result["before"], result["after"]
     say()
     table(

@@ -4,18 +4,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tinydistill import models
-from tinydistill.artifacts import Claim, claim, read_json
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact, read_json
+from tinydistill.config.build.sources import (
+    Source,
+    Values,
+    find,
+    find_task_teacher,
+    find_teacher,
+    named_path,
+    output_path,
+)
 from tinydistill.console import duration, say
 from tinydistill.distillation.mapping import pairs
 from tinydistill.errors import UserError
+from tinydistill.models import loading as models
 from tinydistill.ranks import rank
-from tinydistill.reporting.attention import attention_maps
-from tinydistill.reporting.collected import RECORD, Collected, Run, collect
-from tinydistill.reporting.contents import Looked, Report, layered, students
-from tinydistill.reporting.scores import scores
-from tinydistill.reporting.sweeps import figure
-from tinydistill.stages.lookup import Source, Values, find, find_task_teacher, find_teacher, named_path, output_path
+from tinydistill.report.attention import attention_maps
+from tinydistill.report.collected import RECORD, Collected, Run, collect
+from tinydistill.report.contents import Looked, Report, layered, students
+from tinydistill.report.scores import scores
+from tinydistill.report.sweeps import figure
 from tinydistill.training import runtime
 
 MODELS = 3  # students whose attention is drawn
@@ -36,7 +44,7 @@ def run(values: Values) -> float:
         "unfinished": [str(place) for place in collected.unfinished],
         **{name: options[name] for name in ("sentences", "head")},
     }
-    with claim(path, settings, overwrite=values["overwrite"] or True) as place:
+    with open_artifact(path, settings, overwrite=values["overwrite"] or True) as place:
         if place.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:
@@ -61,7 +69,7 @@ def _check_replaceable(path: Path) -> None:
         raise UserError(f"{path} is an artifact of another stage; choose another place with output_dir=DIR")
 
 
-def _write(values: Values, place: Claim, collected: Collected) -> None:
+def _write(values: Values, place: ArtifactWriter, collected: Collected) -> None:
     started = time.monotonic()
     place.product.mkdir(exist_ok=True)
     tasks = scores(collected)

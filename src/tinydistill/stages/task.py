@@ -8,18 +8,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from tinydistill import heads, models
-from tinydistill.artifacts import Claim, claim, file_hash
-from tinydistill.console import count, duration, say, table
-from tinydistill.data.examples import Split
-from tinydistill.data.task_sources import TaskSource
-from tinydistill.distillation.teacher_logits import stored_logits
-from tinydistill.errors import UserError
-from tinydistill.ranks import rank
-from tinydistill.stages import inputs, lineage, parts, phases, preflight, scoring, trainers
-from tinydistill.stages.layer_report import show_layers
-from tinydistill.stages.layered import distil_layers
-from tinydistill.stages.lookup import (
+from tinydistill.artifacts import inputs as lineage
+from tinydistill.artifacts.writer import ArtifactWriter, file_hash, open_artifact
+from tinydistill.config.build import data as inputs
+from tinydistill.config.build import models as parts
+from tinydistill.config.build import phases
+from tinydistill.config.build import training as trainers
+from tinydistill.config.build.sources import (
     Source,
     Values,
     check_vocabularies,
@@ -28,7 +23,18 @@ from tinydistill.stages.lookup import (
     find_task_teacher,
     output_path,
 )
-from tinydistill.training import metrics, runtime
+from tinydistill.console import count, duration, say, table
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.distillation import teacher_checks as preflight
+from tinydistill.distillation.layer_phase import distill_layers
+from tinydistill.distillation.layer_report import show_layers
+from tinydistill.distillation.teacher_logits import stored_logits
+from tinydistill.errors import UserError
+from tinydistill.models import heads
+from tinydistill.models import loading as models
+from tinydistill.ranks import rank
+from tinydistill.training import metrics, runtime, scoring
 from tinydistill.training.classifier import Scoring
 
 PHASES = {
@@ -42,7 +48,7 @@ PHASES = {
 def run(values: Values) -> float:
     """Publishes a student of the task; returns its monitored score, or without a prediction phase the held-out loss."""
     runtime.quiet()
-    options, chosen = values["distil"], PHASES[values["distil"]["phases"]]
+    options, chosen = values["distill"], PHASES[values["distill"]["phases"]]
     teacher, student = find_task_teacher(values), find_task_student(values)
     check_vocabularies(teacher, student)
     scoring.check_length(values, teacher, student)
@@ -50,7 +56,7 @@ def run(values: Values) -> float:
     if layered:
         parts.check_fit(_starting_from(student, values), student.config, teacher.config)
     task = inputs.task(values)
-    anyway = "; if the teacher's names are wrong, go on with distil.check_labels=false"
+    anyway = "; if the teacher's names are wrong, go on with distill.check_labels=false"
     preflight.check_head(teacher, task.target, names=options["check_labels"], anyway=anyway)
     scoring.scoring(values, task)
     settings = {
@@ -64,12 +70,12 @@ def run(values: Values) -> float:
     if layered:
         settings |= {name: values[name] for name in ("mapping", "objective")}
     path = output_path(values, distilled_path(values))
-    with claim(path, settings, overwrite=values["overwrite"]) as place:
+    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
         if place.result is not None:
             say("finished before with the same settings")
             return _report(place, place.result)
         lineage.record(place, [teacher.path, student.path, values["augmentation"]["path"]])
-        return _report(place, _distil(values, place, task, teacher, student))
+        return _report(place, _distill(values, place, task, teacher, student))
 
 
 def _starting_from(student: Source, values: Values) -> Values:
@@ -85,8 +91,10 @@ def _augmentation(values: Values) -> str | None:
     return file_hash(Path(path))
 
 
-def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, student_source: Source) -> dict[str, Any]:
-    chosen, scored = PHASES[values["distil"]["phases"]], scoring.scoring(values, task)
+def _distill(
+    values: Values, place: ArtifactWriter, task: TaskSource, teacher: Source, student_source: Source
+) -> dict[str, Any]:
+    chosen, scored = PHASES[values["distill"]["phases"]], scoring.scoring(values, task)
     load_teacher = functools.cache(lambda: _teacher(values, teacher, task))
     data = phases.rows(values, task, teacher, chosen[-1])
     scoring.announce(values["task"]["name"], data)
@@ -96,7 +104,7 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
         return stored_logits(data, split, precise, lambda: load_teacher().to(_device(values)))
 
     first = data.validation[scored.splits[0]]
-    if values["distil"]["check_score"]:
+    if values["distill"]["check_score"]:
         preflight.check_score(teacher, first, task.target, logits(first))
     teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in data.validation.items()}
     student = _student(values, student_source, task)
@@ -106,7 +114,7 @@ def _distil(values: Values, place: Claim, task: TaskSource, teacher: Source, stu
 
     def intermediate() -> dict[str, Any]:
         rows = phases.rows(values, task, teacher, "intermediate")
-        return distil_layers(
+        return distill_layers(
             _starting_from(student_source, values),
             values["intermediate"],
             directory("intermediate"),
@@ -188,7 +196,7 @@ def _compare(
     return {**compared, "scores": scores, "teacher_scores": teacher}
 
 
-def _report(place: Claim, result: dict[str, Any]) -> float:
+def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
     reports = result["phases"]
     for report in reports.values():
         if "layers" in report:

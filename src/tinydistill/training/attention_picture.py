@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tinydistill.distillation.observation import QKV, attention_probabilities
+from tinydistill.models.observation import QKV, attention_probabilities
 
 _SIZE = 256  # pixels of a map
 _GAP = 8

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from tinydistill.distillation.observation import encoder_inputs
+from tinydistill.models.observation import encoder_inputs
 from tinydistill.training.metrics import predicted, task_metrics
-from tinydistill.training.optimisation import Optimisation, OptimisedModule
+from tinydistill.training.optimization import Optimization, OptimizedModule
 
 Batch = Mapping[str, Tensor]
 
@@ -40,13 +40,13 @@ class Scoring:
         return f"{self.splits[0]}/{self.monitor}"
 
 
-class Classifier(OptimisedModule):
+class Classifier(OptimizedModule):
     """Learns a task's labels. Batches hold input_ids [B, L], labels [B] (real numbers for a regression) and row [B].
 
     Logged are `train/loss`, and after a validation `SPLIT/METRIC` of every split.
     """
 
-    def __init__(self, model: PreTrainedModel, optimisation: Optimisation, scoring: Scoring):
+    def __init__(self, model: PreTrainedModel, optimisation: Optimization, scoring: Scoring):
         super().__init__(optimisation)
         self.model = model.train()
         self.scoring = scoring

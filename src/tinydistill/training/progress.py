@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 from tqdm import tqdm
 
+from tinydistill.benchmarking import memory
 from tinydistill.console import LINE_EVERY, Meter, duration
-from tinydistill.measuring import memory
 
 _FIRST_STEPS = 3  # which are slower than the others, and not measured
 _MEASURED_STEPS = 5

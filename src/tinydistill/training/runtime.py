@@ -14,8 +14,8 @@ import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from tinydistill import kernels
 from tinydistill.errors import UserError
+from tinydistill.models.fast_paths import cpu_kernels as kernels
 from tinydistill.training import dashboards
 from tinydistill.training.progress import EvaluationProgress, PredictionProgress, Progress
 

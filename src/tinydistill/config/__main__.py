@@ -1,0 +1,6 @@
+"""Prints docs/configuration.md: python -m tinydistill.config.schema > docs/configuration.md."""
+
+from tinydistill.config.reference import reference
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -1,0 +1,1 @@
+"""Labeled rows: read, encoded, in batches."""

@@ -1,0 +1,129 @@
+"""Batches of encoded rows: which rows go together, and their tensors.
+
+N: rows of a split, B: rows in a batch, L: the longest row's length rounded up, C: outputs of the prediction layer.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from tinydistill.data.loading import Batch, RowNumbers
+from tinydistill.data.tasks.encoding import EncodedRows
+
+MULTIPLE = 8  # lengths are rounded up to it: fewer shapes, and what matrix units like
+WINDOW = 50  # batches that are sorted by length together
+
+
+class RowBatches(Dataset[Batch]):
+    """A split's rows as tensors; indexing with row numbers [B] gives a batch.
+
+    A batch holds input_ids and attention_mask [B, L], token_type_ids [B, L] where the tokenizer makes them, row [B],
+    and, where there are any, labels [B] (long, or float for real targets) and teacher_logits [B, C].
+    """
+
+    def __init__(
+        self,
+        rows: EncodedRows,
+        labels: NDArray[Any] | None,
+        *,
+        pad: int,
+        max_length: int,
+        teacher_logits: NDArray[Any] | None = None,
+    ):
+        if teacher_logits is not None and len(teacher_logits) != len(rows):
+            raise ValueError(f"{len(teacher_logits)} rows of teacher logits for {len(rows)} rows of text")
+        self.rows, self.labels, self.teacher_logits = rows, labels, teacher_logits
+        self.pad, self.max_length = pad, max_length
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, numbers: RowNumbers) -> Batch:
+        starts, lengths = self.rows.offsets[numbers], self.rows.offsets[numbers + 1] - self.rows.offsets[numbers]
+        longest = int(lengths.max())
+        width = max(longest, min(-(-longest // MULTIPLE) * MULTIPLE, self.max_length))
+        mask_BL = np.arange(width) < lengths[:, None]
+        places = (starts[:, None] + np.arange(width))[mask_BL]  # of the batch's word pieces among all, row after row
+        batch = {
+            "input_ids": _filled(mask_BL, self.rows.pieces[places], self.pad),
+            "attention_mask": torch.from_numpy(mask_BL.astype(np.int64)),
+            "row": torch.from_numpy(np.array(numbers, np.int64)),
+        }
+        if self.rows.types is not None:
+            batch["token_type_ids"] = _filled(mask_BL, self.rows.types[places], 0)
+        if self.labels is not None:
+            batch["labels"] = torch.from_numpy(self.labels[numbers])
+        if self.teacher_logits is not None:
+            batch["teacher_logits"] = torch.from_numpy(np.array(self.teacher_logits[numbers], np.float32))
+        return batch
+
+
+def _filled(mask_BL: NDArray[np.bool_], values: NDArray[Any], rest: int) -> torch.Tensor:
+    full = np.full(mask_BL.shape, rest, np.int64)
+    full[mask_BL] = values
+    return torch.from_numpy(full)
+
+
+class LengthOrder:
+    """The row numbers [B] of every batch of this rank: epoch after epoch, rows of like lengths together.
+
+    An epoch is a permutation of the rows, sorted by length within windows of WINDOW batches and cut into batches, which
+    are shuffled: a function of seed and epoch alone. It has every row once. Its last batch may be smaller; with several
+    ranks, whose batches are disjoint, a few rows of it then come twice, so that no rank goes without.
+    """
+
+    def __init__(
+        self, lengths: NDArray[np.int64], batch_size: int, batches: int, seed: int, world_size: int = 1, rank: int = 0
+    ):
+        self.lengths, self.batch_size, self.batches, self.seed = lengths, batch_size, batches, seed
+        self.world_size, self.rank = world_size, rank
+        self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    @property
+    def batches_in_epoch(self) -> int:
+        """Batches of one epoch."""
+        return -(-len(self.lengths) // (self.batch_size * self.world_size))
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, batch: int) -> RowNumbers:
+        if not 0 <= batch < self.batches:
+            raise IndexError(batch)
+        epoch, number = divmod(batch, self.batches_in_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = (epoch, *self._sorted_rows(epoch))
+        _, rows, places = self._epoch
+        together = self.batch_size * self.world_size
+        first = int(places[number]) * together
+        shared = rows[first : first + together]
+        if len(shared) % self.world_size:
+            shared = np.resize(shared, -(-len(shared) // self.world_size) * self.world_size)
+        return shared[self.rank :: self.world_size]
+
+    def _sorted_rows(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        random = np.random.default_rng([self.seed, epoch])
+        rows = random.permutation(len(self.lengths))
+        windows = np.arange(len(rows)) // (WINDOW * self.batch_size * self.world_size)
+        return rows[np.lexsort((self.lengths[rows], windows))], random.permutation(self.batches_in_epoch)
+
+    def settings(self) -> dict[str, int]:
+        """Without the number of batches: a longer run begins with the same ones."""
+        return {
+            "rows": len(self.lengths),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "world_size": self.world_size,
+        }
+
+
+def every_row(lengths: NDArray[np.int64], batch_size: int, world_size: int = 1, rank: int = 0) -> list[RowNumbers]:
+    """Batches that hold every row once, the longest first: what doesn't fit into memory shows at once.
+
+    With several ranks, each rank's share of them.
+    """
+    rows = np.argsort(-lengths, kind="stable")
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)][rank::world_size]

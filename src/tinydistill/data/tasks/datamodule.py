@@ -1,0 +1,163 @@
+"""A task as a LightningDataModule: the whole run is one pass over batches that are a function of the seed."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from tinydistill.data.loading import BatchLoader, TrainLoader
+from tinydistill.data.one_pass import OnePassDataModule
+from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
+from tinydistill.data.tasks.encoding import EncodedRows, encode
+from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.tables import Columns, read_table
+from tinydistill.errors import UserError
+
+MADE_FROM = b"tinydistill.made_from"  # in the metadata of augmented rows: the identity of the texts they come from
+
+
+class TaskDataModule(OnePassDataModule):
+    """A task as batches of like lengths, for a Trainer with `use_distributed_sampler=False`.
+
+    Args:
+        source: where the rows come from.
+        tokenizer: a fast tokenizer with [CLS] and [SEP], or begin and end tokens.
+        max_length: word pieces in a row at most, special tokens among them.
+        cache_dir: where encoded rows are kept between runs.
+        augmentation: a Parquet file of rows that take the training rows' place, with columns text, text_pair for pairs
+            and source_row: the number of the training row that a row was made from and whose label it has.
+        eval_batch_size: rows in a batch that isn't trained on; None for four times batch_size.
+        run: what OnePassDataModule takes.
+    """
+
+    def __init__(
+        self,
+        source: TaskSource,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int,
+        cache_dir: str | Path,
+        augmentation: str | Path | None = None,
+        eval_batch_size: int | None = None,
+        **run: Any,
+    ):
+        super().__init__(**run)
+        self.source, self.tokenizer = source, tokenizer
+        self.max_length, self.cache_dir, self.augmentation = max_length, cache_dir, augmentation
+        self.eval_batch_size = eval_batch_size or 4 * self.batch_size
+        self.teacher_logits: NDArray[np.floating] | None = None
+        """Logits [N, C] of the training rows, by their numbers; when set, training batches carry their rows of it."""
+        self._encoded: dict[int, tuple[Split, EncodedRows]] = {}
+
+    @property
+    def target(self) -> Target:
+        """What the task predicts."""
+        return self.source.target
+
+    @cached_property
+    def train(self) -> Split:
+        """The rows that are trained on: the task's, or those of the augmentation."""
+        original = self.source.train()
+        return original if self.augmentation is None else read_augmented(Path(self.augmentation), original)
+
+    @cached_property
+    def validation(self) -> dict[str, Split]:
+        """The validation splits by name; the first is the one to monitor."""
+        return self.source.validation()
+
+    @cached_property
+    def test(self) -> dict[str, Split]:
+        """The test splits by name, if the task has any."""
+        return self.source.test()
+
+    def encoded(self, split: Split) -> EncodedRows:
+        """A split's word pieces, tokenised or found in the cache on first use."""
+        if id(split) not in self._encoded:
+            rows = encode(split, self.tokenizer, max_length=self.max_length, cache_dir=self.cache_dir)
+            self._encoded[id(split)] = (split, rows)  # the split too, so that no other gets its id
+        return self._encoded[id(split)][1]
+
+    def prepare_data(self) -> None:
+        """Encodes training and validation rows, on one process of a machine."""
+        for split in (self.train, *self.validation.values()):
+            self.encoded(split)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of one epoch on each device."""
+        return -(-len(self.train) // (self.batch_size * self.world_size))
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.limited(-(-self.batches_per_epoch * self.epochs // self.accumulate))
+
+    @property
+    def total_batches(self) -> int:
+        """Batches of the whole run on each device: what `len(train_dataloader())` gives."""
+        return min(self.batches_per_epoch * self.epochs, self.total_steps * self.accumulate)
+
+    def train_dataloader(self) -> TrainLoader:
+        """All batches of the run, or those that a resumed run still has to do."""
+        rows = self._rows(self.train, self.teacher_logits)
+        order = LengthOrder(
+            rows.rows.lengths, self.batch_size, self.total_batches, self.seed, self.world_size, self.rank
+        )
+        return TrainLoader(rows, self.order_of_run(order), self.num_workers, self.processed)
+
+    def val_dataloader(self) -> list[BatchLoader]:
+        """A loader for each validation split, in their order."""
+        return [self.loader(split) for split in self.validation.values()]
+
+    def test_dataloader(self) -> list[BatchLoader]:
+        """A loader for each test split, in their order."""
+        return [self.loader(split) for split in self.test.values()]
+
+    def predict_dataloader(self) -> list[BatchLoader]:
+        """As for the test."""
+        return self.test_dataloader()
+
+    def loader(self, split: Split, *, sharded: bool = False) -> BatchLoader:
+        """Batches with every row of a split once; `row` says which. All of them on every device, unless `sharded`."""
+        rows = self._rows(split)
+        shard = (self.world_size, self.rank) if sharded else (1, 0)
+        return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size, *shard))
+
+    def _rows(self, split: Split, teacher_logits: NDArray[np.floating] | None = None) -> RowBatches:
+        return RowBatches(
+            self.encoded(split),
+            split.labels,
+            pad=self.tokenizer.pad_token_id or 0,
+            max_length=self.max_length,
+            teacher_logits=teacher_logits,
+        )
+
+
+def read_augmented(path: Path, original: Split) -> Split:
+    """The rows of an augmentation, labelled as the training rows that they were made from.
+
+    Raises:
+        UserError: the file lacks a column, says that it was made from other rows, or names one that there isn't.
+    """
+    columns = Columns("text", None if original.pairs is None else "text_pair", "source_row", options=None)
+    table = read_table(path, columns, option="augmentation.path")
+    if path.suffix == ".parquet":
+        made_from = (pq.read_schema(path).metadata or {}).get(MADE_FROM, b"").decode()
+        if made_from not in ("", original.text_identity()):
+            raise UserError(
+                f"augmentation.path={path} was made from other rows than this task's training rows: augment these with "
+                "stage=augment"
+            )
+    sources = np.array([-1 if row is None else row for row in table.labels or ()], np.int64)
+    if (outside := np.flatnonzero((sources < 0) | (sources >= len(original)))).size:
+        raise UserError(
+            f"{table.where(int(outside[0]))}: there is no training row {sources[outside[0]]}, they end at "
+            f"{len(original) - 1}: augment this task's rows anew with stage=augment"
+        )
+    labels = None if original.labels is None else original.labels[sources]
+    return Split("train", table.texts, table.pairs, labels, source_rows=sources)

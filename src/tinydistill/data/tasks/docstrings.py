@@ -1,0 +1,129 @@
+"""The embedded task: which library does a docstring come from? Real text and real labels without a download."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinydistill.data.cache import built_once
+from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.text import docstrings
+from tinydistill.data.text.blocks import digest
+from tinydistill.errors import UserError
+
+FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
+# Python itself and dependencies that always come along, in the order of the class numbers
+LIBRARIES = ("huggingface_hub", "networkx", "numpy", "pandas", "python", "sympy", "torch", "transformers")
+# what would give the answer away, in any spelling; one word stands for them all
+NAMES = re.compile(
+    r"""(?<![a-z]) (?: hugging\ ?face (?:_?hub)? | hf_ | hf\b | networkx | nx\b | numpy | np\b | pandas | pd\b
+    | c?python | sympy | (?:py)?torch | transformers )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+MASK = "library"
+MEGABYTES = 9.0  # of docstrings that are read; equal shares of all that are installed
+MIN_CHARACTERS, MAX_CHARACTERS = 100, 320  # of a row; the rest of a longer docstring is cut off
+MAX_OF_MODULE = {"train": 40, "validation": 10}  # rows, so that none dominates
+SAME_START = 60  # characters: rows that begin alike count as copies, as of one docstring adapted from another
+
+
+@dataclass(frozen=True)
+class DocstringsTask(TaskSource):
+    """A balanced classification task that is a function of the installed versions.
+
+    Modules are split, not rows: all rows of a module are on one side, and no two rows begin alike.
+
+    Args:
+        cache_dir: where the rows are kept; reading the docstrings takes some ten seconds.
+        train_rows: of each library, at most; all libraries have as many as the poorest.
+        validation_rows: of each library.
+    """
+
+    cache_dir: Path
+    train_rows: int = 400
+    validation_rows: int = 60
+
+    @property
+    def target(self) -> Target:
+        """The libraries."""
+        return Target(LIBRARIES)
+
+    def train(self) -> Split:
+        """Rows of the modules that validation doesn't use."""
+        return self._split("train")
+
+    def validation(self) -> dict[str, Split]:
+        """As many rows of every library."""
+        return {"validation": self._split("validation")}
+
+    def test(self) -> dict[str, Split]:
+        """None: what is published about this task would have to be measured on validation."""
+        return {}
+
+    def _split(self, name: str) -> Split:
+        settings = [FORMAT, docstrings.versions(), LIBRARIES, self.train_rows, self.validation_rows]
+        entry = built_once(Path(self.cache_dir) / f"docstrings-task-{digest(settings)}", self._build)
+        rows = json.loads((entry / f"{name}.json").read_text(encoding="utf-8"))
+        return Split(name, rows["texts"], None, np.array(rows["labels"], np.int64))
+
+    def _build(self, directory: Path) -> None:
+        rows = balanced(docstrings.read_modules(MEGABYTES), self.train_rows, self.validation_rows)
+        for name, (texts, labels) in rows.items():
+            text = json.dumps({"texts": texts, "labels": labels}, ensure_ascii=False, indent=0)
+            (directory / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def balanced(
+    modules: Iterable[docstrings.Module], train_rows: int, validation_rows: int
+) -> dict[str, tuple[list[str], list[int]]]:
+    """(texts, class numbers) of both splits, library after library in turn.
+
+    Modules come in the order of their names' hashes: the first of a library are for validation, as many as it takes.
+
+    Raises:
+        UserError: a library isn't there, or has too little to say.
+    """
+    rows: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in LIBRARIES}
+    seen: set[str] = set()
+    for module in modules:
+        if module.library not in rows:
+            continue
+        for docstring in module.docstrings:
+            text = row_text(docstring)
+            start = text[:SAME_START].lower()
+            if len(text) >= MIN_CHARACTERS and start not in seen:
+                seen.add(start)
+                rows[module.library][module.module].append(text)
+
+    splits: dict[str, list[list[str]]] = {"train": [], "validation": []}
+    for library, of_library in rows.items():
+        of_split: dict[str, list[str]] = {"train": [], "validation": []}
+        for texts in of_library.values():
+            name = "validation" if len(of_split["validation"]) < validation_rows else "train"
+            of_split[name] += texts[: MAX_OF_MODULE[name]]
+        if len(of_split["validation"]) < validation_rows or not of_split["train"]:
+            raise UserError(
+                f"task=docstrings needs {validation_rows} docstrings of {library} for validation and more for "
+                f"training; there are {sum(map(len, of_library.values()))}: lower task.validation_rows, or take your "
+                "own rows with task=files task.train=FILE"
+            )
+        splits["train"].append(of_split["train"][:train_rows])
+        splits["validation"].append(of_split["validation"][:validation_rows])
+    return {name: _in_turn(lists) for name, lists in splits.items()}
+
+
+def _in_turn(lists: list[list[str]]) -> tuple[list[str], list[int]]:
+    rounds = min(map(len, lists))
+    texts = [texts[i] for i in range(rounds) for texts in lists]
+    return texts, list(range(len(lists))) * rounds
+
+
+def row_text(docstring: str) -> str:
+    """The docstring on one line, with no library's name in it, cut after a word."""
+    text = NAMES.sub(MASK, " ".join(docstring.split()))
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS].rsplit(" ", 1)[0]

@@ -1,0 +1,92 @@
+"""Texts to word pieces: by a tokenizer as it is, or word by word, each different word once."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from tinydistill.data.text.packing import TokenIds
+
+Encode = Callable[[Sequence[str]], list[TokenIds]]
+"""The word pieces of each text, without special tokens."""
+
+KEPT = 1 << 18  # different words in memory, some 50 MB
+_LONGEST = 32  # characters of a word worth keeping
+_SEPARATOR = "."  # stands between words on their way through the tokenizer
+_ALONE = f"{_SEPARATOR},()\"'-:;"  # a piece of its own wherever it stands; with it split off, words recur more often
+_WORDS_AT_ONCE = 1000
+
+
+def encoder(backend: Tokenizer, dtype: type) -> Encode:
+    """The fastest way to a tokenizer's pieces that gives exactly these; `backend` neither cuts nor pads."""
+    return WordEncoder(backend, dtype) if splits_at_blanks(backend) else whole_texts(backend, dtype)
+
+
+def whole_texts(backend: Tokenizer, dtype: type) -> Encode:
+    """Every text through the tokenizer, in the tokenizer's threads."""
+
+    def encode(texts: Sequence[str]) -> list[TokenIds]:
+        return [np.array(found.ids, dtype) for found in backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+    return encode
+
+
+def splits_at_blanks(backend: Tokenizer) -> bool:
+    """Whether a text's pieces are those of its words one after the other: BERT's rules, and no tokens added to them.
+
+    BERT's normalisation looks at single characters, its pre-tokenizer splits at blanks and around punctuation.
+    """
+    rules = json.loads(backend.to_str())
+    kinds = [(rules[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer", "model")]
+    special = backend.encode_special_tokens and all(token["special"] for token in rules["added_tokens"])
+    separator = _SEPARATOR in rules["model"].get("vocab", ())
+    return kinds == ["BertNormalizer", "BertPreTokenizer", "WordPiece"] and special and separator
+
+
+class WordEncoder:
+    """Looks words up that it has seen before, and has only the others told by the tokenizer."""
+
+    def __init__(self, backend: Tokenizer, dtype: type):
+        self._backend, self._dtype = backend, np.dtype(dtype)
+        self._separator = backend.token_to_id(_SEPARATOR)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._known: dict[str, bytes] = {"": b"", _SEPARATOR: np.array([self._separator], self._dtype).tobytes()}
+
+    def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
+        """The pieces of each text."""
+        if len(self._known) > KEPT:
+            self._begin()
+        words = [_words(text) for text in texts]
+        ends = list(accumulate(map(len, words), initial=0))
+        flat = [word for of_text in words for word in of_text]
+        found = list(map(self._known.get, flat))
+        if None in found:
+            missing = [number for number, pieces in enumerate(found) if pieces is None]
+            told = self._ask(list(dict.fromkeys(flat[number] for number in missing)))
+            for number in missing:
+                found[number] = told[flat[number]]
+            self._known.update((word, pieces) for word, pieces in told.items() if len(word) <= _LONGEST)
+        return [np.frombuffer(b"".join(found[a:b]), self._dtype) for a, b in pairwise(ends)]  # type: ignore[arg-type]
+
+    def _ask(self, words: list[str]) -> dict[str, bytes]:
+        """Words that don't hold the separator go through the tokenizer many at a time, with separators between them."""
+        parts = [words[first : first + _WORDS_AT_ONCE] for first in range(0, len(words), _WORDS_AT_ONCE)]
+        texts = [f" {_SEPARATOR} ".join([*part, ""]) for part in parts]
+        told = whole_texts(self._backend, self._dtype.type)(texts)
+        size, pieces = self._dtype.itemsize, {}
+        for part, ids in zip(parts, told, strict=True):
+            ends = np.flatnonzero(ids == self._separator).tolist()
+            data = ids.tobytes()
+            for word, first, end in zip(part, [-1, *ends[:-1]], ends, strict=True):
+                pieces[word] = data[(first + 1) * size : end * size]
+        return pieces
+
+
+def _words(text: str) -> list[str]:
+    for mark in _ALONE:
+        text = text.replace(mark, f" {mark} ")
+    return text.replace("\n", " ").split(" ")

@@ -1,0 +1,89 @@
+"""The LightningModules that learn a fine-tuned teacher's stored answers: alone, or together with its inner layers.
+
+B: rows in a batch, C: outputs of the prediction layer.
+"""
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tinydistill.distillation.imitation import Imitation
+from tinydistill.distillation.losses import soft_cross_entropy
+from tinydistill.distillation.objective import Objective
+from tinydistill.training.classifier import Batch, Classifier, Scoring
+from tinydistill.training.optimization import Optimization
+
+
+class LogitDistiller(Classifier):
+    """Learns teacher_logits [B, C], which training batches hold beside input_ids and labels; the teacher isn't needed.
+
+    Args:
+        student: a model with a classification head.
+        optimisation: how its weights are stepped.
+        scoring: how it is validated.
+        temperature: of classes' soft cross-entropy (eq. 10).
+        scale_by_temperature: whether that loss is multiplied by temperature², so that its gradients keep their size.
+        hard_share: weight of the loss against the labels; the rest is the teacher's.
+    """
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        optimisation: Optimization,
+        scoring: Scoring,
+        *,
+        temperature: float = 1.0,
+        scale_by_temperature: bool = False,
+        hard_share: float = 0.0,
+    ):
+        super().__init__(student, optimisation, scoring)
+        self.temperature, self.hard_share = temperature, hard_share
+        self.scale = temperature**2 if scale_by_temperature else 1.0
+
+    def loss(self, logits_BC: Tensor, batch: Batch) -> Tensor:
+        """(1 − hard_share) · the teacher's loss + hard_share · the labels', each a mean over the batch."""
+        teacher_BC = batch["teacher_logits"]
+        if self.scoring.regression:
+            soft = F.mse_loss(logits_BC.float(), teacher_BC.float())
+        else:
+            soft = self.scale * soft_cross_entropy(logits_BC, teacher_BC, self.temperature)
+        if not self.hard_share:
+            return soft
+        return (1 - self.hard_share) * soft + self.hard_share * super().loss(logits_BC, batch)
+
+
+class MergedDistiller(LogitDistiller):
+    """Learns the teacher's answers and its inner layers at once (eq. 11 as a whole); the options are a LogitDistiller's.
+
+    Args:
+        teacher: the fine-tuned encoder, with or without its head; its stored logits come with the batches.
+        objective: the layered losses, which are added to the prediction layer's.
+    """
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        teacher: PreTrainedModel,
+        objective: Objective,
+        optimisation: Optimization,
+        scoring: Scoring,
+        **options: Any,
+    ):
+        super().__init__(student, optimisation, scoring, **options)
+        self.imitation = Imitation(student, teacher, objective)
+
+    def setup(self, stage: str) -> None:
+        """Brings the teacher to the student's device."""
+        self.imitation.teacher.to(self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The sum of both losses of one batch; logs it with every term."""
+        seen, terms = self.imitation(batch)
+        assert seen.logits is not None
+        metrics = self.imitation.metrics("train", terms)
+        prediction = self.loss(seen.logits, batch)
+        metrics |= {"train/raw/prediction": prediction, "train/loss": metrics["train/loss"] + prediction}
+        self.log_dict(metrics)
+        return metrics["train/loss"]

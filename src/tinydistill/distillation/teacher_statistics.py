@@ -1,0 +1,117 @@
+"""How much a teacher's values vary: what every squared error is measured against.
+
+Shapes: B batch, L length, D hidden size, N tokens, H heads, d head size.
+"""
+
+from collections.abc import Iterable, Mapping, Sized
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tinydistill.console import Meter
+from tinydistill.models.observation import QKV, Observer, valid_tokens
+
+
+class RunningCovariance:
+    """Running mean and covariance of vectors, in double precision."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum: Tensor | float = 0.0
+        self._products: Tensor | float = 0.0
+
+    def update(self, x_ND: Tensor) -> None:
+        """Adds N vectors."""
+        x = x_ND.double()
+        self.count += len(x)
+        self._sum = self._sum + x.sum(0)
+        self._products = self._products + x.T @ x
+
+    @property
+    def mean(self) -> Tensor:
+        """[D]."""
+        return torch.as_tensor(self._sum) / self.count
+
+    @property
+    def covariance(self) -> Tensor:
+        """[D, D], divided by N."""
+        return torch.as_tensor(self._products) / self.count - torch.outer(self.mean, self.mean)
+
+
+def variance(covariance_DD: Tensor) -> float:
+    """The mean variance of a feature: what guessing the mean costs in mean squared error."""
+    return float(covariance_DD.diagonal().mean())
+
+
+def subspace_floor(covariance_DD: Tensor, width: int) -> float:
+    """The share of variance outside the best subspace of `width` dimensions, 0 to 1.
+
+    No linear map of `width` features can leave less of the states unexplained than the smallest eigenvalues hold.
+    """
+    eigenvalues = torch.linalg.eigvalsh(covariance_DD).clamp_min(0)  # ascending
+    return float(eigenvalues[: max(0, len(eigenvalues) - width)].sum() / eigenvalues.sum())
+
+
+class RunningScoreVariance:
+    """Running variance of unnormalised attention scores, around each head's own mean, over valid pairs of tokens."""
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self._sum: Tensor | float = 0.0
+        self._squares: Tensor | float = 0.0
+
+    def update(self, attention: QKV, mask_BL: Tensor) -> None:
+        """Adds one batch of a layer's queries and keys; a banded layer counts the pairs inside its band."""
+        scale = attention.query.shape[-1] ** -0.25
+        query, key = (x.double() * scale * mask_BL[:, None, :, None] for x in (attention.query, attention.key))
+        if attention.window is None:
+            self._count += float(mask_BL.sum(-1).square().sum())
+            self._sum = self._sum + (query.sum(2) * key.sum(2)).sum((0, 2))
+            grams = (query.transpose(-1, -2) @ query) * (key.transpose(-1, -2) @ key)
+            self._squares = self._squares + grams.sum((0, 2, 3))
+            return
+        position = torch.arange(mask_BL.shape[-1], device=mask_BL.device)
+        band_LL = (position.unsqueeze(-1) - position).abs() <= attention.window
+        scores_BHLL = (query @ key.transpose(-1, -2)) * band_LL
+        self._count += float((mask_BL.unsqueeze(-1) & mask_BL.unsqueeze(-2) & band_LL).sum())
+        self._sum = self._sum + scores_BHLL.sum((0, 2, 3))
+        self._squares = self._squares + scores_BHLL.square().sum((0, 2, 3))
+
+    @property
+    def variance(self) -> float:
+        """The mean over heads of the variance of a score."""
+        mean_H = torch.as_tensor(self._sum) / self._count
+        return float((torch.as_tensor(self._squares) / self._count - mean_H.square()).mean())
+
+
+def _length(batches: Iterable[Mapping[str, Tensor]]) -> int | None:
+    return len(batches) if isinstance(batches, Sized) else None
+
+
+@dataclass(frozen=True)
+class TeacherStatistics:
+    """Covariance [D, D] of the hidden states and variance of the attention scores, by teacher layer."""
+
+    hidden: dict[int, Tensor]
+    attention: dict[int, float]
+
+
+@torch.no_grad()
+def teacher_statistics_over(observer: Observer, batches: Iterable[Mapping[str, Tensor]]) -> TeacherStatistics:
+    """RunningCovariance of everything the observer sees over the batches, valid tokens alone."""
+    hidden = {n: RunningCovariance() for n in observer.hidden_layers}
+    attention = {n: RunningScoreVariance() for n in observer.attention_layers}
+    with Meter("measuring the teacher", "batch", _length(batches)) as meter:
+        for batch in batches:
+            mask = valid_tokens(batch)
+            seen = observer(batch)
+            for n, moments in hidden.items():
+                moments.update(seen.hidden[n][mask])
+            for n, scores in attention.items():
+                scores.update(seen.attention[n], mask)
+            meter.update()
+    return TeacherStatistics(
+        {n: moments.covariance for n, moments in hidden.items()},
+        {n: scores.variance for n, scores in attention.items()},
+    )

@@ -1,0 +1,109 @@
+"""A model with a head as ONNX files: as it is, and with weights in int8.
+
+B: rows in a batch, L: word pieces in a row, C: outputs of the prediction layer.
+"""
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tinydistill.errors import UserError
+from tinydistill.models.fast_paths import attention
+
+FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
+"""The formats, and where they stand in a model directory: where other tools look for them."""
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+
+
+def check_installed() -> None:
+    """Raises UserError where the packages of the extra `export` are missing."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"ONNX needs {', '.join(missing)}: pip install 'tinydistill[export]', or go without: 'export.formats=[]'"
+        )
+
+
+def write(
+    model: PreTrainedModel, inputs: Sequence[str], directory: Path, formats: Sequence[str], *, longest: int
+) -> dict[str, Path]:
+    """Writes the model in these formats below a directory; their files. The arguments are those of `export`."""
+    files = {name: directory / file for name, file in FILES.items() if name in formats}
+    if files:
+        plain = directory / FILES["onnx"]
+        export(model, inputs, plain, longest=longest)
+        if "onnx_int8" in files:
+            quantise(plain, files["onnx_int8"])
+        if "onnx" not in files:
+            for part in plain.parent.glob(f"{plain.name}*"):
+                part.unlink()
+    return files
+
+
+class _Logits(nn.Module):
+    """A model whose inputs come in order, and whose only output are the logits [B, C]."""
+
+    def __init__(self, model: PreTrainedModel, inputs: Sequence[str]):
+        super().__init__()
+        self.model, self.inputs = model, inputs
+        self.eval()
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return self.model(**dict(zip(self.inputs, tensors, strict=True))).logits
+
+
+def export(model: PreTrainedModel, inputs: Sequence[str], file: Path, *, longest: int) -> None:
+    """Writes the model in fp32 with these inputs, each [B, L] of int64, any B, and L up to `longest`."""
+    model = model.cpu().eval()
+    shape = (2, min(8, longest))
+    rows = [torch.full(shape, int(name != "token_type_ids")) for name in inputs]  # one tensor given twice is one input
+    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=longest)}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # In plain products, which the runtime fuses better than a translated SDPA.
+    with attention.eager(model), _quiet():
+        program = torch.onnx.export(
+            _Logits(model, inputs),
+            tuple(rows),
+            input_names=list(inputs),
+            output_names=["logits"],
+            dynamic_shapes=(tuple(sizes for _ in inputs),),
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(file))
+
+
+def quantise(source: Path, file: Path) -> None:
+    """Writes an exported model with its weights, embeddings among them, in int8; activations are quantised as it runs.
+
+    Each output channel of a matrix has a scale of its own. All 8 bits are used: processors without VNNI, which add two
+    products in 16 bits, may overflow there (7 bits would be safe but a fifth further from PyTorch's logits).
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    graph = onnx.load(source)
+    del graph.graph.value_info[:]  # the shapes noted for fp32 tensors contradict those of their int8 parts
+    with _quiet():
+        quantize_dynamic(graph, file, weight_type=QuantType.QInt8, per_channel=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences what exporter and quantiser say of themselves: what matters, the answers, is checked."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

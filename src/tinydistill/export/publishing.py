@@ -1,0 +1,54 @@
+"""A finished directory goes to the Hugging Face hub, with the user's own token."""
+
+import re
+from pathlib import Path
+
+from huggingface_hub import HfApi, constants, get_token
+from huggingface_hub.errors import HfHubHTTPError
+
+from tinydistill.errors import UserError
+from tinydistill.models.hub import look_for_hub
+
+LEFT_BEHIND = ("provenance.json",)  # paths and the machine's name
+
+
+def check(repo: str | None) -> None:
+    """Raises UserError where nothing could be pushed: no name, no token, one that the hub refuses, or no hub."""
+    if repo is None:
+        raise UserError("export.push=true needs the name of a repository: export.repo=USER/NAME")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]{1,96}", repo):
+        raise UserError(f"export.repo={repo} is no name of a repository: export.repo=USER/NAME")
+    if get_token() is None:
+        raise UserError("export.push=true needs your token: set HF_TOKEN, or log in with hf auth login")
+    look_for_hub()
+    if constants.HF_HUB_OFFLINE:
+        raise UserError(f"export.push=true: {constants.ENDPOINT} doesn't answer, or HF_HUB_OFFLINE is set")
+    try:
+        HfApi().whoami()
+    except HfHubHTTPError as error:
+        raise UserError(f"export.push=true: {constants.ENDPOINT} refuses the token ({_said(error)})") from error
+
+
+def push(directory: Path, repo: str, *, private: bool) -> str:
+    """Uploads a directory, without what is nobody's business, to a repository made if need be; its address.
+
+    Raises UserError where the hub refuses.
+    """
+    api = HfApi()
+    try:
+        made = api.create_repo(repo, private=private, exist_ok=True)
+        api.upload_folder(
+            repo_id=made.repo_id,
+            folder_path=directory,
+            commit_message="Export of tinydistill",
+            ignore_patterns=[*LEFT_BEHIND],
+        )
+    except HfHubHTTPError as error:
+        raise UserError(
+            f"export.repo={repo}: the hub refuses ({_said(error)}); {directory} is finished, the same command pushes it"
+        ) from error
+    return str(made)
+
+
+def _said(error: HfHubHTTPError) -> str:
+    return error.server_message or str(error).partition("\n")[0]

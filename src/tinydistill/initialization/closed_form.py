@@ -1,0 +1,190 @@
+"""A student solved for from its teacher: linear algebra on a sample of text instead of the first hour of training.
+
+Shapes: B batch, L length, N tokens, D hidden size. Student layers are counted
+m = 1..M, teacher layers n = 1..N; 0 is the embedding layer. Suffixes _S and _T: student, teacher.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tinydistill.console import Meter
+from tinydistill.distillation.teacher_statistics import RunningCovariance
+from tinydistill.initialization import linear_algebra as linear
+from tinydistill.initialization.layer_solvers import (
+    SLIGHT,
+    Batch,
+    Chunk,
+    solve_feed_forward,
+    solve_scores,
+    solve_values,
+)
+from tinydistill.initialization.linear_algebra import NormalEquations
+from tinydistill.models.encoder_parts import Embeddings, EncoderParts
+from tinydistill.models.observation import Observer, valid_tokens
+
+Projections = dict[int, tuple[Tensor, Tensor]]
+
+HELD_OUT = 4  # one row of text in so many is kept for choosing the penalties
+ROWS = 32  # rows of text in one step of a sum
+
+
+@torch.no_grad()
+def solve_student(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    mapping: Sequence[int | None],
+    batches: Iterable[Batch],
+    *,
+    seed: int,
+) -> tuple[str, ...]:
+    """Sets a freshly initialised student's weights, in place, so that its states and scores imitate the teacher's.
+
+    `mapping[m-1]` is the teacher layer of student layer m; for None, one between its neighbours' is taken. `batches`
+    hold `input_ids` [B, L] and what else the models take, on their device: about 400 rows of 128 word pieces serve
+    well, and the more rows, the better the upper layers. In memory: tokens · (layers + 1) · D_T · 2 bytes.
+
+    From the bottom up, on what each student layer really sees, in a basis of the teacher's leading directions:
+    embedding tables are the teacher's; queries and keys the best low-rank approximation of its scores; values and
+    attention outputs a reduced-rank regression onto its states; feed-forward neurons the most useful of its own, their
+    outputs a ridge regression. LayerNorms and poolers stay as they are.
+
+    Returns what else was left as it was, one phrase a part (an empty tuple when nothing was): the attention scores
+    where the numbers of heads differ; the Transformer layers where either model has fused, rotary, pre-norm ones
+    (ModernBERT); the embeddings where the student projects them from another size than the teacher (ELECTRA).
+    Raises UserError for an unknown architecture, ValueError when the student is wider than the teacher, the
+    vocabularies differ in size, or there are fewer than 4 rows of text.
+    """
+    S, T = EncoderParts.of(student), EncoderParts.of(teacher)
+    width, teacher_width = student.config.hidden_size, teacher.config.hidden_size
+    if width > teacher_width:
+        raise ValueError(f"a student of width {width} can't be solved for from a teacher of width {teacher_width}")
+    left = []
+    with _evaluating(student, teacher):
+        chunks, covariances = _observe(teacher, batches)
+        if teacher.dtype != torch.float32:  # it may run in bf16; what is solved for from its weights is not
+            teacher = copy.deepcopy(teacher).float()
+            T = EncoderParts.of(teacher)
+        rotation = linear.random_rotation(width, seed).to(covariances[0].device)
+        basis_TS = (linear.shared_subspace(covariances, width) @ rotation).float()
+        if not _solve_embeddings(S.embeddings, T.embeddings, basis_TS):
+            left.append("embeddings (their size before the projection differs)")
+        if S.layers is None or T.layers is None:
+            kind = (student if S.layers is None else teacher).config.model_type
+            return (*left, f"Transformer layers ({kind} has no post-norm ones with separate queries and keys)")
+        embedded = Observer(student, [0])
+        for chunk in chunks:
+            chunk.student_BLD = embedded(chunk.batch).hidden[0].float()
+        below = 0
+        with Meter("solving for the student", "part", 3 * len(S.layers)) as meter:
+            for layer_S, n in zip(S.layers, complete(mapping, len(T.layers)), strict=True):
+                if layer_S.heads == T.layers[n - 1].heads:
+                    solve_scores(chunks, layer_S, T.layers[n - 1], n)
+                meter.update()
+                solve_values(chunks, layer_S, n, basis_TS)
+                meter.update()
+                solve_feed_forward(chunks, layer_S, T.layers, range(min(below, n - 1), n), basis_TS)
+                meter.update()
+                below = n
+        if S.layers[0].heads != T.layers[0].heads:
+            left.append(f"attention scores ({S.layers[0].heads} heads, the teacher has {T.layers[0].heads})")
+    return tuple(left)
+
+
+@torch.no_grad()
+def solve_projections(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    mapping: Sequence[int | None],
+    batches: Iterable[Batch],
+    *,
+    shared: bool = False,
+) -> Projections:
+    """Ridge regression from the student's states to the teacher's: weight [D_T, D_S] and bias [D_T] by student layer.
+
+    Layer 0 (the embeddings) and every mapped layer have one; with `shared`, they have the same, fitted on all pairs.
+    """
+    pairs = [(0, 0), *((m, n) for m, n in enumerate(mapping, start=1) if n is not None)]
+    normals = {m: NormalEquations() for m, _ in pairs}
+    with _evaluating(student, teacher):
+        observers = Observer(student, [m for m, _ in pairs]), Observer(teacher, [n for _, n in pairs])
+        for batch in batches:
+            mask = valid_tokens(batch)
+            seen_S, seen_T = (observer(batch).hidden for observer in observers)
+            for m, n in pairs:
+                normals[m].update(seen_S[m][mask].double(), seen_T[n][mask].double())
+    if shared:
+        first, *others = normals.values()
+        normals = dict.fromkeys(normals, sum(others, start=first))
+    weights = {m: linear.ridge(*normal.means(), SLIGHT).float() for m, normal in normals.items()}
+    return {m: (weight[:-1].T.contiguous(), weight[-1]) for m, weight in weights.items()}
+
+
+def complete(mapping: Sequence[int | None], teacher_layers: int) -> list[int]:
+    """The mapping without gaps: a None lies evenly between its neighbours, the ends being 0 → 0 and M → N."""
+    anchors = [(0, 0), *((m, n) for m, n in enumerate(mapping, start=1) if n is not None)]
+    if anchors[-1][0] != len(mapping):
+        anchors.append((len(mapping), teacher_layers))
+    filled = []
+    for (m0, n0), (m1, n1) in pairwise(anchors):
+        filled += [max(1, round(n0 + (m - m0) * (n1 - n0) / (m1 - m0))) for m in range(m0 + 1, m1 + 1)]
+    return filled
+
+
+@contextmanager
+def _evaluating(*models: PreTrainedModel) -> Iterator[None]:
+    training = [model for model in models if model.training]
+    for model in training:
+        model.eval()
+    try:
+        yield
+    finally:
+        for model in training:
+            model.train()
+
+
+def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[Chunk], list[Tensor]]:
+    """The sample in chunks, and the covariance of every layer's hidden states."""
+    observer = Observer(teacher, range(teacher.config.num_hidden_layers + 1))
+    moments = {n: RunningCovariance() for n in observer.hidden_layers}
+    chunks, count = [], 0
+    for batch in batches:
+        row = torch.arange(count, count := count + len(batch["input_ids"]))
+        for held_out in (False, True):
+            chosen = torch.nonzero((row % HELD_OUT == HELD_OUT - 1) == held_out).flatten()
+            for rows in chosen.split(ROWS) if len(chosen) else ():
+                part = {name: value[rows.to(value.device)] for name, value in batch.items()}
+                mask, hidden = valid_tokens(part), observer(part).hidden
+                for n, states in hidden.items():
+                    moments[n].update(states[mask])
+                kept = {n: states.bfloat16() for n, states in hidden.items()}
+                chunks.append(Chunk(part, mask, held_out, kept, torch.empty(0)))
+    if count < HELD_OUT:
+        raise ValueError(f"a student in closed form needs {HELD_OUT} rows of text or more, not {count}")
+    return chunks, [moment.covariance for moment in moments.values()]
+
+
+def _solve_embeddings(S: Embeddings, T: Embeddings, basis_TS: Tensor) -> bool:
+    """Tables whose LayerNormed sum is the teacher's embedding output in the basis, up to the scale of each token."""
+    if S.word.num_embeddings != T.word.num_embeddings:
+        raise ValueError(f"the vocabularies differ: {S.word.num_embeddings} and {T.word.num_embeddings} word pieces")
+    onward_ES = basis_TS if T.project is None else T.project.weight.float().T @ basis_TS
+    if S.project is not None:
+        if S.word.embedding_dim != T.word.embedding_dim:
+            return False
+        S.norm.load_state_dict(T.norm.state_dict())
+        S.project.weight.copy_(onward_ES.T)
+    for table_S, table_T in ((S.word, T.word), (S.position, T.position), (S.token_type, T.token_type)):
+        if table_S is None or table_T is None:
+            continue
+        rows = min(table_S.num_embeddings, table_T.num_embeddings)
+        table = table_T.weight[:rows].float()
+        if S.project is None:
+            table = T.norm.weight.float() * (table - table.mean(1, keepdim=True)) @ onward_ES
+        table_S.weight[:rows] = table
+    return True

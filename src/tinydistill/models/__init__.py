@@ -1,0 +1,1 @@
+"""Encoders: loading, students, heads, their parts, and what happens inside of them."""

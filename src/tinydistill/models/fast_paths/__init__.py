@@ -1,0 +1,1 @@
+"""Faster ways to compute the same, each beside the public one that it stands for."""

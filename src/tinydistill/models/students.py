@@ -1,0 +1,52 @@
+"""New students: their size, and random weights until something better is solved for."""
+
+import copy
+
+import torch
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from tinydistill.models.fast_paths import attention
+
+DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
+
+
+def student_config(
+    teacher: PretrainedConfig,
+    *,
+    num_layers: int,
+    hidden_size: int,
+    intermediate_size: int,
+    num_heads: int,
+    dropout: float,
+) -> PretrainedConfig:
+    """The teacher's configuration at the student's size: same architecture, vocabulary and positions."""
+    sizes: dict[str, float] = {
+        "num_hidden_layers": num_layers,
+        "hidden_size": hidden_size,
+        "num_attention_heads": num_heads,
+        "intermediate_size": intermediate_size,
+        "hidden_dim": intermediate_size,  # DistilBERT's word for it
+        "embedding_size": hidden_size,  # ELECTRA's; without it no projection stands between
+    }
+    sizes |= dict.fromkeys(DROPOUTS, dropout)
+    values = teacher.to_dict()
+    # What names the teacher or its head, and lists by layer (ModernBERT's layer_types), which follow from the depth.
+    for stale in ("layer_types", "architectures", "_name_or_path", "id2label", "label2id", "dtype"):
+        values.pop(stale, None)
+    known = {name: teacher.attribute_map.get(name, name) for name in sizes}
+    return type(teacher)(**values | {known[name]: size for name, size in sizes.items() if known[name] in values})
+
+
+def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    """A student with random weights, the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32, attn_implementation="sdpa")
+    return attention.use(model)

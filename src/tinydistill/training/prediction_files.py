@@ -1,0 +1,71 @@
+"""What a model predicts as files: for people, and in the format of the GLUE server.
+
+N: rows of a split, C: outputs of the prediction layer.
+"""
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from tinydistill.artifacts.writer import read_json
+from tinydistill.data.tasks.examples import Split
+from tinydistill.ranks import rank
+
+
+def write_predictions(file: Path, split: Split, logits_NC: Tensor, labels: Sequence[str]) -> None:
+    """One line a row: its number, its label (empty where unknown), the prediction, and every class's probability."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = [None] * len(split) if split.labels is None else split.labels.tolist()
+    with file.open("w", encoding="utf-8", newline="") as out:
+        lines = csv.writer(out, dialect="excel-tab", lineterminator="\n")
+        lines.writerow(["row", "label", "prediction", *(f"p({label})" for label in labels)])
+        guesses = logits_NC.argmax(-1).tolist() if labels else logits_NC[:, 0].tolist()
+        shares = logits_NC.float().softmax(-1).tolist()
+        for row, (label, guess) in enumerate(zip(known, guesses, strict=True)):
+            if labels:
+                given = "" if label is None else labels[label]
+                lines.writerow([row, given, labels[guess], *(f"{share:.6f}" for share in shares[row])])
+            else:
+                lines.writerow([row, "" if label is None else f"{label:.6g}", f"{guess:.6g}"])
+
+
+def write_submission(file: Path, logits_NC: Tensor, labels: Sequence[str]) -> None:
+    """The official format: index and prediction, classes by the names that the server takes, or a number."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    said = (
+        [labels[number] for number in logits_NC.argmax(-1).tolist()]
+        if labels
+        else [f"{number:.3f}" for number in logits_NC[:, 0].tolist()]
+    )
+    lines = ["index\tprediction", *(f"{row}\t{prediction}" for row, prediction in enumerate(said))]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def family(path: str) -> str:
+    """What the models of several tasks have in common: the name without its last word, which is the task's."""
+    place = Path(path)
+    return "-".join([place.parent.name, place.name.rpartition("_")[0] or place.name])
+
+
+def zip_family(evaluation: Path, name: str, files: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Zips the submission files of a family from the evaluations beside this one; the files that are still missing."""
+    found: dict[str, Path] = {}
+    for directory in sorted(evaluation.parent.iterdir()):
+        if not directory.name.startswith(".") and (directory / "submission").is_dir():
+            result = directory / "result.json"
+            if result.is_file() and read_json(result)["family"] == name:
+                found |= {file.name: file for file in (directory / "submission").iterdir()}
+    missing = [file for file in files if file not in found]
+    if missing:
+        return None, missing
+    target = evaluation.parent / f"{name}_glue.zip"
+    if rank() == 0:
+        partial = target.with_name(f".{target.name}.partial")
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(found[file], file)
+        partial.replace(target)
+    return target, []

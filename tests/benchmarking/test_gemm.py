@@ -1,0 +1,48 @@
+"""The rate of matrix products, and speeds held against it."""
+
+import pytest
+import torch
+
+from tinydistill.benchmarking import gemm
+from tinydistill.benchmarking.gemm import Beside, Rates, beside, gemm_rate
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is a second further at every look, and products that are counted."""
+    seconds, products = iter(range(1000)), []
+    monkeypatch.setattr(gemm, "SIDES", {"cpu": 8})
+    monkeypatch.setattr(gemm.time, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(gemm.time, "process_time", lambda: 2 * next(seconds))
+    multiply = torch.mm
+    monkeypatch.setattr(
+        torch, "mm", lambda *args, **kwargs: (products.append(args[0].dtype), multiply(*args, **kwargs))
+    )
+    return products
+
+
+def test_the_rate_is_flops_over_time_without_the_first_product(clock):
+    rate = gemm_rate(torch.float32, seconds=5)
+    counted = len(clock) - 1
+    looks = counted + 2  # one before each further product and two around the loop, beside the processor's
+    assert counted > 1
+    assert rate.clock == pytest.approx(2 * counted * 8**3 / looks, rel=0.3)
+    assert rate.processor < rate.clock
+
+
+def test_work_stands_between_two_measurements_in_both_precisions(clock):
+    seen = []
+    done, rates = beside(lambda: seen.append(len(clock)) or "done", seconds=2)
+    assert done == "done"
+    half = seen[0]
+    for part in (clock[:half], clock[half:]):
+        assert set(part) == {torch.float32, torch.bfloat16}
+    assert min(*rates.before, *rates.after) > 0
+
+
+def test_a_speed_is_held_against_the_mean_of_before_and_after():
+    rates = Beside(Rates(100.0, 300.0), Rates(200.0, 500.0))
+    assert rates.mean == Rates(150.0, 400.0)
+    assert rates.multiple(300.0) == 2.0
+    assert rates.share(300.0) == 0.75
+    assert Beside(Rates(100.0, 10.0), Rates(100.0, 10.0)).share(50.0) == 0.5  # where bf16 is slow, fp32 is the floor
