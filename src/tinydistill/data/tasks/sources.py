@@ -13,7 +13,7 @@ from tinydistill.data.files import first_line
 from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
 from tinydistill.data.tasks.tables import Columns, Dialect, read_table
 from tinydistill.errors import UserError
-from tinydistill.models.hub import look_for_hub
+from tinydistill.hub import look_for_hub
 
 
 class TaskSource(ABC):

@@ -16,7 +16,7 @@ from pathlib import Path
 from tinydistill.data.text import docstrings
 from tinydistill.data.text.readers import read_documents
 from tinydistill.errors import UserError
-from tinydistill.models.hub import look_for_hub
+from tinydistill.hub import look_for_hub
 
 WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay = ="
 
