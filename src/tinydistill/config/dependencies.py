@@ -69,7 +69,7 @@ def of_finetuned(config: Config) -> Dependencies:
         if config.student.path is None and config.student.init != "random":
             options |= {"mapping": config.mapping, "sample_tokens": config.general.sample_tokens}
         named = config.student.path or named
-    return Dependencies(options, {"weights": named, "task": _rows(config)})
+    return Dependencies(options, {"model": named, "task": _rows(config)})
 
 
 def of_augmented(config: Config) -> Dependencies:
@@ -112,14 +112,14 @@ def of_distilled(config: Config) -> Dependencies:
 def of_evaluated(config: Config) -> Dependencies:
     """What scores and predictions depend on."""
     task = {name: getattr(config.task, name) for name in ("labels", "metrics", "submission", "submission_labels")}
-    return Dependencies({**_scoring(config), "task": task}, {"weights": config.evaluate.path, "rows": _rows(config)})
+    return Dependencies({**_scoring(config), "task": task}, {"model": config.evaluate.path, "task": _rows(config)})
 
 
 def of_exported(config: Config) -> Dependencies:
     """What the files of a model to ship depend on."""
     kept = _without(asdict(config.export), "path", "batch_size", "push", "repo", "private")
     options = {**_scoring(config), "labels": config.task.labels, "export": kept}
-    return Dependencies(options, {"weights": config.export.path, "rows": _rows(config)})
+    return Dependencies(options, {"model": config.export.path, "task": _rows(config)})
 
 
 OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
