@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from tinydistill.artifacts.writer import file_hash, read_json
 from tinydistill.errors import UserError
 from tinydistill.models.fast_paths import attention
-from tinydistill.models.hub import look_for_hub
+from tinydistill.hub import look_for_hub
 from tinydistill.models.observation import release
 
 WEIGHTS = "model.safetensors"
