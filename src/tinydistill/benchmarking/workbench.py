@@ -26,7 +26,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text.blocks import Cutting, build_blocks
 from tinydistill.data.text.datamodule import TextDataModule
-from tinydistill.data.text.sources import Corpus, ReadCorpus
+from tinydistill.data.text.sources import Corpus, TextsCorpus
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.errors import UserError
@@ -107,9 +107,9 @@ class Workbench:
             return data
         corpus, values = self._corpus, self.values
         if self._text.whole:
-            corpus = ReadCorpus(self._text.texts, corpus.identity(), corpus.stamp())
+            corpus = TextsCorpus(self._text.texts, corpus.identity())
         else:
-            corpus = ReadCorpus(self._text.texts, "sample", "sample")
+            corpus = TextsCorpus(self._text.texts, "sample")
             values = {**values, "paths": {**values["paths"], "cache": self.directory / "cache"}}
         return inputs.blocks(values, "general", corpus, self.teacher.tokenizer)
 
@@ -153,7 +153,7 @@ class Workbench:
         data, options = self._blocks, self.values["general"]
         rows = data.train_dataloader()
         done = self._fit("general", self._distiller(options, rows), rows, [0])
-        sampled = isinstance(data.corpus, ReadCorpus) and data.corpus.name == "sample"
+        sampled = isinstance(data.corpus, TextsCorpus) and data.corpus.name == "sample"
         whole = None if sampled else data.total_steps * data.blocks_in_step * options["max_length"]
         return [_of_steps("general", done, whole)]
 
@@ -223,7 +223,7 @@ class Workbench:
         megabytes = sum(len(text.encode()) for text in self._text.texts) / 1e6
         done, start = 0, time.perf_counter()
         while not done or time.perf_counter() - start < self.seconds:
-            corpus = ReadCorpus(self._text.texts, f"tokenisation {done}", f"tokenisation {done}")
+            corpus = TextsCorpus(self._text.texts, f"tokenization {done}")
             build_blocks(corpus, self.teacher.tokenizer, cutting, cache_dir=self.directory / "cache")
             done += 1
         seconds = time.perf_counter() - start
