@@ -37,5 +37,5 @@ def test_stop_words_are_english_function_words_or_a_files(tmp_path):
     assert not {"good", "film", "never-ending"} & read_stop_words(None)
     (tmp_path / "stop.txt").write_text("Le\n\nla\n")
     assert read_stop_words(str(tmp_path / "stop.txt")) == {"le", "la"}
-    with pytest.raises(InputError, match="there is no file /nowhere"):
+    with pytest.raises(InputError, match="there is no file /nowhere: check path"):
         read_stop_words("/nowhere")

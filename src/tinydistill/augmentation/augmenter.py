@@ -11,8 +11,9 @@ from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWo
 from tinydistill.augmentation.contexts import MaskedWords
 from tinydistill.augmentation.replacements import Replacements
 from tinydistill.augmentation.rows import Counts, augmented_rows, write_rows
+from tinydistill.augmentation.stop_words import ENGLISH
 from tinydistill.augmentation.vectors import WordVectors, input_embeddings, mean_embeddings
-from tinydistill.augmentation.words import ENGLISH, eligible_words
+from tinydistill.augmentation.words import eligible_words
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.text.blocks import digest
 
@@ -60,9 +61,7 @@ class Augmenter:
         self.questions = MaskedWords(
             self.words, tokenizer, max_length=max_length, askable=lambda word: by_mask and word not in self.vectors.rows
         )
-        key = digest(
-            [FORMAT, identity, precision, candidates, self.vocabulary.identity(), self.questions.identity()]
-        )
+        key = digest([FORMAT, identity, precision, candidates, self.vocabulary.identity(), self.questions.identity()])
         self.shards = Shards(cache_dir / f"candidates-{key}", self.questions, candidates)
 
     @property

@@ -126,7 +126,9 @@ class CandidateFinder(pl.LightningModule):
     threads: sums then run in the same order however many there are.
     """
 
-    def __init__(self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, num_workers: int = 0):
+    def __init__(
+        self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, num_workers: int = 0
+    ):
         super().__init__()
         self.model = MaskedPositions(model)
         self.words, self.shards, self.num_workers = words, shards, num_workers

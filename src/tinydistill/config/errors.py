@@ -37,11 +37,11 @@ _NODES = {
     "TaskFiles": "task",
     "Target": "task",
     "TaskDataModule": "task",
-    "glue_task": "task.source",
+    "GlueTask": "task.source",
     "DocstringsTask": "task.source",
 }
 _OPTIONS = {
-    "glue_task.root": "paths.glue",
+    "GlueTask.root": "paths.glue",
     "open_artifact.path": "output_dir",
     "open_artifact.overwrite": "overwrite",
 }
@@ -71,8 +71,8 @@ def explain(error: BaseException) -> str | None:
 
 def option_of(argument: str, stage: str) -> str:
     """The option that sets an argument, `FilesCorpus.encoding`: what an InputError's advice is about."""
-    if argument.startswith("stage:"):
-        return f"stage={argument.removeprefix('stage:')}"
+    if ":" in argument:  # a choice: stage:finetune
+        return argument.replace(":", "=")
     if argument in _OPTIONS:
         return _OPTIONS[argument].format(stage=stage)
     owner, _, name = argument.rpartition(".")

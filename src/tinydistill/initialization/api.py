@@ -15,7 +15,6 @@ from tinydistill.models.observation import encoder_inputs
 from tinydistill.models.source import longest_input
 from tinydistill.models.students import new_student, student_config
 
-_PAPER = {312: 1200}  # TinyBERT4's feed-forward layers are a little narrower than four times its width
 _AT_ONCE = 64  # texts in a batch
 
 
@@ -41,8 +40,8 @@ def initialize_student(
         teacher: a hub name, a directory or a model; of a model with a head the encoder alone is looked at.
         num_layers: Transformer layers.
         hidden_size: width of the hidden states.
-        intermediate_size: width of the feed-forward layers; by default four times the hidden size, and the paper's
-            1200 for 312.
+        intermediate_size: width of the feed-forward layers; by default the teacher's for its hidden size, the paper's
+            1200 for 312, and else four times the hidden size.
         num_heads: attention heads, by default the teacher's number.
         texts: what the closed form looks at; a few hundred texts like those that the student is for serve well.
         tokenizer: of a teacher that is given as a model, unless that knows where it was loaded from.
@@ -72,11 +71,12 @@ def initialize_student(
     else:
         given = locate(os.fspath(teacher), called="teacher")
         teacher = load_encoder(given, called="teacher")
+    usual = {312: 1200, teacher.config.hidden_size: _inner_width(teacher)}  # by hidden size
     config = student_config(
         teacher.config,
         num_layers=num_layers,
         hidden_size=hidden_size,
-        intermediate_size=intermediate_size or _PAPER.get(hidden_size, 4 * hidden_size),
+        intermediate_size=intermediate_size or usual.get(hidden_size, 4 * hidden_size),
         num_heads=num_heads or teacher.config.num_attention_heads,
         dropout=dropout,
     )
@@ -94,6 +94,10 @@ def initialize_student(
     for part in first_weights(student, teacher, mapping or [None] * num_layers, batches, method=method, seed=seed):
         warnings.warn(f"left at random in the student: {part}", stacklevel=2)
     return student
+
+
+def _inner_width(model: PreTrainedModel) -> int:
+    return int(getattr(model.config, "intermediate_size", None) or model.config.hidden_dim)  # DistilBERT's word
 
 
 def _tokenizer_of(teacher: str | PreTrainedModel) -> PreTrainedTokenizerBase:

@@ -102,7 +102,7 @@ def encoder_parts(model: PreTrainedModel) -> EncoderParts:
     """The parts of an encoder, with or without a head. Raises InputError for an architecture that nobody registered."""
     if (find := _finder(model.config.model_type)) is None:
         raise InputError(
-            f"the parts of a {model.config.model_type} encoder are not known",
+            f"the parts of {model.config.model_type} encoders are not known",
             "take {initialize_student.method}=teacher_layers (equal widths) or {initialize_student.method}=random, "
             "or name its parts with register_encoder_parts",
         )
@@ -132,7 +132,7 @@ def transformer_layers(model: PreTrainedModel) -> nn.ModuleList:
         if isinstance(module, nn.ModuleList) and len(module) == depth:
             return module
     raise InputError(
-        f"a {model.config.model_type} encoder keeps no list of {depth} layers to copy",
+        f"{model.config.model_type} encoders keep no list of {depth} layers to copy",
         "take {initialize_student.method}=random",
     )
 

@@ -21,7 +21,7 @@ def add_head(encoder: PreTrainedModel, labels: Sequence[str], *, seed: int) -> P
     _name_outputs(config, labels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     wanted, weights = model.base_model.state_dict().keys(), encoder.state_dict()
     if missing := [name for name in wanted - weights.keys() if "pooler" not in name]:
         raise RuntimeError(f"{type(encoder).__name__} lacks {sorted(missing)}, which {type(model).__name__} holds")

@@ -10,13 +10,20 @@ from typing import Any
 import torch
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from tinydistill.artifacts.writer import file_hash, read_json
 from tinydistill.errors import InputError
-from tinydistill.models import attention
 from tinydistill.hub import look_for_hub
+from tinydistill.models import attention
 
 WEIGHTS = "model.safetensors"
 THE_MODEL = "the model"  # what messages call a model unless they are told
@@ -131,12 +138,11 @@ def load_weights(
             config=config,
             dtype=dtype,
             use_safetensors=True,
-            attn_implementation="sdpa",
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # looked at below
         )
     if info["mismatched_keys"]:
-        raise InputError(f"{called}={path}: the sizes of its weights and those in its config.json contradict each other")
+        raise InputError(f"{called}={path}: its weights have other sizes than its config.json says")
     headless = model.base_model is model
     prefix = "" if headless else f"{model.base_model_prefix}."
     missing = sorted(name for name in info["missing_keys"] if not (headless and "pooler" in name))

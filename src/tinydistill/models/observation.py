@@ -96,7 +96,7 @@ class Observer:
         modules = attention.modules(self.model)
         if len(modules) != self.model.config.num_hidden_layers:
             raise InputError(
-                f"the attention of a {self.model.config.model_type} encoder can't be observed",
+                f"the attention of {self.model.config.model_type} encoders can't be observed",
                 "distill without the losses that need it, attention and relations, in {Objective.losses} "
                 "(the embedding, hidden and prediction losses still work)",
             )

@@ -57,5 +57,5 @@ def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     """A student with random weights, the same for the same seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32, attn_implementation="sdpa")
+        model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32)
     return attention.use(model)
