@@ -16,7 +16,7 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text.sources import Corpus
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ def task_options(task: str) -> dict[str, Any]:
 
 
 def task_complaint(source: TaskSource) -> str:
-    """What is wrong with a task, in one line."""
-    with pytest.raises(UserError) as error:
+    """What is wrong with a task, in one line, with the arguments' full names."""
+    with pytest.raises(InputError) as error:
         source.train(), source.validation(), source.test()
     assert "\n" not in str(error.value)
-    return str(error.value)
+    return error.value.told(str)
 
 
 @dataclass(frozen=True)

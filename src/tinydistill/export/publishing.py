@@ -7,7 +7,7 @@ from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError
 
 from tinydistill.errors import InputError
-from tinydistill.models.hub import look_for_hub
+from tinydistill.hub import look_for_hub
 
 LEFT_BEHIND = ("provenance.json",)  # paths and the machine's name
 

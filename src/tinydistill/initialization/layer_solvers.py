@@ -34,7 +34,7 @@ class Chunk:
     student_BLD: Tensor  # noqa: N815
 
     def target(self, n: int, basis_TS: Tensor) -> Tensor:
-        """Teacher states of layer n in the student's basis, standardised as its LayerNorm does, [B, L, D_S]."""
+        """Teacher states of layer n in the student's basis, standardized as its LayerNorm does, [B, L, D_S]."""
         return F.layer_norm(self.teacher[n].float() @ basis_TS, basis_TS.shape[1:])
 
 

@@ -11,9 +11,10 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from tinydistill.errors import InputError
+
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 EPSILON = 1e-7  # eigenvalues below this share of the largest are rounding errors of single precision
-
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -82,11 +83,11 @@ class NormalEquations:
         return both
 
 
-def penalised(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+def penalized(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
     """The Gram matrix [P+1, P+1] with `strength` times the features' mean square on its diagonal, the bias left out.
 
     And its lower Cholesky factor. With fewer rows than features, rounding can leave the Gram matrix of fp32 products
-    slightly indefinite; the penalty then grows tenfold until the factorisation holds.
+    slightly indefinite; the penalty then grows tenfold until the factorization holds.
     """
     while True:
         matrix = gram.clone()
@@ -96,14 +97,14 @@ def penalised(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
         if not failed:
             return matrix, factor
         if not math.isfinite(strength):
-            raise ValueError("the sample's features are not finite numbers")
+            raise InputError("the sample's features are not finite numbers")
         strength *= 10
 
 
 @one_thread
 def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
     """Weights [P+1, Q] of the ridge regression whose penalty is `strength` times the features' mean square."""
-    return torch.cholesky_solve(cross, penalised(gram, strength)[1])
+    return torch.cholesky_solve(cross, penalized(gram, strength)[1])
 
 
 @one_thread
@@ -143,7 +144,7 @@ def head_maps(
     Returns value maps [H, D, rank], output maps [H, rank, Q] and the bias [Q]. Head by head, what the others leave is
     fitted by reduced-rank regression in the metric of the head's own features (Izenman, 1975), `sweeps` times around.
     """
-    gram, factor = penalised(gram, strength)
+    gram, factor = penalized(gram, strength)
     weights = torch.cholesky_solve(cross, factor)
     D = (len(gram) - 1) // heads
     blocks = [slice(h * D, (h + 1) * D) for h in range(heads)]
@@ -164,13 +165,13 @@ def head_maps(
 
 @one_thread
 def most_useful(gram: Tensor, cross: Tensor, count: int, strength: float, rounds: int = 4) -> Tensor:
-    """Indices [count] of the features that a ridge regression misses most, from the moments of K (+1, the constant).
+    """Indices [count] of the features that a ridge regression misses most, from the products of K (+1, the constant).
 
     In each round the least useful are dropped and the rest fitted anew: dropping feature j costs |w_j|²/(G⁻¹)_jj (the
     saliency of optimal brain surgeon, Hassibi & Stork, 1993).
     """
     K = len(gram) - 1
-    gram, _ = penalised(gram, strength)
+    gram, _ = penalized(gram, strength)
     kept = torch.arange(K, device=gram.device)
     constant = torch.tensor([K], device=gram.device)
     for i in range(1, rounds + 1):

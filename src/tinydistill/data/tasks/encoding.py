@@ -1,6 +1,6 @@
-"""The rows of a split as word pieces: tokenised once per content, kept on disk, mapped into memory.
+"""The rows of a split as tokens: tokenized once per content, kept on disk, mapped into memory.
 
-N: rows, P: word pieces of all rows.
+N: rows, P: tokens of all rows.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from tinydistill.console import Meter
 from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.text.blocks import digest, prepare_tokenizer, tokenizer_threads
+from tinydistill.data.text.packing import TokenIds
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other pieces
 ROWS_AT_ONCE = 4096  # that go through the tokenizer together, shared among its threads
@@ -24,13 +25,13 @@ ROWS_AT_ONCE = 4096  # that go through the tokenizer together, shared among its 
 class EncodedRows:
     """Rows of different lengths end to end in memory-mapped .npy files.
 
-    `pieces` [P] are the word pieces with their special tokens, `types` [P] the token types (None where the tokenizer
+    `pieces` [P] are the tokens with their special tokens, `types` [P] the token types (None where the tokenizer
     makes none); row i is at offsets[i]:offsets[i + 1]. `truncated` counts the rows that were cut.
     """
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self.pieces: NDArray[Any] = np.load(directory / "pieces.npy", mmap_mode="r")
+        self.pieces: TokenIds = np.load(directory / "pieces.npy", mmap_mode="r")
         self.offsets: NDArray[np.int64] = np.load(directory / "offsets.npy")
         types = directory / "types.npy"
         self.types: NDArray[np.uint8] | None = np.load(types, mmap_mode="r") if types.exists() else None
@@ -44,17 +45,17 @@ class EncodedRows:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Word pieces of every row [N]."""
+        """Tokens of every row [N]."""
         return np.diff(self.offsets)
 
 
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: str | Path) -> EncodedRows:
-    """A split's rows as the tokenizer delimits single texts or pairs, of at most `max_length` pieces.
+    """A split's rows as the tokenizer delimits single texts or pairs, of at most `max_length` tokens.
 
     Of a pair the longer text is cut first. The cache is keyed by the content of texts and tokenizer.
 
     Raises:
-        UserError: the tokenizer isn't a fast one or has no [CLS] and [SEP].
+        InputError: the tokenizer isn't a fast one or has no [CLS] and [SEP].
     """
     backend, *_ = prepare_tokenizer(tokenizer)
     backend.enable_truncation(max_length, strategy="longest_first")
@@ -69,11 +70,11 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, *, max_length: int,
 
 def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) -> None:
     dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
-    pieces: list[NDArray[Any]] = [np.zeros(0, dtype)]
+    pieces: list[TokenIds] = [np.zeros(0, dtype)]
     types: list[NDArray[Any]] = [np.zeros(0, np.uint8)]
     lengths: list[int] = []
     truncated = 0
-    with tokenizer_threads(), Meter(f"word pieces of {split.name}", "row", len(split)) as meter:
+    with tokenizer_threads(), Meter(f"tokenizing {split.name}", "row", len(split)) as meter:
         for rows in _batches(split):
             encodings = backend.encode_batch_fast(rows)
             pieces.append(np.array([piece for e in encodings for piece in e.ids], dtype))

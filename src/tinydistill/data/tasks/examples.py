@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.errors import UserError
+from tinydistill.data.formats import shortened
+from tinydistill.errors import InputError
 
+FIX_ROW = "fix the row or leave it out"
 MAX_CLASSES = 1000  # more different labels than this are not taken for classes unless they are listed
 
 
@@ -34,6 +36,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def labeled(self) -> bool:
+        """Whether any row has a label; the hub's -1 is none."""
+        return any(label not in (None, -1) for label in self.labels or ())
 
     def where(self, row: int) -> str:
         """File and line of a row."""
@@ -95,10 +102,10 @@ class Target:
     def __post_init__(self) -> None:
         twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
         if twice is not None:
-            raise UserError(f"task.labels names {twice!r} twice")
+            raise InputError(f"{twice!r} stands twice among the labels", "name it once in {Target.labels}")
         if len(self.labels) == 1:
-            raise UserError(
-                f"task.labels={list(self.labels)} leaves nothing to predict: a task needs two labels or more"
+            raise InputError(
+                f"labels={list(self.labels)} leaves nothing to predict", "set {Target.labels} to two labels or more"
             )
 
     @property
@@ -117,7 +124,7 @@ class Target:
         A class may be given by name or, unless the names are whole numbers themselves, by its number.
 
         Raises:
-            UserError: a label that is neither, with file, line and value.
+            InputError: a label that is neither, with file, line and value.
         """
         assert table.labels is not None
         if self.regression:
@@ -129,9 +136,10 @@ class Target:
         if (unknown := np.flatnonzero(classes < 0)).size:
             row = int(unknown[0])
             known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
-            raise UserError(
-                f"{table.where(row)}: {said(table.labels[row])} in column '{column}' is no label of this task, whose "
-                f"labels are {known}: mend the row, or list all labels with 'task.labels=[…]'"
+            raise InputError(
+                f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is no label of this task, "
+                f"whose labels are {known}",
+                "fix the row, or list all labels in {Target.labels}",
             )
         return classes
 
@@ -139,9 +147,10 @@ class Target:
         assert table.labels is not None
         number = as_number(table.labels[row])
         if number is None:
-            raise UserError(
-                f"{table.where(row)}: {said(table.labels[row])} in column '{column}' is not a number, which a "
-                "regression needs: mend the row, or set task.regression=false if these are class names"
+            raise InputError(
+                f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is not a number, which a "
+                "regression needs",
+                "fix the row, or set {TaskFiles.regression} to false if these are class names",
             )
         return number
 
@@ -153,7 +162,7 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
     number where they are whole numbers and by name otherwise.
 
     Raises:
-        UserError: no label, one label only, or too many different ones to be classes.
+        InputError: no label, one label only, or too many different ones to be classes.
     """
     assert table.labels is not None
     if regression is None:
@@ -163,17 +172,19 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
         return Target()
     for row, value in enumerate(table.labels):
         if label_name(value) == "":
-            raise UserError(f"{table.where(row)}: there is no label in column '{column}': mend the row or leave it out")
+            raise InputError(f"{table.where(row)}: there is no label in column '{column}'", FIX_ROW)
     names = {label_name(value) for value in table.labels}
     if len(names) < 2:
-        raise UserError(
+        raise InputError(
             f"{table.source}: all {len(table)} rows have the label {''.join(names)!r} in column '{column}'; a task "
-            "needs two labels or more: set task.label to another column"
+            "needs two labels or more",
+            "set {TaskFiles.label} to another column",
         )
     if len(names) > MAX_CLASSES:
-        raise UserError(
-            f"{table.source}: column '{column}' holds {len(names)} different labels: set task.label to another column, "
-            "task.regression=true to predict numbers, or list them with 'task.labels=[…]'"
+        raise InputError(
+            f"{table.source}: column '{column}' holds {len(names)} different labels",
+            "set {TaskFiles.label} to another column, {TaskFiles.regression} to true to predict numbers, or list the "
+            "labels in {Target.labels}",
         )
     return Target(tuple(sorted(names, key=(lambda name: (int(name), name)) if all(map(_is_whole, names)) else None)))
 
@@ -198,12 +209,6 @@ def as_number(value: Any) -> float | None:
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
-def said(value: Any) -> str:
-    """A value for a message, not too long."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
 def _is_whole(name: str) -> bool:
     return name.removeprefix("-").isdecimal()
 
@@ -212,22 +217,21 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
     """A table with its labels made definite; without labels where `label`, the column's name, is None.
 
     Raises:
-        UserError: no rows, an empty text (unless `empty_texts` allows it), or a bad label.
+        InputError: no rows, an empty text (unless `empty_texts` allows it), or a bad label.
     """
     if not len(table):
-        raise UserError(f"{table.source} has no rows")
+        raise InputError(f"{table.source} has no rows")
     for texts in (table.texts, table.pairs or []):
         row = next((row for row, text in enumerate(texts) if not text or text.isspace()), None)
         if row is not None and not empty_texts:
-            which = "the first text" if texts is table.texts and table.pairs else "the text"
-            which = "the second text" if texts is table.pairs else which
-            raise UserError(f"{table.where(row)}: {which} is empty: mend the row or leave it out")
+            which = "the second text" if texts is table.pairs else "the first text" if table.pairs else "the text"
+            raise InputError(f"{table.where(row)}: {which} is empty", FIX_ROW)
     labels = target.encode(table, label) if label is not None else None
     return Split(name, table.texts, table.pairs, labels, skipped=table.skipped)
 
 
-def check_for_scores(split: Split, source: str, mend: str) -> Split:
-    """The split itself; UserError where all its labels are one and no score says anything."""
+def check_for_scores(split: Split, source: str, advice: str) -> Split:
+    """The split itself; raises InputError where all its labels are one and no score says anything."""
     if split.labels is not None and len(np.unique(split.labels)) < 2:
-        raise UserError(f"{source}: all {len(split)} rows have the same label, so that no score means anything: {mend}")
+        raise InputError(f"{source}: all {len(split)} rows have the same label, so no score means anything", advice)
     return split

@@ -1,4 +1,4 @@
-"""Documents → word pieces → blocks on disk, built once per content and mapped into memory."""
+"""Documents → tokens → blocks on disk, built once per content and mapped into memory."""
 
 import contextlib
 import hashlib
@@ -19,16 +19,17 @@ from tinydistill.data.cache import built_once
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
 from tinydistill.data.text.sources import Corpus
 from tinydistill.data.text.token_ids import encoder
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other blocks
 TEXT_AT_ONCE = 500_000  # characters that go through the tokenizer together, shared among its threads
+OTHER_TOKENIZER = "choose another {prepare_tokenizer.tokenizer}"
 MIN_HELDOUT_BLOCKS = 8  # a handful, where the corpus is large enough for it
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A corpus as blocks. `summary`: documents, characters, word pieces, what they were made from."""
+    """A corpus as blocks. `summary`: documents, characters, `pieces` (tokens), what they were made from."""
 
     train: BlockFile
     heldout: BlockFile
@@ -40,8 +41,8 @@ class Cutting:
     """How a corpus is cut into blocks.
 
     Attributes:
-        max_length: word pieces in a block, [CLS] and [SEP] among them.
-        heldout_fraction: of the word pieces; whole documents are held out, and at least a few blocks of them.
+        max_length: tokens in a block, [CLS] and [SEP] among them.
+        heldout_fraction: of the tokens; whole documents are held out, and at least a few blocks of them.
         heldout_blocks: at most as many blocks are held out.
     """
 
@@ -59,7 +60,7 @@ def build_blocks(
     blocks one builds and the others wait; a job that is killed leaves nothing that a later one would use.
 
     Raises:
-        UserError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
+        InputError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
     """
     entry, settings, backend, begin, end = _entry(corpus, tokenizer, cutting, Path(cache_dir))
     built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
@@ -82,7 +83,10 @@ def _entry(
 ) -> tuple[Path, dict[str, Any], Tokenizer, int, int]:
     """Where the blocks are kept, what they depend on, and what prepare_tokenizer gives."""
     if cutting.max_length < 3:
-        raise UserError(f"general.max_length={cutting.max_length} leaves no room between [CLS] and [SEP]")
+        raise InputError(
+            f"max_length={cutting.max_length} leaves no room between [CLS] and [SEP]",
+            "raise {TextDataModule.max_length} to 3 or more",
+        )
     cache.mkdir(parents=True, exist_ok=True)
     backend, begin, end = prepare_tokenizer(tokenizer)
     settings = {
@@ -120,12 +124,12 @@ def _build(work: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, A
 
 
 def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, TokenIds]]:
-    """(text, its word pieces) of every document that has any, without special tokens.
+    """(text, its tokens) of every document that has any, without special tokens.
 
     Progress is shown where it takes longer than five seconds.
     """
     encode = encoder(backend, dtype)
-    with tokenizer_threads(), Meter("cutting text into word pieces", "character") as meter:
+    with tokenizer_threads(), Meter("tokenizing text", "character") as meter:
         for texts in _batched(documents):
             for text, pieces in zip(texts, encode(texts), strict=True):
                 if len(pieces):
@@ -161,11 +165,11 @@ def tokenizer_threads() -> Iterator[None]:
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, int, int]:
     """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
     if not hasattr(tokenizer, "backend_tokenizer"):
-        raise UserError(f"{type(tokenizer).__name__} has no fast tokenizer: choose another teacher.path")
+        raise InputError(f"{type(tokenizer).__name__} is no fast tokenizer", OTHER_TOKENIZER)
     begin = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
     end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
     if begin is None or end is None:
-        raise UserError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others: choose another teacher.path")
+        raise InputError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others", OTHER_TOKENIZER)
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.no_truncation()
     backend.no_padding()

@@ -1,4 +1,8 @@
-"""Faster ways to compute the same on a processor, and whether they are taken: the trainer's choice."""
+"""Optimization: frozen linear maps on processors by oneDNN, with weights laid out in advance as its products read them.
+
+`nn.Linear` computes the same. `choose(fast=False)` switches this and the other fast paths off for the whole process,
+`plain()` for a block.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +15,13 @@ _chosen = {"fast": True}
 
 
 def choose(*, fast: bool) -> None:
-    """Lets this process take the faster ways from now on, or torch's own alone."""
+    """Lets this process take the fast paths from now on, or torch's own alone."""
     _chosen["fast"] = fast
 
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Within, torch's own ways alone are taken."""
+    """Switches the fast paths off within a block."""
     before = fast()
     choose(fast=False)
     try:
@@ -27,12 +31,12 @@ def plain() -> Iterator[None]:
 
 
 def fast() -> bool:
-    """Whether the faster ways are taken."""
+    """Whether the fast paths are taken."""
     return _chosen["fast"]
 
 
 class PackedLinear(nn.Linear):
-    """A linear map that doesn't train, by oneDNN, its weights laid out in advance as its products read them.
+    """A linear map that doesn't train, its weights packed for oneDNN.
 
     It shares the weights of the map that it is made of, which it falls back on for another precision or device.
     """
