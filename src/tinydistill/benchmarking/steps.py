@@ -36,7 +36,7 @@ def measure_steps(
         whole: tokens of a whole run.
     """
     timer = StepTimer(seconds)
-    trainer.callbacks.insert(0, timer)  # type: ignore[attr-defined]
+    trainer.callbacks.insert(0, timer)
     trainer.fit(module, loader)
     counts = {"steps": timer.steps, "rows": timer.rows}
     return Piece(name, "token", timer.tokens, timer.seconds, timer.flops, whole, counts)

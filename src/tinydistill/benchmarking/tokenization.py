@@ -24,7 +24,8 @@ class Sample:
 
 def read_sample(corpus: Corpus, most: int | None = None) -> Sample:
     """Read documents until they hold so many characters, SAMPLE by default."""
-    texts, size, start = [], 0, time.perf_counter()
+    texts: list[str] = []
+    size, start = 0, time.perf_counter()
     for text in corpus.documents():
         if size > (most or SAMPLE):
             return Sample(tuple(texts), False, time.perf_counter() - start)

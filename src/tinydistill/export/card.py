@@ -64,16 +64,18 @@ def _metadata(
 ) -> ModelCardData:
     split, _, metric = result["monitor"].rpartition("/")
     teacher = (result["origin"] or {}).get("teacher", "")
-    score = None
-    if result["score"] is not None:
-        score = EvalResult(
+    scores = [
+        EvalResult(
             task_type="text-classification",
             dataset_type=repo or task,
             dataset_name=task,
             dataset_split=split,
             metric_type=metric,
-            metric_value=round(result["score"], 4),
+            metric_value=round(score, 4),
         )
+        for score in (result["score"],)
+        if score is not None
+    ]
     return ModelCardData(
         model_name=name,
         license=license_name,
@@ -83,7 +85,7 @@ def _metadata(
         base_model=teacher if "/" in teacher else None,
         datasets=[repo] if repo else None,
         metrics=[metric],
-        eval_results=score and [score],
+        eval_results=scores or None,
     )
 
 
