@@ -78,7 +78,7 @@ def augment(
     words = {text: eligible_words(text, stop_words) for text in dict.fromkeys([*rows.texts, *(rows.pairs or ())])}
     questions = MaskedWords(words, tokenizer, max_length=max_length, askable=lambda _: True)
     shards = Shards(directory / "candidates", questions, candidates)
-    finder = CandidateFinder(model, vocabulary, shards, batch_size=batch_size, workers=0)
+    finder = CandidateFinder(model, vocabulary, shards, batch_size=batch_size, num_workers=0)
     paused, paused_used = time.perf_counter(), time.process_time()
     flops = _flops(finder, questions)
     start, used = start + time.perf_counter() - paused, used + time.process_time() - paused_used

@@ -6,7 +6,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.writer import versions
+from tinydistill.artifacts.provenance import versions
 from tinydistill.console import count
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.export.latency import random_inputs
 from tinydistill.models import loading as models
-from tinydistill.models.fast_paths import attention
+from tinydistill.models import attention
 
 PARTS = ("embedding", "encoder", "head")
 

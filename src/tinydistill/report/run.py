@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tinydistill.artifacts.writer import file_hash, read_json
+from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.models import loading as models
 
 RECORD, RESULT = "provenance.json", "result.json"
