@@ -104,7 +104,7 @@ def test_hub_labels_in_another_order_keep_their_names_and_others_are_refused(mon
     offer(monkeypatch, lambda *_, **__: hub_rows([1, 0], ["negative", "good"]))
     message = task_complaint(glue_task("sst2"))
     assert "nyu-mll/glue/sst2/train row 0: 'good' in column 'label' is no label of this task" in message
-    assert "negative, positive: fix the row, or list all labels in Target.labels" in message
+    assert "negative, positive: fix the row, or name all that there are in Target.labels" in message
 
 
 def test_hub_rows_without_the_column_list_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
