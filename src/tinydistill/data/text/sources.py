@@ -20,7 +20,7 @@ WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay 
 
 
 class Corpus(ABC):
-    """Text documents with a name for their content: what `corpus._target_` may name, made from plain arguments.
+    """Text documents with a name for their content: to subclass: a configuration makes it by `_target_` from plain arguments.
 
     A subclass needs `documents` and `identity`. The command line shows an `InputError` that they raise as one line.
     """
