@@ -20,8 +20,9 @@ WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay 
 
 
 class Corpus(ABC):
-    """Text documents with a name for their content: to subclass: a configuration makes it by `_target_` from plain arguments.
+    """Text documents with a name for their content.
 
+    Subclass it for your own, which a configuration names as `_target_` and makes from plain arguments.
     A subclass needs `documents` and `identity`. The command line shows an `InputError` that they raise as one line.
     """
 
