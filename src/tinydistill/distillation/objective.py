@@ -49,8 +49,6 @@ class Objective(nn.Module):
         projection: per_layer, shared or none: how the student's hidden states reach the teacher's width.
     """
 
-    variances: Tensor
-
     def __init__(
         self,
         mapping: Sequence[int | None],
@@ -75,8 +73,7 @@ class Objective(nn.Module):
         self.terms = [Term(name, m, n) for name, loss in active.items() for m, n in loss.pairs(self.mapping)]
         self.projections: nn.ModuleDict | None = None
         self._widths: tuple[int, int] | None = None
-        self._measured = False
-        self.register_buffer("variances", torch.full((len(self.terms),), torch.nan))
+        self.variances: list[float] | None = None  # no buffer: weight averaging would average it
 
     def loss(self, name: str) -> Loss:
         """The loss of that name."""
@@ -120,17 +117,18 @@ class Objective(nn.Module):
             self.projections = nn.ModuleDict({"shared": nn.Linear(*widths)})
         return self
 
-    @property
-    def measured(self) -> bool:
-        """Whether the teacher's variances are known, from a measurement or a checkpoint."""
-        self._measured = self._measured or bool(self.variances.isfinite().all())
-        return self._measured
-
     def measure_against(self, statistics: TeacherStatistics) -> None:
         """Set the variances that terms are compared with; terms that are no squared error get 1."""
-        for i, term in enumerate(self.terms):
-            variance = self.loss(term.loss).variance(statistics, term.teacher_layer)
-            self.variances[i] = 1.0 if variance is None else variance
+        measured = [self.loss(term.loss).variance(statistics, term.teacher_layer) for term in self.terms]
+        self.variances = [1.0 if variance is None else variance for variance in measured]
+
+    def get_extra_state(self) -> list[float] | None:
+        """Put the variances into checkpoints."""
+        return self.variances
+
+    def set_extra_state(self, state: list[float] | None) -> None:
+        """Take the variances from a checkpoint that has them."""
+        self.variances = state or self.variances
 
     def forward(self, student: Observation, teacher: Observation, mask_BL: Tensor | None) -> Terms:
         """The raw terms, scalars in fp32."""
@@ -172,18 +170,14 @@ class Objective(nn.Module):
     def unexplained(self, terms: Terms) -> Terms:
         """Each squared error over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
         squared = {name for name, loss in self.losses.items() if type(loss).variance is not Loss.variance}
-        return {
-            term.name: terms[term.name] / variance
-            for term, variance in zip(self.terms, self.variances, strict=True)
-            if term.loss in squared
-        }
+        known = [term for term in zip(self.terms, self.variances or (), strict=False) if term[0].loss in squared]
+        return {term.name: terms[term.name] / variance for term, variance in known}
 
     def total(self, terms: Terms) -> Tensor:
         """The weighted sum that is trained on."""
-        scaled = self.scale == "teacher_variance"
-        if scaled and not self.measured:
+        scales = [1.0] * len(self.terms) if self.scale == "raw" else self.variances
+        if scales is None:
             raise RuntimeError("the teacher's variances aren't known: call measure_against, or scale by raw")
-        scales = self.variances if scaled else torch.ones_like(self.variances)
         known = {term.name: self.loss(term.loss).weight for term in self.terms}
         weighted = [known[name] * terms[name] / scale for name, scale in zip(known, scales, strict=True)]
         return torch.stack([*weighted, *(value for name, value in terms.items() if name not in known)]).sum()
