@@ -10,7 +10,7 @@ from tinydistill.distillation.teacher_statistics import TeacherStatistics, subsp
 
 def show_mapping(objective: Objective) -> None:
     """Print which student layer learns from which of the teacher's."""
-    pairs = sorted({(term.student_layer, term.teacher_layer) for term in objective.terms})
+    pairs = sorted({term.layers for term in objective.terms})
     table("mapping", ("student", "learns from teacher"), [(_layer(m), _layer(n)) for m, n in pairs])
 
 

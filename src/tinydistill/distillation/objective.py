@@ -28,6 +28,11 @@ class Term(NamedTuple):
     teacher_layer: int
 
     @property
+    def layers(self) -> tuple[int, int]:
+        """The student's and the teacher's."""
+        return self.student_layer, self.teacher_layer
+
+    @property
     def name(self) -> str:
         """LOSS/STUDENT_LAYER."""
         return f"{self.loss}/{self.student_layer}"
@@ -87,7 +92,8 @@ class Objective(nn.Module):
 
     def layers(self, side: int) -> tuple[list[int], list[int]]:
         """Layers whose (hidden states, attention) are needed: of the student for side 0, of the teacher for side 1."""
-        return [term[1 + side] for term in self.of("hidden")], [term[1 + side] for term in self.of("attention")]
+        hidden, attention = self.of("hidden"), self.of("attention")
+        return [term.layers[side] for term in hidden], [term.layers[side] for term in attention]
 
     def bind(self, student: PretrainedConfig, teacher: PretrainedConfig) -> "Objective":
         """Make the projections between models of these configurations; a second time with the same sizes does nothing.
@@ -101,9 +107,8 @@ class Objective(nn.Module):
                 raise InputError(f"the objective has projected {self._widths[0]} to {self._widths[1]}, not {widths}")
             return self
         mappings.check(self.mapping, student.num_hidden_layers, teacher.num_hidden_layers)
-        for loss in self.losses.values():
-            assert isinstance(loss, Loss)
-            loss.check(student, teacher)
+        for name in self.losses:
+            self.loss(name).check(student, teacher)
         projected = dict.fromkeys(term.student_layer for term in self.of("hidden"))
         if self.projection == "none" and projected and widths[0] != widths[1]:
             raise InputError(
@@ -169,7 +174,7 @@ class Objective(nn.Module):
 
     def unexplained(self, terms: Terms) -> Terms:
         """Each squared error over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
-        squared = {name for name, loss in self.losses.items() if type(loss).variance is not Loss.variance}
+        squared = {name for name in self.losses if type(self.loss(name)).variance is not Loss.variance}
         known = [term for term in zip(self.terms, self.variances or (), strict=False) if term[0].loss in squared]
         return {term.name: terms[term.name] / variance for term, variance in known}
 

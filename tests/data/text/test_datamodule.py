@@ -13,6 +13,8 @@ from transformers import BertTokenizerFast
 from tests.conftest import sentences
 from tests.data.conftest import ListCorpus
 from tinydistill.data.text.datamodule import BlockOrder, TextDataModule
+from tinydistill.data.text.masked_datamodule import MaskedTextDataModule
+from tinydistill.data.text.masking import IGNORED, MaskingVocabulary
 from tinydistill.errors import InputError
 
 
@@ -247,3 +249,22 @@ def test_resuming_with_other_batches_is_refused(module: Any, tmp_path: Path) -> 
     fit(module(), Recorder(), tmp_path, max_steps=2, callbacks=[saver(tmp_path)])
     with pytest.raises(InputError, match=r"the checkpoint's run had seed 0, this one has 1: resume with the same"):
         fit(module(seed=1), Recorder(), tmp_path, tmp_path / "step2.ckpt", max_steps=4)
+
+
+def test_held_out_blocks_are_masked_the_same_in_every_run(corpus: ListCorpus, tokenizer: BertTokenizerFast) -> None:
+    known = MaskingVocabulary(mask=tokenizer.mask_token_id, special=torch.arange(len(tokenizer)) < 5)
+
+    def heldout(seed: int) -> dict[str, torch.Tensor]:
+        data = MaskedTextDataModule(
+            corpus, tokenizer, vocabulary=known, max_length=16, batch_size=4, heldout_blocks=6, seed=seed
+        )
+        assert next(iter(data.train_dataloader())).keys() == {"input_ids"}
+        batches = list(data.heldout_batches())
+        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+    first, second = heldout(0), heldout(1)
+    asked = first["labels"] != IGNORED
+    assert asked.any()
+    assert (first["input_ids"][asked] == tokenizer.mask_token_id).all()
+    for name, value in first.items():
+        assert torch.equal(value, second[name])
