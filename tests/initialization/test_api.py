@@ -66,6 +66,8 @@ def test_what_is_missing_is_named(teacher_dir):
         initialize_student(teacher_dir, **SIZE)
     with pytest.raises(InputError, match="doesn't say where its tokenizer is: give tokenizer"):
         initialize_student(bert(4, 32), **SIZE, texts=sentences(10))
+    with pytest.raises(InputError, match="the mapping has 1 entries, the student 2 layers"):
+        initialize_student(teacher_dir, **SIZE, texts=sentences(10), mapping=[4])
     with pytest.raises(InputError, match=r"teacher=\./nowhere: there is no such directory"):
         initialize_student("./nowhere")
 
