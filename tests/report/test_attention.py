@@ -4,7 +4,7 @@ import torch
 from tests.conftest import bert, sentences
 from tests.encoders import ENCODERS, encoder
 from tinydistill.models.observation import Observer, attention_probabilities
-from tinydistill.report.attention import PIECES, attention_maps, draw
+from tinydistill.report.attention import TOKENS, attention_maps, draw
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
@@ -19,13 +19,13 @@ def test_probabilities_are_those_that_the_model_computes(kind):
         torch.testing.assert_close(attention_probabilities(qkv), expected[n - 1][0], atol=1e-5, rtol=1e-5)
 
 
-def test_maps_of_mapped_layers_stand_side_by_side_with_their_word_pieces(tokenizer, tmp_path):
+def test_maps_of_mapped_layers_stand_side_by_side_with_their_tokens(tokenizer, tmp_path):
     student, teacher = bert(2, initializer_range=0.5), bert(4, 32, initializer_range=0.5)
     (short, long) = attention_maps(
         student, teacher, tokenizer, ["the cat sat", " ".join(sentences(4))], [(1, 2), (2, 4)]
     )
-    assert short.pieces == ("[CLS]", "the", "cat", "sat", "[SEP]")
-    assert len(long.pieces) == PIECES
+    assert short.tokens == ("[CLS]", "the", "cat", "sat", "[SEP]")
+    assert len(long.tokens) == TOKENS
     for maps in (*short.student, *short.teacher):
         assert maps.shape == (5, 5)
         torch.testing.assert_close(maps.sum(-1), torch.ones(5))

@@ -5,7 +5,8 @@ from tinydistill.report.collected import collect
 from tinydistill.report.contents import drawing
 from tinydistill.report.drawings import MappingDrawing, draw
 
-OBJECTIVE = {"embedding": 1.0, "hidden": 1.0, "attention": 0.0, "relation": 2.0}
+COSINE = {"_target_": "mine.Cosine", "weight": 0.5}
+OBJECTIVE = {"embedding": 1.0, "hidden": 1.0, "attention": 0.0, "relation": 2.0, "losses": {"cosine": COSINE}}
 
 
 def test_what_is_drawn_is_the_mapping_and_the_losses_that_counted(maker):
@@ -14,9 +15,11 @@ def test_what_is_drawn_is_the_mapping_and_the_losses_that_counted(maker):
     maker.make("general/a", {"objective": {**OBJECTIVE, "embedding": 0.0}}, {"mapping": [2, 4]})
     maker.finetune("a", 0.5, "teacher")
     finetuned, general, task = collect([maker.root]).runs
-    assert drawing(task, 6) == MappingDrawing((None, 4), 6, ("hidden", "relation"), embedding=True, prediction=True)
+    assert drawing(task, 6) == MappingDrawing(
+        (None, 4), 6, ("hidden", "relation", "cosine"), embedding=True, prediction=True
+    )
     assert drawing(general, None) == MappingDrawing(
-        (2, 4), None, ("hidden", "relation"), embedding=False, prediction=False
+        (2, 4), None, ("hidden", "relation", "cosine"), embedding=False, prediction=False
     )
     assert drawing(finetuned, 6) is None
 

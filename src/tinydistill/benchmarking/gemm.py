@@ -50,7 +50,7 @@ def gemm_rates(device: torch.device | str = "cpu", *, seconds: float = 0.5) -> R
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU is through with what it was given."""
+    """Wait until a GPU is through with what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -65,14 +65,6 @@ class Beside(NamedTuple):
     def mean(self) -> Rates:
         """The pace of the work in between, as well as it can be known."""
         return Rates(*((a + b) / 2 for a, b in zip(self.before, self.after, strict=True)))
-
-    def multiple(self, flops_per_second: float) -> float:
-        """A speed in multiples of fp32 matrix products."""
-        return flops_per_second / self.mean.fp32
-
-    def share(self, flops_per_second: float) -> float:
-        """A speed as a share of the fastest that the machine could have: its best rate of matrix products."""
-        return flops_per_second / max(self.mean)
 
 
 def beside(

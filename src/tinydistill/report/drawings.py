@@ -1,6 +1,5 @@
 """The layer mapping as a drawing: teacher on the left, student on the right, an arrow for every loss."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,15 @@ class MappingDrawing:
     `teacher_layers` is None where the teacher's depth isn't known; `losses` are those on Transformer layers by name.
     """
 
-    mapping: Sequence[int | None]
+    mapping: tuple[int | None, ...]
     teacher_layers: int | None
-    losses: Sequence[str]
+    losses: tuple[str, ...]
     embedding: bool
     prediction: bool
 
 
 def draw(file: Path, drawn: MappingDrawing) -> None:
-    """Writes the drawing: embeddings at the foot, the prediction layer at the head."""
+    """Write the drawing: embeddings at the foot, the prediction layer at the head."""
     reached = [n for n in drawn.mapping if n is not None]
     depth, students = drawn.teacher_layers or max(reached), len(drawn.mapping)
     top = depth + 1.0
@@ -41,12 +40,13 @@ def draw(file: Path, drawn: MappingDrawing) -> None:
         more = "" if drawn.teacher_layers else " (at least)"
         axes.text(_LEFT, top + 0.85, f"teacher, {depth} layers{more}", ha="center", va="center", weight="bold")
         axes.text(_RIGHT, top + 0.85, f"student, {students} layers", ha="center", va="center", weight="bold")
-        for side, places, learnt in ((_LEFT, left, {0, *reached, depth + 1}), (_RIGHT, right, _learning(drawn))):
+        learning = [m for m, n in enumerate(drawn.mapping, start=1) if n is not None]
+        for x, places, layers in ((_LEFT, left, reached), (_RIGHT, right, learning)):
+            last = len(places) - 1
+            used = {*layers, *([0] if drawn.embedding else []), *([last] if drawn.prediction else [])}
             for number, y in places.items():
-                name = _name(number, len(places) - 2)
-                used = number in learnt and not (number == len(places) - 1 and not drawn.prediction)
-                used = used and not (number == 0 and not drawn.embedding)
-                _box(axes, side, y, name, used)
+                name = "embeddings" if number == 0 else "prediction" if number == last else f"layer {number}"
+                _box(axes, x, y, name, number in used)
         if drawn.embedding:
             _arrow(axes, left[0], right[0], ORANGE, "embedding")
         named = " and ".join(drawn.losses) or "no loss"
@@ -55,15 +55,6 @@ def draw(file: Path, drawn: MappingDrawing) -> None:
                 _arrow(axes, left[n], right[m], BLUE, named if m == students else "")
         if drawn.prediction:
             _arrow(axes, top, top, _GREEN, "prediction")
-
-
-def _learning(drawn: MappingDrawing) -> set[int]:
-    layers = {m for m, n in enumerate(drawn.mapping, start=1) if n is not None}
-    return {0, *layers, len(drawn.mapping) + 1}
-
-
-def _name(number: int, depth: int) -> str:
-    return "embeddings" if number == 0 else "prediction" if number > depth else f"layer {number}"
 
 
 def _box(axes: Any, x: float, y: float, name: str, used: bool) -> None:
@@ -78,11 +69,11 @@ def _box(axes: Any, x: float, y: float, name: str, used: bool) -> None:
     axes.text(x, y, name, ha="center", va="center", color=text, fontsize=9.5, zorder=4)
 
 
-def _arrow(axes: Any, start: float, end: float, colour: str, name: str) -> None:
-    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.8, "shrinkA": 2, "shrinkB": 2}
+def _arrow(axes: Any, start: float, end: float, color: str, name: str) -> None:
+    arrow = {"arrowstyle": "-|>", "color": color, "linewidth": 1.8, "shrinkA": 2, "shrinkB": 2}
     axes.annotate("", xy=(_RIGHT - _HALF, end), xytext=(_LEFT + _HALF, start), arrowprops=arrow, zorder=2)
     if name:
         back = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         axes.text(
-            0.5, (start + end) / 2, name, ha="center", va="center", color=colour, fontsize=9.5, bbox=back, zorder=5
+            0.5, (start + end) / 2, name, ha="center", va="center", color=color, fontsize=9.5, bbox=back, zorder=5
         )

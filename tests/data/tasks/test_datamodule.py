@@ -13,7 +13,7 @@ from tests.data.conftest import GivenTask
 from tests.data.text.test_datamodule import Recorder, fit
 from tinydistill.data.tasks.batches import every_row
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError, UserError
 
 
 def rows(loader: Any) -> list[list[int]]:
@@ -98,19 +98,19 @@ def test_augmented_rows_take_the_place_of_the_training_rows_with_their_labels(ta
         ([0, 50], True, "row 2: there is no training row 50, they end at 49"),
         ([0, -1], True, "row 2: there is no training row -1"),
         ([0, None], True, "row 2: there is no training row"),
-        ([0, 1], False, "has no column 'text_pair' but text, source_row: check augmentation.path"),
+        ([0, 1], False, "has no column 'text_pair' but text, source_row: check augmentation"),
     ],
 )
 def test_augmented_rows_that_dont_fit_the_task_are_refused(
     task_module: Any, tmp_path: Path, sources: list[Any], pairs: bool, expected: str
 ) -> None:
     data = task_module(GivenTask(pairs=True), augmentation=augmented(tmp_path / "a.parquet", sources, pairs))
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(InputError, match=expected):
         data.prepare_data()
 
 
 def test_a_missing_augmentation_is_named(task_module: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"augmentation.path: there is no file .*gone.parquet"):
+    with pytest.raises(InputError, match=r"there is no file .*gone.parquet: check augmentation"):
         task_module(augmentation=tmp_path / "gone.parquet").prepare_data()
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.data.conftest import task_options
 from tinydistill.data.tasks.docstrings import LIBRARIES, DocstringsTask, balanced, row_text
 from tinydistill.data.text.docstrings import Module
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 
 def modules(libraries: tuple[str, ...] = LIBRARIES, count: int = 6) -> list[Module]:
@@ -28,9 +28,7 @@ def test_docstring_rows_are_balanced_and_no_module_is_on_both_sides() -> None:
 
 
 def test_docstrings_of_a_library_that_is_missing_are_an_error() -> None:
-    with pytest.raises(
-        UserError, match=r"needs 3 docstrings of transformers .* there are 0: lower task.validation_rows"
-    ):
+    with pytest.raises(InputError, match=r"needs 3 docstrings of transformers .* there are 0: lower validation_rows"):
         balanced(modules(LIBRARIES[:-1]), 5, 3)
 
 
