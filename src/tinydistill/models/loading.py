@@ -187,3 +187,8 @@ def _one_line(path: str, called: str) -> Iterator[None]:
         ) from error
     except ValueError as error:
         raise InputError(f"{called}={path}: {error}") from error
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """The number of parameters."""
+    return sum(p.numel() for p in model.parameters())
