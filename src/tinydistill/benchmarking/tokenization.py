@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tinydistill.benchmarking.piece import MEGABYTE, Piece
 from tinydistill.data.text.blocks import Cutting, build_blocks
-from tinydistill.data.text.sources import Corpus, ReadCorpus
+from tinydistill.data.text.sources import Corpus, TextsCorpus
 
 SAMPLE = 8_000_000  # characters of a corpus that are read
 
@@ -41,8 +41,7 @@ def measure_tokenization(
     megabytes = sum(len(text.encode()) for text in sample.texts) / 1e6
     done, start = 0, time.perf_counter()
     while not done or time.perf_counter() - start < seconds:
-        corpus = ReadCorpus(sample.texts, f"tokenization {done}", f"tokenization {done}")
-        build_blocks(corpus, tokenizer, cutting, cache_dir=cache_dir)
+        build_blocks(TextsCorpus(sample.texts), tokenizer, cutting, cache_dir=cache_dir / str(done))
         done += 1
     taken, whole = time.perf_counter() - start, megabytes if sample.whole else None
     read = {"megabytes_read": megabytes, "reading_seconds": sample.seconds}

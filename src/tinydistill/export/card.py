@@ -6,13 +6,13 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.writer import versions
+from tinydistill.artifacts.provenance import versions
 from tinydistill.console import count
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
 
-PACKAGES = ("tinydistill", "torch", "transformers", "onnx", "onnxruntime")
+PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
 _OTHERS = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tinydistill.errors import InputError
-from tinydistill.models.fast_paths import attention
+from tinydistill.models import attention
 
 FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
 """The formats, and where they stand in a model directory: where other tools look for them."""

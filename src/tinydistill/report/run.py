@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tinydistill.artifacts.writer import file_hash, read_json
+from tinydistill.artifacts.files import file_hash, read_json
+from tinydistill.artifacts.provenance import PROVENANCE, RESULT
 from tinydistill.models import loading as models
 
-RECORD, RESULT = "provenance.json", "result.json"
 Scores = dict[str, float | None]
 
 
@@ -151,7 +151,7 @@ class Run:
 
     def identity(self) -> str:
         """Another one where the artifact was made again."""
-        return file_hash(self.path / RECORD)[:16] + file_hash(self.path / RESULT)[:16]
+        return file_hash(self.path / PROVENANCE)[:16] + file_hash(self.path / RESULT)[:16]
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
@@ -161,13 +161,13 @@ def best_first(runs: Sequence[Run]) -> list[Run]:
 
 def read_records(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Provenance and result of an artifact. Raises ValueError for other JSON than ours, or none at all."""
-    record, result = read_json(path / RECORD), read_json(path / RESULT)
+    record, result = read_json(path / PROVENANCE), read_json(path / RESULT)
     try:
         known = isinstance(record["settings"], dict) and isinstance(record["configuration"]["stage"], str)
     except (KeyError, TypeError):
         known = False
     if not known or not isinstance(result, dict):
-        raise ValueError(f"a {RECORD} that is none of tinydistill's")
+        raise ValueError(f"a {PROVENANCE} that is none of tinydistill's")
     return record, result
 
 
