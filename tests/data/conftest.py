@@ -113,11 +113,11 @@ class GivenTask(TaskSource):
     def target(self) -> Target:
         return Target() if self.regression else Target(("no", "yes"))
 
-    def split(self, name: str, seed: int, labelled: bool = True) -> Split:
+    def split(self, name: str, seed: int, labeled: bool = True) -> Split:
         random = np.random.default_rng(seed)
         columns = [[" ".join(random.choice(WORDS, random.integers(1, 10))) for _ in range(self.count)] for _ in "ab"]
         labels = random.normal(size=self.count).astype(np.float32) if self.regression else np.arange(self.count) % 2
-        return Split(name, columns[0], columns[1] if self.pairs else None, labels if labelled else None)
+        return Split(name, columns[0], columns[1] if self.pairs else None, labels if labeled else None)
 
     def train(self) -> Split:
         return self.split("train", 0)
@@ -126,7 +126,7 @@ class GivenTask(TaskSource):
         return {name: self.split(name, seed) for seed, name in enumerate(("matched", "mismatched"), 1)}
 
     def test(self) -> dict[str, Split]:
-        return {"test": self.split("test", 3, labelled=False)}
+        return {"test": self.split("test", 3, labeled=False)}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tinydistill.artifacts.writer import file_hash
+from tinydistill.artifacts.files import file_hash
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import is_plain
 from tinydistill.data.files import numbered_lines

@@ -9,7 +9,7 @@ from tinydistill.data.files import COMPRESSED, first_line
 from tinydistill.errors import InputError
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
-ROWS_AT_ONCE = 64  # that are unpacked from Parquet together: they may be whole books
+ROWS_AT_ONCE = 256  # that are unpacked from Parquet together: they may be whole books
 
 Choose = Callable[[Sequence[str], str], list[int]]  # of a header and its place, the wanted columns
 Rows = Iterator[tuple[int, list[Any]]]  # (line or row, the wanted columns' values)

@@ -1,81 +1,101 @@
-"""Batches of a data set in a given order, and going on in the middle of them when a run resumes.
+"""Batches of a data set in a given order, and going on in the middle of an epoch when a run resumes.
 
 B: rows (or blocks) in a batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 Batch = dict[str, torch.Tensor]
 RowNumbers = NDArray[np.int64]  # [B]
 
 
-class Order(Protocol):
-    """The rows of every batch of a run, a function of its settings and the batch's number alone."""
+class EpochOrder(Sequence[RowNumbers]):
+    """The rows of every batch of the epoch that `set_epoch` names, a function of settings, epoch and batch number."""
 
-    def __len__(self) -> int: ...
+    epoch = 0
 
-    def __getitem__(self, batch: int) -> RowNumbers: ...
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls it before every epoch, as it does for torch's DistributedSampler."""
+        self.epoch = epoch
 
     def settings(self) -> dict[str, int]:
         """What makes the batches what they are: a run resumes only with the same."""
-        ...
+        raise NotImplementedError
+
+    def check(self, settings: dict[str, int]) -> None:
+        """Raise InputError where a run with these settings had other batches."""
+        for name, now in self.settings().items():
+            if (then := settings[name]) != now:
+                raise InputError(
+                    f"the checkpoint's run had {name.replace('_', ' ')} {then}, this one has {now}",
+                    "resume with the same settings, or start anew with {open_artifact.overwrite}",
+                )
 
 
 class BatchLoader:
-    """Batches of a data set in a given order; the data set is indexed with row numbers [B]."""
+    """Batches of a data set in a given order; the data set is indexed with row numbers [B].
 
-    def __init__(self, rows: Dataset[Batch], order: Sequence[RowNumbers] | Order, num_workers: int = 0):
+    Every iteration makes a torch DataLoader. It is none itself, so that Lightning replaces neither order nor sharding.
+    """
+
+    def __init__(self, rows: Dataset[Batch], order: Sequence[RowNumbers], num_workers: int = 0):
         self.rows, self.order, self.num_workers = rows, order, num_workers
-        self.start = 0
 
     def __len__(self) -> int:
         return len(self.order)
 
+    def first(self) -> int:
+        """The batch to begin with."""
+        return 0
+
     def __iter__(self) -> Iterator[Batch]:
-        remaining = (self.order[batch] for batch in range(self.start, len(self.order)))
+        # a generator: what `first` and the order's epoch are is asked for with the first batch, not before
+        remaining = (self.order[batch] for batch in range(self.first(), len(self)))
         # batch_size=None: what the sampler yields, the row numbers of a whole batch, indexes the data set
-        return iter(
-            DataLoader(
-                self.rows,
-                sampler=remaining,
-                batch_size=None,
-                num_workers=self.num_workers,
-                generator=torch.Generator(),  # its own: reading, as in a validation, must not move the global one
-            )
+        yield from DataLoader(
+            self.rows,
+            sampler=remaining,
+            batch_size=None,
+            num_workers=self.num_workers,
+            generator=torch.Generator(),  # its own: reading, as in a validation, must not move the global one
         )
 
 
 class TrainLoader(BatchLoader):
-    """A BatchLoader that Lightning's checkpoints take along, so that a resumed run goes on with the next batch.
+    """One epoch after another in an order of its own each; a resumed run goes on with the next batch of its epoch.
 
-    `processed` tells how many batches the trainer is through with; the loader itself may be ahead, by prefetching or
-    by a batch that failed.
+    `first` tells how many batches of the epoch the trainer has behind it: the loader itself may be ahead, by
+    prefetching or by a batch that failed. Lightning's own state of loaders isn't used, since it isn't restored where
+    `estimated_stepping_batches` has asked for the loader before.
     """
 
-    order: Order
+    order: EpochOrder
 
-    def __init__(self, rows: Dataset[Batch], order: Order, num_workers: int, processed: Callable[[], int]):
+    def __init__(self, rows: Dataset[Batch], order: EpochOrder, num_workers: int, first: Callable[[], int]):
         super().__init__(rows, order, num_workers)
-        self._processed = processed
+        self._first = first
+
+    @property
+    def sampler(self) -> EpochOrder:
+        """Where Lightning looks for `set_epoch`."""
+        return self.order
+
+    def first(self) -> int:
+        """The batch to begin with: not 0 where a run resumes in the middle of an epoch."""
+        return self._first()
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the trainer is, and in which order of batches."""
-        return {"processed": self._processed(), "order": self.order.settings()}
+        """Tell Lightning that the loader is resumable."""
+        return {"order": self.order.settings()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises UserError where the batches would not be those of the checkpoint's run."""
-        for name, now in self.order.settings().items():
-            if (then := state["order"][name]) != now:
-                raise UserError(
-                    f"the checkpoint's run had {name.replace('_', ' ')} {then}, this one has {now}: "
-                    "resume with the same settings, or start anew with overwrite=true"
-                )
-        self.start = state["processed"]
+        """Raise InputError where the batches would not be those of the checkpoint's run."""
+        self.order.check(state["order"])

@@ -9,38 +9,44 @@ from tinydistill.distillation.teacher_statistics import TeacherStatistics, subsp
 
 
 def show_mapping(objective: Objective) -> None:
-    """Prints which student layer learns from which of the teacher's."""
-    rows = [("embeddings", "embeddings")] if objective.weights.embedding else []
-    rows += [(f"layer {m}", f"layer {n}") for m, n in objective.pairs]
-    table("mapping", ("student", "learns from teacher"), rows)
+    """Print which student layer learns from which of the teacher's."""
+    pairs = sorted({(term.student_layer, term.teacher_layer) for term in objective.terms})
+    table("mapping", ("student", "learns from teacher"), [(_layer(m), _layer(n)) for m, n in pairs])
+
+
+def _layer(number: int) -> str:
+    return f"layer {number}" if number else "embeddings"
 
 
 def layer_rows(
-    objective: Objective, moments: TeacherStatistics, before: dict[str, float], after: dict[str, float], width: int
+    objective: Objective,
+    statistics: TeacherStatistics,
+    before: dict[str, float],
+    after: dict[str, float],
+    width: int,
 ) -> list[dict[str, Any]]:
     """One row a term: the raw loss, and the unexplained variance before and after beside its floor."""
     first, last = unexplained(before), unexplained(after)
-    rows = []
-    for name, m, n in objective.states + objective.scores:
-        term = f"{name}/{m}"
-        floor = subspace_floor(moments.hidden[n], width) if name in ("embedding", "hidden") else None
-        rows.append(
-            {
-                "loss": name,
-                "student_layer": m,
-                "teacher_layer": n,
-                "raw": after[f"heldout/raw/{term}"],
-                "raw_before": before[f"heldout/raw/{term}"],
-                "unexplained_before": first.get(term),
-                "unexplained": last.get(term),
-                "floor": floor,
-            }
-        )
-    return rows
+    squared_states = {term.name for term in objective.of("hidden") if term.name in last}
+    return [
+        {
+            "loss": term.loss,
+            "student_layer": term.student_layer,
+            "teacher_layer": term.teacher_layer,
+            "raw": after[f"heldout/raw/{term.name}"],
+            "raw_before": before[f"heldout/raw/{term.name}"],
+            "unexplained_before": first.get(term.name),
+            "unexplained": last.get(term.name),
+            "floor": subspace_floor(statistics.hidden[term.teacher_layer], width)
+            if term.name in squared_states
+            else None,
+        }
+        for term in objective.terms
+    ]
 
 
 def show_layers(layers: list[dict[str, Any]]) -> None:
-    """Prints how well every layer is imitated on held-out text."""
+    """Print how well every layer is imitated on held-out text."""
     rows = [
         (
             f"{row['loss']} {row['student_layer']} <- {row['teacher_layer']}",

@@ -1,4 +1,4 @@
-"""A fine-tuned teacher's logits for every row of a split: computed once, kept beside the tokenised rows.
+"""A fine-tuned teacher's logits for every row of a split: computed once, kept beside the encoded rows.
 
 N: rows of the split, B: rows in a batch, C: outputs of the prediction layer.
 """

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from tinydistill.console import Meter
-from tinydistill.initialization.covariance import RunningCovariance as RunningCovariance
-from tinydistill.initialization.covariance import subspace_floor as subspace_floor
-from tinydistill.initialization.covariance import variance as variance
-from tinydistill.models.observation import QKV, Observer, valid_tokens
+from tinydistill.initialization.covariance import RunningCovariance, variance
+from tinydistill.models.observation import QKV, Observer, encoder_inputs, valid_tokens
 
 
 class RunningScoreVariance:
-    """Running variance of unnormalised attention scores, around each head's own mean, over valid pairs of tokens."""
+    """Running variance of unnormalized attention scores, around each head's own mean, over valid pairs of tokens."""
 
     def __init__(self) -> None:
         self._count = 0.0
@@ -62,19 +60,20 @@ class TeacherStatistics:
 
 @torch.no_grad()
 def teacher_statistics_over(observer: Observer, batches: Iterable[Mapping[str, Tensor]]) -> TeacherStatistics:
-    """RunningCovariance of everything the observer sees over the batches, valid tokens alone."""
+    """Measure everything the observer sees over the batches, valid tokens alone, on the observed model's device."""
     hidden = {n: RunningCovariance() for n in observer.hidden_layers}
     attention = {n: RunningScoreVariance() for n in observer.attention_layers}
     with Meter("measuring the teacher", "batch", _length(batches)) as meter:
-        for batch in batches:
+        for given in batches:
+            batch = {name: tensor.to(observer.model.device) for name, tensor in encoder_inputs(given).items()}
             mask = valid_tokens(batch)
             seen = observer(batch)
-            for n, moments in hidden.items():
-                moments.update(seen.hidden[n][mask])
+            for n, states in hidden.items():
+                states.update(seen.hidden[n][mask])
             for n, scores in attention.items():
                 scores.update(seen.attention[n], mask)
             meter.update()
     return TeacherStatistics(
-        {n: moments.covariance for n, moments in hidden.items()},
+        {n: states.covariance for n, states in hidden.items()},
         {n: scores.variance for n, scores in attention.items()},
     )

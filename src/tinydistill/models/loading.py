@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from tinydistill.artifacts.writer import file_hash, read_json
+from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.errors import InputError
 from tinydistill.hub import look_for_hub
 from tinydistill.models import attention

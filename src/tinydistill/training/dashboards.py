@@ -37,12 +37,23 @@ class Product:
 
 
 def wandb_logger(
-    directory: Path, *, project: str, group: str | None, name: str, values: dict[str, Any], tags: Sequence[str]
+    save_dir: str | Path,
+    *,
+    project: str = "tinydistill",
+    group: str | None = None,
+    name: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    cache_dir: str | Path | None = None,
 ) -> WandbLogger:
-    """A run in Weights & Biases, writing below `directory`. Without a key it is offline, and says so."""
+    """A run in Weights & Biases, writing below `save_dir`. Without a key it is offline, and says so.
+
+    Its caches go below `cache_dir`, or `save_dir`, and not into the home directory.
+    """
     import wandb
 
-    directory.mkdir(parents=True, exist_ok=True)
+    Path(save_dir).mkdir(parents=True, exist_ok=True)
+    keep_caches_below(Path(cache_dir or save_dir))
     if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _has_netrc_key()):
         os.environ["WANDB_MODE"] = "offline"
         say(
@@ -51,14 +62,20 @@ def wandb_logger(
     os.environ.setdefault("WANDB_SILENT", "true")  # it would tell of a directory that is moved in the end
     settings = wandb.Settings(console="off")
     logger = WandbLogger(
-        name=name, project=project, group=group, save_dir=directory, config=values, tags=list(tags), settings=settings
+        name=name,
+        project=project,
+        group=group,
+        save_dir=save_dir,
+        config=dict(config or {}),
+        tags=list(tags),
+        settings=settings,
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
     return logger
 
 
 def keep_caches_below(directory: Path) -> None:
-    """Has Weights & Biases keep its files there, not in the home directory; a user's own choice stands."""
+    """Have Weights & Biases keep its files there, not in the home directory; a user's own choice stands."""
     for variable in _PLACES:
         os.environ.setdefault(variable, str(directory.absolute()))
         Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
@@ -70,7 +87,7 @@ def _has_netrc_key() -> bool:
 
 
 class Lineage(pl.Callback):
-    """Tells Weights & Biases which artifacts a run takes and which it makes: their names and settings, no weights."""
+    """Tell Weights & Biases which artifacts a run takes and which it makes: their names and settings, no weights."""
 
     def __init__(self, made: Product | None, taken: Sequence[Product]):
         self.made, self.taken = made, taken
@@ -99,7 +116,7 @@ def _artifact(product: Product) -> Any:
 
 
 class TeachersLine(pl.Callback):
-    """Logs the teacher's scores beside the student's at every validation: a line to compare with."""
+    """Log the teacher's scores beside the student's at every validation: a line to compare with."""
 
     def __init__(self, scores: Mapping[str, Mapping[str, float | None]]):
         self.scores = scores
@@ -148,7 +165,7 @@ def _file_beside(logger: CSVLogger, name: str) -> Path:
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Closes what is held open: W&B would let the next job of a process log into this one's run."""
+    """Close what is held open: W&B would let the next job of a process log into this one's run."""
     if any(isinstance(logger, WandbLogger) for logger in loggers):
         import wandb
 

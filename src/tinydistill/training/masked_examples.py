@@ -14,7 +14,7 @@ from tinydistill.models.masked_lm import masked_logits
 _EXAMPLES = 6
 _CANDIDATES = 5
 _SHORTEST = 4  # letters of a word worth guessing
-_AROUND = 12  # pieces shown on either side
+_AROUND = 12  # tokens shown on either side
 GAP = "____"
 
 

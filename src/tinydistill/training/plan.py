@@ -1,23 +1,30 @@
-"""What a stage is going to do, said before it does it."""
+"""What a run is going to do, said before it does it."""
 
-from tinydistill.console import count, say
+import math
+
+import pytorch_lightning as pl
+
+from tinydistill.console import count
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
 
 
-def announce(data: TextDataModule | TaskDataModule) -> None:
-    """Says how many steps a run takes, over how much; how long that is going to be, its progress says."""
-    batch = data.batch_size * data.accumulate * data.world_size
+def plan(trainer: pl.Trainer) -> str:
+    """How many steps, over how much; how long that is going to be, the progress says."""
+    steps, data = int(trainer.estimated_stepping_batches), trainer.datamodule
     if isinstance(data, TextDataModule):
-        blocks = data.total_steps * data.blocks_in_step
-        say(
-            f"plan: {data.total_steps:,} steps of {batch:,} blocks, {count(blocks * data.max_length)} word pieces in "
+        blocks = steps * data.blocks_in_step
+        return (
+            f"plan: {steps:,} steps of {data.blocks_in_step:,} blocks, {count(blocks * data.max_length)} tokens in "
             f"all: {blocks / len(data.blocks.train):.3g} times the corpus"
         )
-        return
-    epochs = data.total_batches / data.batches_per_epoch
-    pieces = count(epochs * float(data.encoded(data.train).lengths.sum()))
-    say(
-        f"plan: {data.total_steps:,} steps of {batch:,} rows, about {pieces} word pieces in all: "
-        f"{epochs:.3g} times the {len(data.train):,} rows"
+    if not isinstance(data, TaskDataModule):
+        return f"plan: {steps:,} steps"
+    batches = trainer.num_training_batches
+    epochs = steps / math.ceil(batches / trainer.accumulate_grad_batches) * batches / len(data.order())
+    rows = data.batch_size * trainer.accumulate_grad_batches * trainer.world_size
+    tokens = count(epochs * float(data.encoded(data.train).lengths.sum()))
+    return (
+        f"plan: {steps:,} steps of {rows:,} rows, about {tokens} tokens in all: {epochs:.3g} times the "
+        f"{len(data.train):,} rows"
     )

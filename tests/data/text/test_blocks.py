@@ -106,7 +106,7 @@ def test_special_tokens_in_a_text_are_text(tokenizer: BertTokenizerFast, cache: 
     assert built.summary["pieces"] == 60 * 9  # [ and ] and the words between are pieces of their own
 
 
-def test_a_second_run_neither_reads_nor_tokenises(
+def test_a_second_run_neither_reads_nor_tokenizes(
     corpus: ListCorpus, tokenizer: BertTokenizerFast, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = build(corpus, tokenizer, cache)

@@ -1,17 +1,20 @@
 import gzip
 import json
 import lzma
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from tinydistill.data.text import readers
-from tinydistill.data.text.sources import FilesCorpus, HubCorpus, TextsCorpus, join_wikitext
+from tinydistill.data.text.sources import Corpus, FilesCorpus, HubCorpus, TextsCorpus, join_wikitext
 from tinydistill.errors import InputError
 
 DOCUMENTS = ["First line.\nSecond line.", "Another document, with é and 漢字.", "The third."]
@@ -203,3 +206,36 @@ def test_texts_in_memory_are_known_by_their_content_or_their_name() -> None:
     assert TextsCorpus(["one", "two"]).identity() == TextsCorpus(("one", "two")).identity()
     assert len({TextsCorpus(texts).identity() for texts in (["one", "two"], ["onetwo"], ["two", "one"])}) == 3
     assert TextsCorpus(["one"], "mine").identity() == "mine"
+
+
+class Verses(Corpus):
+    """All that a corpus of one's own needs."""
+
+    def __init__(self, verses: list[str]):
+        self.verses = verses
+
+    def documents(self) -> Iterator[str]:
+        yield from self.verses
+
+    def identity(self) -> str:
+        return f"verses {len(self.verses)}"
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ({"_target_": f"{__name__}.Verses", "verses": ["a", "b"]}, "verses 2"),
+        ({"_target_": "tinydistill.data.text.sources.HubCorpus", "repo": "a/b"}, "hub a/b/default/train@main text"),
+        ({"_target_": "tinydistill.data.text.sources.DocstringsCorpus", "max_megabytes": 1}, "docstrings of python"),
+    ],
+)
+def test_a_corpus_is_made_from_a_node_of_plain_values(node: dict[str, Any], expected: str) -> None:
+    corpus = instantiate(OmegaConf.create(node))
+    assert corpus.identity().startswith(expected)
+    assert corpus.stamp() == corpus.identity()
+
+
+def test_a_list_of_paths_comes_from_a_node_too(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    node = {"_target_": "tinydistill.data.text.sources.FilesCorpus", "paths": [str(tmp_path)]}
+    assert list(instantiate(OmegaConf.create(node)).documents()) == ["one"]

@@ -1,20 +1,19 @@
 """Text, as it is and in blocks, and labeled rows that a configuration names."""
 
 from pathlib import Path
-from typing import Any
 
-from hydra.utils import instantiate
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.config.build.nodes import built
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import OnText
+from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.subset import Subset
+from tinydistill.data.tasks.samples import SomeRows
 from tinydistill.data.text.datamodule import TextDataModule
 from tinydistill.data.text.sources import Corpus
-from tinydistill.training.metrics import Scoring
+from tinydistill.training.classifier import Scoring
 
 
 def corpus(config: Config) -> Corpus:
@@ -46,7 +45,7 @@ def task(config: Config) -> TaskSource:
     source = built("task.source", options.source, TaskSource)
     if options.train_share == 1 and options.max_rows is None:
         return source
-    return Subset(source, train_share=options.train_share, max_rows=options.max_rows, seed=options.split_seed)
+    return SomeRows(source, options.train_share, options.split_seed, rows=options.max_rows)
 
 
 def task_data(
@@ -75,3 +74,14 @@ def scoring(config: Config, source: TaskSource) -> Scoring:
     options, target = config.task, source.target
     names = tuple(dict.fromkeys([options.monitor, *options.metrics]))
     return Scoring(names, options.monitor, tuple(source.validation()), target.outputs, target.regression)
+
+
+def announce(text: TextDataModule) -> None:
+    """Says what text there is, and what it reads like."""
+    summary = text.blocks.summary
+    say(
+        f"corpus {count(summary['documents'])} documents, {count(summary['pieces'])} tokens; "
+        f"{summary['heldout_blocks']} blocks of {text.max_length} held out; it reads:"
+    )
+    sample = next(text.sample_batches(1))["input_ids"][0]
+    say(f"  {text.tokenizer.decode(sample)[:160]}…")

@@ -3,7 +3,6 @@
 N: rows, P: tokens of all rows.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +61,20 @@ def encode(split: Split, tokenizer: PreTrainedTokenizerBase, *, max_length: int,
     with_types = "token_type_ids" in tokenizer.model_input_names
     settings = [FORMAT, split.text_identity(), backend.to_str(), with_types]
 
-    def build(directory: Path) -> None:
-        _build(directory, split, backend, with_types)
-
-    return EncodedRows(built_once(Path(cache_dir) / f"task-{digest(settings)}", build))
+    entry = Path(cache_dir) / f"task-{digest(settings)}"
+    return EncodedRows(built_once(entry, lambda directory: _build(directory, split, backend, with_types)))
 
 
 def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) -> None:
+    texts: list[Any] = split.texts if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
     dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
     pieces: list[TokenIds] = [np.zeros(0, dtype)]
     types: list[NDArray[Any]] = [np.zeros(0, np.uint8)]
     lengths: list[int] = []
     truncated = 0
     with tokenizer_threads(), Meter(f"tokenizing {split.name}", "row", len(split)) as meter:
-        for rows in _batches(split):
+        for first in range(0, len(split), ROWS_AT_ONCE):
+            rows = texts[first : first + ROWS_AT_ONCE]
             encodings = backend.encode_batch_fast(rows)
             pieces.append(np.array([piece for e in encodings for piece in e.ids], dtype))
             if with_types:
@@ -88,11 +87,3 @@ def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) 
         np.save(directory / "types.npy", np.concatenate(types))
     np.save(directory / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
     np.save(directory / "truncated.npy", truncated)
-
-
-def _batches(split: Split) -> Iterator[list[Any]]:
-    rows: list[Any] = split.texts
-    if split.pairs is not None:
-        rows = list(zip(split.texts, split.pairs, strict=True))
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[first : first + ROWS_AT_ONCE]

@@ -46,13 +46,6 @@ class Table:
         """File and line of a row."""
         return f"{self.source} {self.unit} {self.places[row]}"
 
-    def take(self, rows: NDArray[np.int64]) -> "Table":
-        """Some of the rows."""
-        chosen = rows.tolist()
-        pairs, labels = ([values[i] for i in chosen] if values else values for values in (self.pairs, self.labels))
-        texts, places = [self.texts[i] for i in chosen], [self.places[i] for i in chosen]
-        return Table(self.source, self.unit, places, texts, pairs, labels, self.skipped)
-
 
 @dataclass(frozen=True)
 class Split:
@@ -64,13 +57,20 @@ class Split:
 
     name: str
     texts: list[str]
-    pairs: list[str] | None
-    labels: NDArray[Any] | None
+    pairs: list[str] | None = None
+    labels: NDArray[Any] | None = None
     source_rows: NDArray[np.int64] | None = None
     skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Class numbers [N], all 0 where the labels are numbers or unknown."""
+        if self.labels is None or self.labels.dtype.kind == "f":
+            return np.zeros(len(self), np.int64)
+        return self.labels
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The rows with these numbers, in their order."""
@@ -100,13 +100,13 @@ class Target:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(map(label_name, self.labels)))
         twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
         if twice is not None:
             raise InputError(f"{twice!r} stands twice among the labels", "name it once in {Target.labels}")
         if len(self.labels) == 1:
-            raise InputError(
-                f"labels={list(self.labels)} leaves nothing to predict", "set {Target.labels} to two labels or more"
-            )
+            advice = "set {Target.labels} to two labels or more"
+            raise InputError(f"labels={list(self.labels)} leaves nothing to predict", advice)
 
     @property
     def regression(self) -> bool:
@@ -128,7 +128,15 @@ class Target:
         """
         assert table.labels is not None
         if self.regression:
-            return np.array([self._number(table, row, column) for row in range(len(table))], np.float32)
+            targets = [as_number(value) for value in table.labels]
+            if None in targets:
+                row = targets.index(None)
+                raise InputError(
+                    f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is not a number, which a "
+                    "regression needs",
+                    "fix the row, or set {TaskFiles.regression} to false if these are class names",
+                )
+            return np.array(targets, np.float32)
         numbers = {label: number for number, label in enumerate(self.labels)}
         if not any(map(_is_whole, self.labels)):
             numbers |= {str(number): number for number in range(len(self.labels))}
@@ -142,17 +150,6 @@ class Target:
                 "fix the row, or list all labels in {Target.labels}",
             )
         return classes
-
-    def _number(self, table: Table, row: int, column: str) -> float:
-        assert table.labels is not None
-        number = as_number(table.labels[row])
-        if number is None:
-            raise InputError(
-                f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is not a number, which a "
-                "regression needs",
-                "fix the row, or set {TaskFiles.regression} to false if these are class names",
-            )
-        return number
 
 
 def infer_target(table: Table, column: str, regression: bool | None) -> Target:
@@ -170,10 +167,10 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
         regression = None not in numbers and any(number != int(number) for number in numbers if number is not None)
     if regression:
         return Target()
-    for row, value in enumerate(table.labels):
-        if label_name(value) == "":
-            raise InputError(f"{table.where(row)}: there is no label in column '{column}'", FIX_ROW)
-    names = {label_name(value) for value in table.labels}
+    of_rows = list(map(label_name, table.labels))
+    if "" in of_rows:
+        raise InputError(f"{table.where(of_rows.index(''))}: there is no label in column '{column}'", FIX_ROW)
+    names = set(of_rows)
     if len(names) < 2:
         raise InputError(
             f"{table.source}: all {len(table)} rows have the label {''.join(names)!r} in column '{column}'; a task "

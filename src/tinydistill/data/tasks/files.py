@@ -1,13 +1,14 @@
 """A user's own labeled rows as a task."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, infer_target, label_name, to_split
+from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, infer_target, to_split
 from tinydistill.data.tasks.samples import smallest_hashes
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.tables import Columns, Dialect, read_table
@@ -45,8 +46,8 @@ class TaskFiles(TaskSource):
         quoting: bool | None = None,
     ):
         self.rows = {"train": train, "validation": validation, "test": test}
-        self.columns = Columns(text, text_pair, label, "TaskFiles.")
-        self.labels, self.regression = tuple(map(label_name, labels or ())), regression
+        self.columns, self.label = Columns(text, text_pair, label, "TaskFiles."), label
+        self.labels, self.regression = tuple(labels or ()), regression
         self.validation_fraction, self.split_seed = validation_fraction, split_seed
         self.dialect = Dialect(encoding, quoting, arguments="TaskFiles.")
 
@@ -58,24 +59,21 @@ class TaskFiles(TaskSource):
             raise InputError(message, "leave out {TaskFiles.labels} or {TaskFiles.regression}")
         if self.labels or self.regression:
             return Target(self.labels)
-        return infer_target(self._training_table, self._label, self.regression)
+        return infer_target(self._training_table, self.label, self.regression)
 
     def train(self) -> Split:
         """The training rows, less what is cut off for validation."""
-        table = self._training_table
-        if self.rows["validation"] is None:
-            table = table.take(np.flatnonzero(~self._cut_off))
-        return to_split("train", table, self.target, label=self._label)
+        return self._training if self.rows["validation"] is not None else self._training.take(self._sides[0])
 
     def validation(self) -> dict[str, Split]:
         """The validation rows, or a part of the training rows."""
         if self.rows["validation"] is not None:
             table = self._table("validation")
+            split = to_split("validation", table, self.target, label=self.label)
             advice = "set {TaskFiles.validation} to another file, or to null to cut it off the training file"
         else:
-            table = self._training_table.take(np.flatnonzero(self._cut_off))
+            table, split = self._training_table, replace(self._training.take(self._sides[1]), name="validation")
             advice = "set {TaskFiles.validation} to a file, or raise {TaskFiles.validation_fraction}"
-        split = to_split("validation", table, self.target, label=self._label)
         return {"validation": check_for_scores(split, table.source, advice)}
 
     def test(self) -> dict[str, Split]:
@@ -83,19 +81,14 @@ class TaskFiles(TaskSource):
         if self.rows["test"] is None:
             return {}
         table = self._table("test", label_needed=False)
-        return {"test": to_split("test", table, self.target, label=self._label if table.labeled else None)}
-
-    @property
-    def _label(self) -> str:
-        if self.columns.label is None:
-            raise InputError("the rows need a column of labels", "set {TaskFiles.label} to its name")
-        return self.columns.label
+        return {"test": to_split("test", table, self.target, label=self.label if table.labeled else None)}
 
     @cached_property
     def _training_table(self) -> Table:
         if self.rows["train"] is None:
             raise InputError("there are no rows to train on", "set {TaskFiles.train} to a file")
-        _ = self._label
+        if self.label is None:
+            raise InputError("the rows need a column of labels", "set {TaskFiles.label} to its name")
         columns = [column for _, column in self.columns.roles()]
         twice = next((column for column in columns if columns.count(column) > 1), None)
         if twice is not None:
@@ -111,12 +104,14 @@ class TaskFiles(TaskSource):
         return read_table(self.rows[name], self.columns, **names, label_needed=label_needed, dialect=self.dialect)
 
     @cached_property
-    def _cut_off(self) -> NDArray[np.bool_]:
+    def _training(self) -> Split:
+        return to_split("train", self._training_table, self.target, label=self.label)
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows for training and for validation where one file holds both."""
         if not 0 < self.validation_fraction < 1:
             message = f"validation_fraction={self.validation_fraction} doesn't lie between 0 and 1"
             raise InputError(message, "set {TaskFiles.validation_fraction} to 0.1, say")
-        table = self._training_table
-        classes = self.target.encode(table, self._label)
-        if self.target.regression:
-            classes = np.zeros(len(table), np.int64)
-        return smallest_hashes(table.texts, table.pairs, classes, self.validation_fraction, self.split_seed)
+        cut_off = smallest_hashes(self._training, self.validation_fraction, self.split_seed)
+        return np.flatnonzero(~cut_off), np.flatnonzero(cut_off)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.data.hub import hub_rows
-from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, label_name, to_split
+from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.tables import Columns, Dialect, read_table
 from tinydistill.errors import InputError
@@ -16,10 +16,10 @@ from tinydistill.errors import InputError
 class GlueTask(TaskSource):
     """A task as its file in conf/task describes it.
 
-    `root` is where the original files lie, as ROOT/SST-2/{train,dev,test}.tsv: tabs, no quoting, perhaps no header; None
-    for the hub's `repo` and `config`. What the original files have otherwise is in tsv_*: their columns, all of them where
-    the first line doesn't name them, and whether to leave out rows with a wrong number of cells, which the published
-    files of some tasks have. The splits are named as on the hub: validation_matched is dev_matched.tsv.
+    `root` is where the original files lie, as ROOT/SST-2/{train,dev,test}.tsv: tabs, no quoting, perhaps no header;
+    None for the hub's `repo` and `config`. What the original files have otherwise is in tsv_*: columns, all of them
+    where no header names them, and whether to leave out rows of a wrong number of cells, which some published files
+    have. The splits are named as on the hub: validation_matched is dev_matched.tsv.
     """
 
     root: str | Path | None = None
@@ -43,7 +43,7 @@ class GlueTask(TaskSource):
     @property
     def target(self) -> Target:
         """As the task's file in conf/task says."""
-        return Target(tuple(map(label_name, self.labels)))
+        return Target(tuple(self.labels))
 
     def train(self) -> Split:
         """The split called train."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +39,7 @@ class SomeRows(TaskSource):
         """Some of the training rows."""
         whole = self.source.train()
         if self.train_share < 1:
-            kept = smallest_hashes(whole.texts, whole.pairs, self._classes(whole), self.train_share, self.seed)
-            whole = whole.take(np.flatnonzero(kept))
+            whole = whole.take(np.flatnonzero(smallest_hashes(whole, self.train_share, self.seed)))
         return self._few(whole)
 
     def validation(self) -> dict[str, Split]:
@@ -52,31 +50,25 @@ class SomeRows(TaskSource):
         """Some of the rows of the test splits."""
         return {name: self._few(split) for name, split in self.source.test().items()}
 
-    def _classes(self, split: Split) -> NDArray[np.int64]:
-        if split.labels is None or self.target.regression:
-            return np.zeros(len(split), np.int64)
-        return split.labels
-
     def _few(self, split: Split) -> Split:
         wanted = max(2, round(self.share * len(split)))
         wanted = min(wanted, len(split), len(split) if self.rows is None else self.rows)
         rows = np.random.default_rng(0).permutation(len(split))
-        _, firsts = np.unique(self._classes(split)[rows], return_index=True)
+        _, firsts = np.unique(split.classes[rows], return_index=True)
         rows = np.concatenate([rows[np.sort(firsts)], np.delete(rows, firsts)])
         return split.take(np.sort(rows[:wanted]))
 
 
-def smallest_hashes(
-    texts: Sequence[str], pairs: Sequence[str] | None, classes: NDArray[np.int64], share: float, seed: int
-) -> NDArray[np.bool_]:
+def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     """Which rows [N] are chosen: of every class about `share`, those whose texts have the smallest hashes.
 
     A class that has two different texts or more has one on either side. Rows with the same text are on one side.
     """
-    keys = [_hash(f"{seed}\0{text}\0{pair}") for text, pair in zip(texts, pairs or [""] * len(texts), strict=True)]
+    pairs = split.pairs or [""] * len(split)
+    keys = [_hash(f"{seed}\0{text}\0{pair}") for text, pair in zip(split.texts, pairs, strict=True)]
     chosen: set[int] = set()
-    for number in np.unique(classes):
-        counts = Counter(keys[row] for row in np.flatnonzero(classes == number))
+    for number in np.unique(split.classes):
+        counts = Counter(keys[row] for row in np.flatnonzero(split.classes == number))
         wanted, taken = max(1, round(share * counts.total())), 0
         for key in sorted(counts)[:-1]:
             if taken >= wanted:

@@ -26,6 +26,8 @@ TEXT_AT_ONCE = 500_000  # characters that go through the tokenizer together, sha
 OTHER_TOKENIZER = "choose another {prepare_tokenizer.tokenizer}"
 MIN_HELDOUT_BLOCKS = 8  # a handful, where the corpus is large enough for it
 
+Delimited = tuple[Tokenizer, int, int]  # with what begins and what ends a block
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -54,48 +56,42 @@ class Cutting:
 def build_blocks(
     corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
 ) -> Blocks:
-    """Opens the blocks of a corpus, building them first unless `cache_dir` has them.
-
-    The cache is keyed by the content of corpus and tokenizer and by the settings. Of several jobs that need the same
-    blocks one builds and the others wait; a job that is killed leaves nothing that a later one would use.
+    """The blocks of a corpus, built first unless `cache_dir` has them, by the content of corpus and tokenizer.
 
     Raises:
         InputError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
     """
-    entry, settings, backend, begin, end = _entry(corpus, tokenizer, cutting, Path(cache_dir))
-    built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
-    return _open(entry)
+    delimited = prepare_tokenizer(tokenizer)
+    entry, settings = _entry(corpus, delimited, cutting, Path(cache_dir))
+    return _open(built_once(entry, lambda work: _build(work, corpus, delimited, settings)))
 
 
 def known_blocks(
     corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
 ) -> Blocks | None:
     """The blocks that `build_blocks` would give, where the cache has them; no text is read to find out."""
-    cache = Path(cache_dir)
-    if not _remembered(corpus, cache).exists():
+    if not _remembered(corpus, Path(cache_dir)).exists():
         return None
-    entry, *_ = _entry(corpus, tokenizer, cutting, cache)
+    entry, _ = _entry(corpus, prepare_tokenizer(tokenizer), cutting, Path(cache_dir))
     return _open(entry) if entry.exists() else None
 
 
-def _entry(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, cache: Path
-) -> tuple[Path, dict[str, Any], Tokenizer, int, int]:
-    """Where the blocks are kept, what they depend on, and what prepare_tokenizer gives."""
+def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) -> tuple[Path, dict[str, Any]]:
+    """Where the blocks are kept, and what they depend on."""
     if cutting.max_length < 3:
         raise InputError(
             f"max_length={cutting.max_length} leaves no room between [CLS] and [SEP]",
             "raise {TextDataModule.max_length} to 3 or more",
         )
     cache.mkdir(parents=True, exist_ok=True)
-    backend, begin, end = prepare_tokenizer(tokenizer)
+    backend, begin, end = delimited
     settings = {
         "corpus": _identity(corpus, cache),
         "tokenizer": hashlib.sha256(f"{backend.to_str()} {begin} {end}".encode()).hexdigest(),
         **asdict(cutting),
         "format": FORMAT,
     }
-    return cache / f"blocks-{digest(settings)}", settings, backend, begin, end
+    return cache / f"blocks-{digest(settings)}", settings
 
 
 def _open(entry: Path) -> Blocks:
@@ -103,8 +99,9 @@ def _open(entry: Path) -> Blocks:
     return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
 
 
-def _build(work: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, Any], *, begin: int, end: int) -> None:
+def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str, Any]) -> None:
     length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
+    backend, begin, end = delimited
     width = length - 2
     dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
     counts = {"documents": 0, "characters": 0, "pieces": 0}
@@ -162,7 +159,7 @@ def tokenizer_threads() -> Iterator[None]:
         os.environ[name] = chosen or "false"
 
 
-def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, int, int]:
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Delimited:
     """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise InputError(f"{type(tokenizer).__name__} is no fast tokenizer", OTHER_TOKENIZER)

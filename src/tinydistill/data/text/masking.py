@@ -55,7 +55,7 @@ def vocabulary(
 ) -> MaskingVocabulary:
     """The tokens of a tokenizer for a model that knows `size` of them, which may be more than the tokenizer's.
 
-    Raises InputError where it has no mask, or where words are asked for and its pieces don't show where they begin.
+    Raises InputError where it has no mask, or where words are asked for and its tokens don't show where they begin.
     """
     if tokenizer.mask_token_id is None:
         raise InputError(f"{called}: the tokenizer has no mask token", "name a model that was made for masked text")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from tinydistill.data.formats import column_index
 from tinydistill.data.hub import hub_rows
 from tinydistill.data.text import docstrings
 from tinydistill.data.text.readers import read_documents
@@ -88,11 +89,8 @@ class HubCorpus(Corpus):
         """The rows' texts, streamed from the local copy that the first use downloads."""
         offline = "{corpus:docstrings}, or {corpus:files} with {FilesCorpus.paths}"
         rows = hub_rows(self._name, self.repo, self.config, self.split, self.revision, advice=offline)
-        if self.text_column not in rows.column_names:
-            raise InputError(
-                f"{self._name} has no column '{self.text_column}' but {', '.join(rows.column_names)}",
-                "set {HubCorpus.text_column} to another column",
-            )
+        advice = "set {HubCorpus.text_column} to another column"
+        column_index(rows.column_names, self.text_column, self._name, advice)
         batches = rows.select_columns([self.text_column]).iter(batch_size=256)
         texts = (text or "" for batch in batches for text in batch[self.text_column])
         return _stripped(join_wikitext(texts) if self.repo.endswith("/wikitext") else texts)
