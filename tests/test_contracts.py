@@ -78,7 +78,10 @@ def test_stages_holds_the_stages_alone():
 
 def test_no_modules_import_each_other_in_a_circle():
     graph: dict[str, set[str]] = defaultdict(set)
-    names = {".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__") for file in SOURCE.rglob("*.py")}
+    names = {
+        ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        for file in SOURCE.rglob("*.py")
+    }
     for file in SOURCE.rglob("*.py"):
         name = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -129,7 +132,9 @@ def test_nothing_looks_values_up_in_an_untyped_configuration():
         assert 'values["' not in file.read_text(encoding="utf-8"), file
 
 
-@pytest.mark.parametrize("words", ["import tinydistill", "import tinydistill.config.compose", "import tinydistill.__main__"])
+@pytest.mark.parametrize(
+    "words", ["import tinydistill", "import tinydistill.config.compose", "import tinydistill.__main__"]
+)
 def test_the_import_is_light(words):
     heavy = "{'torch', 'transformers', 'pytorch_lightning', 'datasets', 'numpy', 'pandas'}"
     code = f"import sys; {words}; print(sorted({heavy} & set(sys.modules)))"

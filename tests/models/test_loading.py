@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import bert
-from tinydistill.artifacts.writer import file_hash
+from tinydistill.artifacts.files import file_hash
 from tinydistill.errors import InputError
 from tinydistill.models import loading as models
 

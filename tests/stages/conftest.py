@@ -28,7 +28,7 @@ def arguments(teacher_dir, text_file, tmp_path) -> dict[str, str]:
         "general.heldout_fraction": "0.1",
         "trainer.accelerator": "cpu",
         "trainer.precision": "'32'",
-        "trainer.workers": "0",
+        "runtime.num_workers": "0",
         "paths.outputs": str(tmp_path / "outputs"),
         "output_dir": str(tmp_path / "outputs" / "student"),
     }

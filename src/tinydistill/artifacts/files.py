@@ -24,6 +24,11 @@ def write_json(path: Path, content: Any) -> None:
     partial.replace(path)
 
 
+def digest(value: Any) -> str:
+    """A short hash of what JSON can say, for the names of directories."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dictionaries as one, with dotted keys."""
     flat: dict[str, Any] = {}

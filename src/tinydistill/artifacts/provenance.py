@@ -13,7 +13,15 @@ from typing import Any
 from tinydistill.artifacts.files import read_json
 
 PROVENANCE, RESULT = "provenance.json", "result.json"
-PACKAGES = ("tinydistill-lightning", "torch", "pytorch-lightning", "transformers", "tokenizers", "datasets", "hydra-core")
+PACKAGES = (
+    "tinydistill-lightning",
+    "torch",
+    "pytorch-lightning",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "hydra-core",
+)
 _VARIABLES = ("PL_", "TORCH_", "OMP_NUM_THREADS")  # of the environment, by their beginnings: they can change a run
 
 

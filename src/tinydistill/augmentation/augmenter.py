@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
 from tinydistill.augmentation.replacements import Replacements
@@ -15,7 +16,6 @@ from tinydistill.augmentation.stop_words import ENGLISH
 from tinydistill.augmentation.vectors import WordVectors, input_embeddings, mean_embeddings
 from tinydistill.augmentation.words import eligible_words
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.text.blocks import digest
 
 FORMAT = 2  # part of the key of stored candidates: raise it when the same model and texts give others
 

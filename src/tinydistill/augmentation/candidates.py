@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.contexts import Group, MaskedWords
 from tinydistill.augmentation.masked_positions import MaskedPositions
 from tinydistill.augmentation.words import is_plain
-from tinydistill.data.text.blocks import digest
 from tinydistill.data.text.masking import word_mark
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none

@@ -5,12 +5,11 @@ content decides, wherever it lies: an artifact's settings hold the identities of
 as when jobs of a sweep look for what they may share, the options that name the inputs stand for them.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tinydistill.artifacts.files import digest as digest_of
 from tinydistill.config.schema import Config
 
 Options = dict[str, Any]
@@ -41,8 +40,7 @@ class Dependencies:
     @property
     def digest(self) -> str:
         """The same for the same options, those that name inputs among them."""
-        said = json.dumps(asdict(self), sort_keys=True, default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        return digest_of(asdict(self))
 
 
 def of_general(config: Config) -> Dependencies:

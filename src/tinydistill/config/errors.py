@@ -47,6 +47,14 @@ _OPTIONS = {
     "GlueTask.test_splits": "task.test_splits",
     "TaskDataModule.augmentation": "augmentation.path",
     "Objective.losses": "objective.losses",
+    "Objective.scale": "objective.scale",
+    "Objective.projection": "objective.projection",
+    "RelationKL.relation_heads": "objective.relation_heads",
+    "listed.layers": "mapping.layers",
+    "make_scoring.monitor": "task.monitor",
+    "make_scoring.metrics": "task.metrics",
+    "check_head.check_labels": "distill.check_labels",
+    "check_score.check_score": "distill.check_score",
     "initialize_student.method": "student.init",
     "initialize_student.num_heads": "student.num_heads",
     "initialize_student.hidden_size": "student.hidden_size",
@@ -77,7 +85,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, OverrideParseException):
         return f"can't read the override {error.override!r}; quote lists for the shell, as in 'corpus.paths=[a,b]'"
     if isinstance(error, MissingConfigException) and error.options is not None:
-        return _missing_choice(*(error.missing_cfg_file or "/").rsplit("/", 1), sorted(error.options))
+        group, word = (error.missing_cfg_file or "/").rsplit("/", 1)
+        return _missing_choice(group, word, sorted(error.options))
     if isinstance(error, ConfigCompositionException):
         return _rejected(f"{error}\n{error.__cause__ or ''}")
     if isinstance(error, InstantiationException):

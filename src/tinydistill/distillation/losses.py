@@ -10,8 +10,10 @@ from transformers import PretrainedConfig
 
 from tinydistill.distillation import functional as F
 from tinydistill.distillation.mapping import Mapping, pairs
-from tinydistill.distillation.teacher_statistics import TeacherStatistics, variance
+from tinydistill.distillation.teacher_statistics import TeacherStatistics
 from tinydistill.errors import InputError
+from tinydistill.initialization.covariance import variance
+from tinydistill.models.observation import QKV
 
 Needs = Literal["hidden", "attention", "logits"]
 
@@ -100,7 +102,7 @@ class AttentionMSE(Loss):
         """Of the teacher's scores, around each head's mean."""
         return statistics.attention[layer]
 
-    def forward(self, student: F.QKV, teacher: F.QKV, mask_BL: Tensor | None) -> Tensor:
+    def forward(self, student: QKV, teacher: QKV, mask_BL: Tensor | None) -> Tensor:
         """See `functional.attention_mse`."""
         return F.attention_mse(student, teacher, mask_BL)
 
@@ -128,7 +130,7 @@ class RelationKL(Loss):
                     "set {RelationKL.relation_heads} to a number that does",
                 )
 
-    def forward(self, student: F.QKV, teacher: F.QKV, mask_BL: Tensor | None) -> Tensor:
+    def forward(self, student: QKV, teacher: QKV, mask_BL: Tensor | None) -> Tensor:
         """See `functional.relation_kl`."""
         return F.relation_kl(student, teacher, mask_BL, self.relation_heads)
 

@@ -1,5 +1,6 @@
 """Which losses apply to which pairs of layers, and the projections from the student's width to the teacher's."""
 
+import operator
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -90,7 +91,8 @@ class Objective(nn.Module):
 
     def layers(self, side: int) -> tuple[list[int], list[int]]:
         """Layers whose (hidden states, attention) are needed: of the student for side 0, of the teacher for side 1."""
-        return [term[1 + side] for term in self.of("hidden")], [term[1 + side] for term in self.of("attention")]
+        layer = operator.attrgetter("teacher_layer" if side else "student_layer")
+        return [layer(term) for term in self.of("hidden")], [layer(term) for term in self.of("attention")]
 
     def bind(self, student: PretrainedConfig, teacher: PretrainedConfig) -> "Objective":
         """Make the projections between models of these configurations; a second time with the same sizes does nothing.
@@ -171,7 +173,7 @@ class Objective(nn.Module):
 
     def unexplained(self, terms: Terms) -> Terms:
         """Each squared error over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
-        squared = {name for name, loss in self.losses.items() if type(loss).variance is not Loss.variance}
+        squared = {name for name in self.losses if type(self.loss(name)).variance is not Loss.variance}
         return {
             term.name: terms[term.name] / variance
             for term, variance in zip(self.terms, self.variances, strict=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tinydistill.artifacts.files import digest
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.augmentation.augmenter import Augmenter
 from tinydistill.augmentation.vectors import WordVectors, read_vectors, vectors_identity
@@ -15,14 +16,13 @@ from tinydistill.config.dependencies import of_augmented
 from tinydistill.config.names import AUGMENTED, augmented_path, output_path
 from tinydistill.config.schema import Config
 from tinydistill.console import say
-from tinydistill.data.digests import digest
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.tables import Columns, Dialect, read_table
 from tinydistill.errors import UserError
 from tinydistill.models.source import Source, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime
-from tinydistill.training.callbacks import PredictionProgress
+from tinydistill.training.progress import Progress
 
 
 def run(config: Config) -> float:
@@ -51,7 +51,7 @@ def run(config: Config) -> float:
             precision=precision(config),
             max_length=min(2 * config.task.max_length, longest_input(model.config)),
             candidates=options.candidates,
-            several_pieces=options.several_pieces,
+            several_pieces=options.several_pieces,  # type: ignore[arg-type]  # one of its choices
             stop_words=stop_words,
             vectors=WordVectors.none() if vectors is None else read_vectors(Path(vectors)),
         )
@@ -75,7 +75,9 @@ def _rows(config: Config) -> Split:
     if given is None:
         return data.task(config).train()
     columns = Columns(task.text, task.text_pair)
-    table = read_table(Path(given), columns, dialect=Dialect(task.encoding, task.quoting))
+    table = read_table(
+        Path(given), columns, argument="augmentation.input", dialect=Dialect(task.encoding, task.quoting)
+    )
     if not len(table):
         raise UserError(f"augmentation.input={given} has no rows")
     return Split("input", table.texts, table.pairs, None)
@@ -93,9 +95,8 @@ def _ask(config: Config, artifact: ArtifactWriter, model: Source, augmenter: Aug
         num_workers=config.runtime.num_workers,
     )
     shown = bool(config.trainer.get("enable_progress_bar", True))
-    asking = trainer(
-        config, artifact.work, callbacks=[PredictionProgress(finder.words_left, "word", shown=shown)], precision="32-true"
-    )
+    progress = Progress(shown=shown, questions=finder.words_left, unit="word")
+    asking = trainer(config, artifact.work, callbacks=[progress], precision="32-true")  # the model has its own
     asking.predict(finder, return_predictions=False)
 
 

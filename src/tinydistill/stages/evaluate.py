@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
+from tinydistill.config.build.models import check_task_head
 from tinydistill.config.build.sources import check_length
 from tinydistill.config.build.trainer import trainer
 from tinydistill.config.compose import plain
@@ -16,8 +17,6 @@ from tinydistill.config.schema import Config
 from tinydistill.console import count, say
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.distillation.teacher_checks import check_head
-from tinydistill.models.heads import check_has_head
 from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, find
 from tinydistill.training import prediction_files, runtime, scoring
@@ -32,9 +31,8 @@ def run(config: Config) -> float:
     runtime.quiet()
     path = task_model(config, config.evaluate.path)
     source = find(path, "evaluate.path")
-    check_has_head(source.config, path=source.path, called=source.called)
     task = data.task(config)
-    check_head(source, task.target)
+    check_task_head(source, task.target)
     check_length(config, source)
     splits = task.validation() | task.test()
     data.scoring(config, task)

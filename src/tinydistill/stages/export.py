@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
+from tinydistill.config.build.models import check_task_head
 from tinydistill.config.build.origin import Origin, origin_of
 from tinydistill.config.build.sources import check_length, check_positions
 from tinydistill.config.compose import plain
@@ -22,7 +23,6 @@ from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.distillation.teacher_checks import check_head
 from tinydistill.export import onnx_export, publishing, summary
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.export.card import card
@@ -48,7 +48,7 @@ def run(config: Config) -> float:
     path = task_model(config, options.path)
     source = find(path, "export.path")
     task = data.task(config)
-    check_head(source, task.target)
+    check_task_head(source, task.target)
     check_length(config, source)
     data.scoring(config, task)
     check_positions("export.latency.lengths", options.latency.lengths, source)

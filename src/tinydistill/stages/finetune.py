@@ -96,9 +96,7 @@ def _new_student(config: Config, artifact: ArtifactWriter, source: Source, rows:
         return student
     teacher = source.encoder(dtype=frozen_dtype(config))
     sample = list(rows.sample_batches(config.general.sample_tokens))
-    mapping = layer_mapping(
-        config, student.config, teacher.config, lambda: layer_similarity(teacher, teacher, sample)
-    )
+    mapping = layer_mapping(config, student.config, teacher.config, lambda: layer_similarity(teacher, teacher, sample))
     initialize_new(config, student, teacher, mapping, sample)
     return student
 

@@ -70,9 +70,7 @@ def _distill(
     teacher = source.encoder(dtype=frozen_dtype(config))
     student = given.encoder() if given else new_student(new_student_config(config, source.config), config.seed)
     objective, initialize = imitation(config, artifact.work, text, teacher, student, given=given is not None)
-    module = LayerDistiller(
-        teacher, student, objective, learning_rate=options.learning_rate, **stepping(config)
-    )
+    module = LayerDistiller(teacher, student, objective, learning_rate=options.learning_rate, **stepping(config))
     report = distill_layers(train, module, text, directory=artifact.work, initialize=initialize)
     result = {
         **report,

@@ -19,7 +19,7 @@ from tinydistill.models.source import Source, find
 from tinydistill.ranks import rank
 from tinydistill.report.attention import attention_maps
 from tinydistill.report.collected import Collected, collect
-from tinydistill.report.contents import Looked, Report, layered, students
+from tinydistill.report.contents import Report, SeenAttention, students
 from tinydistill.report.run import Run
 from tinydistill.report.scores import scores
 from tinydistill.training import runtime
@@ -68,7 +68,7 @@ def _write(config: Config, artifact: ArtifactWriter, collected: Collected) -> No
     artifact.product.mkdir(exist_ok=True)
     tasks = scores(collected)
     generals = sorted(collected.of("general"), key=lambda run: run.figure.rank)
-    shown = [one for one in students(tasks) or generals[:1] if layered(one)]
+    shown = [one for one in students(tasks) or generals[:1] if one.mapping is not None]
     teachers = {one.path: _teacher(config, collected, one) for one in [*shown, *generals]}
     looked = [_look(config, one, teachers[one.path]) for one in shown[:MODELS]] if config.report.sentences else []
     report = Report(collected, artifact.product, _depths(teachers), looked)
@@ -106,15 +106,15 @@ def _teacher(config: Config, collected: Collected, student: Run) -> Source | str
     return found
 
 
-def _look(config: Config, student: Run, teacher: Source | str) -> Looked:
+def _look(config: Config, student: Run, teacher: Source | str) -> SeenAttention:
     """What student and teacher attend to in the sentences; or why that can't be seen."""
     if isinstance(teacher, str):
-        return Looked(student, missing=teacher)
+        return SeenAttention(student, missing=teacher)
     options, mapped = config.report, pairs(tuple(student.mapping or ()))
     try:
         ours = find(str(student.path), "report.paths")
     except InputError as error:
-        return Looked(student, missing=str(error))
+        return SeenAttention(student, missing=str(error))
     heads = min(one.config.num_attention_heads for one in (ours, teacher))
     if options.head is not None and options.head > heads:
         raise UserError(f"report.head={options.head} is too large: {student.name} or its teacher has {heads} heads")
@@ -123,5 +123,5 @@ def _look(config: Config, student: Run, teacher: Source | str) -> Looked:
             ours.encoder(), teacher.encoder(), ours.tokenizer, options.sentences, mapped, head=options.head
         )
     except InputError as error:
-        return Looked(student, missing=str(error))
-    return Looked(student, maps, heads="the mean over heads" if options.head is None else f"head {options.head}")
+        return SeenAttention(student, missing=str(error))
+    return SeenAttention(student, maps, heads="the mean over heads" if options.head is None else f"head {options.head}")

@@ -16,7 +16,7 @@ from tinydistill.artifacts.files import file_hash, read_json, write_json
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.imitation import imitation
-from tinydistill.config.build.models import check_fit
+from tinydistill.config.build.models import check_fit, check_task_head
 from tinydistill.config.build.sources import check_length, find_task_student, find_task_teacher
 from tinydistill.config.build.trainer import frozen_dtype, precision, stepping, trainer
 from tinydistill.config.compose import plain
@@ -32,7 +32,7 @@ from tinydistill.distillation import layer_phase
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.layer_report import show_layers
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
-from tinydistill.distillation.teacher_checks import check_head, check_score
+from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import InputError, UserError
 from tinydistill.models import saving
@@ -52,7 +52,6 @@ PHASES = {
     "prediction": ("prediction",),
     "merged": ("merged",),
 }
-_ANYWAY = "; if the teacher's names are wrong, go on with distill.check_labels=false"
 
 
 def run(config: Config) -> float:
@@ -65,7 +64,7 @@ def run(config: Config) -> float:
     if phases != ("prediction",):
         check_fit(config, student.config, teacher.config, given=True)
     task = data.task(config)
-    check_head(teacher, task.target, names=config.distill.check_labels, anyway=_ANYWAY)
+    check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
     settings = of_distilled(config).settings(
         teacher=teacher.identity,
@@ -101,7 +100,7 @@ def _distill(
 
     first = rows.validation[scored.splits[0]]
     if config.distill.check_score:
-        check_score(teacher, first, task.target, logits(first))
+        check_score(first, task.target, logits(first), called=f"{teacher.called}={teacher.path}")
     teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in rows.validation.items()}
     student = _student(config, given, task)
     work = _Phases(config, artifact, task, teacher, load_teacher, student, scored, teacher_scores)
@@ -154,7 +153,9 @@ class _Phases:
         say()
         say(f"{phase} phase")
         pl.seed_everything(self.config.seed, verbose=False)
-        report = {"intermediate": self._intermediate, "prediction": self._prediction, "merged": self._merged}[phase](rows)
+        report = {"intermediate": self._intermediate, "prediction": self._prediction, "merged": self._merged}[phase](
+            rows
+        )
         if rank() == 0:
             directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
             save_model(self.student, str(directory / "student.safetensors"))
@@ -168,9 +169,7 @@ class _Phases:
         encoder, student = self.load_teacher().cpu().base_model, self.student.base_model
         train = self._trainer("intermediate", options, monitor="heldout/loss", mode="min")
         objective, initialize = imitation(config, directory, rows, encoder, student, given=True)
-        module = LayerDistiller(
-            encoder, student, objective, learning_rate=options.learning_rate, **stepping(config)
-        )
+        module = LayerDistiller(encoder, student, objective, learning_rate=options.learning_rate, **stepping(config))
         return layer_phase.distill_layers(train, module, rows, directory=directory, initialize=initialize)
 
     def _prediction(self, rows: TaskDataModule) -> dict[str, Any]:
@@ -236,7 +235,7 @@ def _rows(config: Config, task: TaskSource, teacher: Source, options: Intermedia
 def _student(config: Config, source: Source, task: TaskSource) -> PreTrainedModel:
     """The encoder under a new head; one that was trained on this very task keeps its own."""
     try:
-        check_head(source, task.target)
+        check_task_head(source, task.target)
     except InputError:
         say(f"{source.called}={source.path} gets a new head for this task")
         return add_head(source.encoder(), task.target.labels, seed=config.seed)

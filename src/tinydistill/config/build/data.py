@@ -19,7 +19,7 @@ from tinydistill.training.classifier import Scoring
 def corpus(config: Config) -> Corpus:
     """The text that conf/corpus names."""
     node = {name: value for name, value in config.corpus.items() if name != "name"}
-    return built("corpus", node, Corpus)
+    return built("corpus", node, Corpus)  # type: ignore[type-abstract]
 
 
 def text_data(
@@ -42,7 +42,7 @@ def text_data(
 def task(config: Config) -> TaskSource:
     """The labeled rows that conf/task names, or as many of them as it asks for."""
     options = config.task
-    source = built("task.source", options.source, TaskSource)
+    source = built("task.source", options.source, TaskSource)  # type: ignore[type-abstract]
     if options.train_share == 1 and options.max_rows is None:
         return source
     return SomeRows(source, options.train_share, options.split_seed, rows=options.max_rows)

@@ -9,12 +9,16 @@ from transformers import PretrainedConfig
 from tinydistill.config.build.nodes import built, function_of, takes
 from tinydistill.config.names import mapping_name
 from tinydistill.config.schema import Config
+from tinydistill.data.tasks.examples import Target
 from tinydistill.distillation.losses import Loss
-from tinydistill.distillation.mapping import Mapping, check
+from tinydistill.distillation.mapping import Mapping, check, uniform
 from tinydistill.distillation.objective import Objective
+from tinydistill.distillation.teacher_checks import check_head
 from tinydistill.errors import UserError
 from tinydistill.initialization.start import check_start
 from tinydistill.models import students
+from tinydistill.models.heads import check_has_head
+from tinydistill.models.source import Source
 
 
 def new_student_config(config: Config, teacher: PretrainedConfig) -> PretrainedConfig:
@@ -58,34 +62,30 @@ def objective(config: Config, mapping: Mapping) -> Objective:
     return Objective(mapping, losses, scale=options.scale, projection=options.projection)
 
 
-def check_fit(config: Config, student: PretrainedConfig, teacher: PretrainedConfig) -> None:
-    """Raises UserError where mapping, heads or widths don't fit: known before any weight is loaded."""
+def check_fit(
+    config: Config, student: PretrainedConfig, teacher: PretrainedConfig, *, given: bool = False
+) -> None:
+    """Raises an error where mapping, heads or widths don't fit: known before any weight is loaded."""
+    depths = student.num_hidden_layers, teacher.num_hidden_layers
     if _wants_similarity(config):
-        if student.num_hidden_layers > teacher.num_hidden_layers:
+        if depths[0] > depths[1]:
             raise UserError("mapping=auto needs a student of no more layers than the teacher; take mapping=list")
+        mapping = uniform(*depths)
     else:
-        layer_mapping(config, student, teacher, lambda: Tensor())
-    options = config.objective
-    heads = student.num_attention_heads, teacher.num_attention_heads
-    if options.attention and heads[0] != heads[1]:
-        raise UserError(
-            f"the student has {heads[0]} attention heads, the teacher {heads[1]}; set student.num_heads={heads[1]}, "
-            "or take objective=minilmv2, which needs no equal numbers"
-        )
-    widths = student.hidden_size, teacher.hidden_size
-    for width in widths:
-        if options.relation and width % options.relation_heads:
-            raise UserError(f"objective.relation_heads={options.relation_heads} doesn't divide a width of {width}")
-    new, init = config.student.path is None, config.student.init
-    if new:
-        check_start(student, teacher, init)
-    if new and init == "closed_form" and options.projection == "none":
+        mapping = layer_mapping(config, student, teacher, lambda: Tensor())
+    objective(config, mapping).bind(student, teacher)
+    if given or config.student.path is not None:
+        return
+    check_start(student, teacher, config.student.init)
+    if config.student.init == "closed_form" and config.objective.projection == "none":
         raise UserError(
             "student.init=closed_form starts in a basis of its own, which objective.projection=none can't compare; "
             "take student.init=teacher_layers"
         )
-    if widths[0] != widths[1] and options.projection == "none":
-        raise UserError(
-            f"objective.projection=none needs equal widths, not {widths[0]} and {widths[1]}; "
-            "take objective.projection=per_layer"
-        )
+
+
+def check_task_head(model: Source, target: Target, *, check_labels: bool = True) -> None:
+    """Raises InputError where a model has no head, or one that predicts something else than the task asks for."""
+    check_has_head(model.config, path=model.path, called=model.called)
+    theirs = tuple(str(model.config.id2label[number]) for number in sorted(model.config.id2label))
+    check_head(theirs, target, check_labels=check_labels, called=f"{model.called}={model.path}")

@@ -1,6 +1,7 @@
 """Lightning's trainer with its callbacks and loggers, and how weights are stepped, from a configuration."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,10 @@ from tinydistill.errors import UserError
 from tinydistill.models.fast_paths import cpu_kernels
 from tinydistill.models.fast_paths.memory import keep_memory
 from tinydistill.training import runtime
-from tinydistill.training.callbacks import progress_callbacks
-from tinydistill.training.dashboards import Lineage
+from tinydistill.training.dashboards import Lineage, Product
+from tinydistill.training.progress import Progress
 
 _TRAINER = "pytorch_lightning.Trainer"
-_OWN_BATCHES = {"use_distributed_sampler": False}  # batches are a function of seed, epoch and rank (data/loading.py)
 
 
 def precision(config: Config) -> str:
@@ -37,7 +37,7 @@ def frozen_dtype(config: Config) -> torch.dtype:
     return torch.bfloat16 if precision(config) == "bf16-mixed" else torch.float32
 
 
-def stepping(config: Config) -> dict[str, Callable[..., Any]]:
+def stepping(config: Config) -> dict[str, Any]:
     """The factories of optimizer and schedule, as LightningModules here take them."""
     nodes = {"optimizer": config.optimizer, "scheduler": config.scheduler}
     return {name: function_of(name, node) for name, node in nodes.items()}
@@ -55,6 +55,7 @@ def trainer(
     mode: str = "min",
     callbacks: Sequence[Callback] = (),
     artifact: ArtifactWriter | None = None,
+    **arguments: Any,
 ) -> pl.Trainer:
     """Lightning's trainer, working below `directory`; what conf/trainer says goes before what the stage says.
 
@@ -68,22 +69,25 @@ def trainer(
         monitor: the metric that callbacks of conf/callbacks go by, and `mode`, whether less or more is better.
         callbacks: the stage's own.
         artifact: what the run makes, for dashboards that draw it.
+        arguments: of the trainer, which go before those of conf/trainer.
     """
     tune(config)
     node = {name: value for name, value in config.trainer.items() if value is not None}
     known = takes("trainer", {"_target_": _TRAINER})
     if unknown := [name for name in node if name not in known]:
         raise UserError(f"trainer.{unknown[0]}: Lightning's Trainer has no such argument{nearest(unknown[0], known)}")
-    node |= {"_target_": _TRAINER, "precision": precision(config)}
+    node |= {"_target_": _TRAINER, "precision": precision(config), **arguments}
     if isinstance(profiler := node.get("profiler"), dict):
         node["profiler"] = {"dirpath": str(directory / "logs"), **profiler}
     loggers = _loggers(config, directory) if options else []
     shown = bool(node.pop("enable_progress_bar", True))
-    watching = [*progress_callbacks(shown=shown), *callbacks]
+    watching = list(callbacks)
+    if not any(isinstance(one, Progress) for one in watching):
+        watching.insert(0, Progress(shown=shown))
     if options:
         watching += _callbacks(config, directory, monitor, mode, logged=bool(loggers))
     if artifact is not None and loggers:
-        watching.append(Lineage(artifact, config.stage))
+        watching.append(_lineage(config, artifact, directory))
     return built(
         "trainer",
         node,
@@ -98,8 +102,8 @@ def trainer(
         num_sanity_val_steps=0,
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in watching),
+        enable_progress_bar=shown and sys.stderr.isatty(),
         default_root_dir=str(directory),
-        **_OWN_BATCHES,
     )
 
 
@@ -130,7 +134,7 @@ def _loggers(config: Config, directory: Path) -> list[Logger]:
         "save_dir": str(directory / "logs"),
         "run_name": name,
         "group": sweep,
-        "configuration": plain(config),
+        "run_config": plain(config),
         "run_tags": _tags(config),
         "cache_dir": str(Path(config.paths.cache) / "wandb"),
     }
@@ -156,3 +160,11 @@ def _run_name(config: Config, directory: Path, sweep: str | None) -> str:
     if sweep is not None and sweep in words:
         return "-".join(dict.fromkeys(words[words.index(sweep) + 1 :]))
     return f"{config.stage}-{words[-1]}"
+
+
+def _lineage(config: Config, artifact: ArtifactWriter, directory: Path) -> Lineage:
+    """What a run takes and what it makes; a first phase makes nothing to keep."""
+    made = Product(artifact.path.name, config.stage, artifact.settings, str(artifact.path))
+    taken = [Product(one.path.name, one.stage, one.settings, str(one.path)) for one in artifact.inputs]
+    first = directory.name.endswith("-intermediate") and config.distill.phases == "both"
+    return Lineage(None if first else made, taken)

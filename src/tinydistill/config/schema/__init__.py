@@ -46,7 +46,9 @@ class Config:
     stage: str = option("what to do", "general", choices=tuple(STAGES))
     seed: int = option("of initialization, data order and dropout", 0, at_least=0)
     output_dir: str | None = option("where the artifact is published; null for a name made from the choices", None)
-    overwrite: Any = option("true: replace an output made with other settings; always: one with the same ones too", False)
+    overwrite: Any = option(
+        "true: replace an output made with other settings; always: one with the same ones too", False
+    )
     paths: Paths = field(default_factory=Paths)
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)

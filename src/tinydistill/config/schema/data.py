@@ -64,9 +64,7 @@ class Task:
     train: str | None = option("task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst", None)
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
-    validation_fraction: float = option(
-        "task=files: share of the training rows that is cut off", 0.1, above=0, below=1
-    )
+    validation_fraction: float = option("task=files: share of the training rows that is cut off", 0.1, above=0, below=1)
     split_seed: int = option("which rows are cut off, and which are the share", 0, at_least=0)
     encoding: str = option("task=files: encoding of the text", "utf-8")
     quoting: bool | None = option("task=files: whether quotes delimit cells; null: in CSV they do, in TSV not", None)

@@ -167,7 +167,10 @@ class Evaluate:
     batch_size: int = option("rows per forward pass", 64, at_least=1)
     submission: list[str] = option(
         "the files of a whole submission to GLUE; they are zipped when all are there",
-        [f"{name}.tsv" for name in "CoLA SST-2 MRPC STS-B QQP MNLI-m MNLI-mm QNLI RTE WNLI AX".split()],
+        [
+            f"{name}.tsv"
+            for name in ["CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI-m", "MNLI-mm", "QNLI", "RTE", "WNLI", "AX"]
+        ],
     )
 
 
@@ -221,7 +224,9 @@ class Pipeline:
     """All stages that a distilled model of a task takes."""
 
     tasks: list[str] = option("files of conf/task, or glue for all of its tasks; empty for the one of task=", [])
-    glue: list[str] = option("what glue stands for", "cola sst2 mrpc stsb qqp mnli qnli rte wnli".split())
+    glue: list[str] = option(
+        "what glue stands for", ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
+    )
     general: bool = option("train the general student; false takes a student with its first weights in its place", True)
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first", False)
     baseline: bool = option("train a student without distillation too, from random weights, to compare with", True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tinydistill.artifacts.files import digest
 from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text import docstrings
-from tinydistill.data.text.blocks import digest
 from tinydistill.errors import InputError
 
 FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows

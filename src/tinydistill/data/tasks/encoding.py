@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import digest
 from tinydistill.console import Meter
 from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.text.blocks import digest, prepare_tokenizer, tokenizer_threads
+from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
 from tinydistill.data.text.packing import TokenIds
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other pieces

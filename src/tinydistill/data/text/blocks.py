@@ -14,6 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import digest
 from tinydistill.console import Meter
 from tinydistill.data.cache import built_once
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
@@ -186,8 +187,3 @@ def _identity(corpus: Corpus, cache: Path) -> str:
 
 def _remembered(corpus: Corpus, cache: Path) -> Path:
     return cache / f"identity-{digest(corpus.stamp())}"
-
-
-def digest(value: Any) -> str:
-    """A short hash of what JSON can say, for the names of cache entries."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
