@@ -68,7 +68,7 @@ def augment(
     count: int = 20,
     probability: float = 0.4,
 ) -> Augmented:
-    """Make `count` new rows of each, as stage=augment does, in an empty directory; the model is taken apart for it."""
+    """Make `count` new rows of each in an empty directory, as the augment stage does; the model is taken apart."""
     start = time.perf_counter()
     augmenter = Augmenter(
         rows, tokenizer, cache_dir=directory, identity="", max_length=max_length, candidates=candidates

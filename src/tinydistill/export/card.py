@@ -32,7 +32,7 @@ def card(
 
     Args:
         name: the model's.
-        result: what stage=export found.
+        result: what the export stage found.
         task: the name of the task.
         labels: what its outputs are called; none for a regression.
         tokenizer: the model's.

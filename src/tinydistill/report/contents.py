@@ -83,7 +83,7 @@ class Report:
             of, figure = f" on {escape(sweep.task)}" if sweep.task else "", sweep.runs[0].figure
             better = "high" if figure.higher_is_better else "low"
             parts += [
-                f"### stage={sweep.stage}{of}: {len(sweep.runs)} runs",
+                f"### {sweep.stage}{of}: {len(sweep.runs)} runs",
                 tables.of_sweep(sweep, models),
                 f"*The settings in which they differ; {escape(figure.name)}: {better} is good.*",
             ]

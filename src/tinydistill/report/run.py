@@ -60,12 +60,12 @@ class Run:
 
     @property
     def finetuned(self) -> str:
-        """What stage=finetune has trained, teacher or student; empty for other stages."""
+        """What the finetune stage has trained, teacher or student; empty for other stages."""
         return str(self.configuration["finetune"]["model"]) if self.stage == "finetune" else ""
 
     @property
     def latency_length(self) -> int | None:
-        """Tokens of the row that stage=pipeline has timed."""
+        """Tokens of the row that the pipeline has timed."""
         return self.configuration.get("pipeline", {}).get("latency_length")
 
     @property
