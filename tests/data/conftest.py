@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from transformers import BertTokenizerFast
 
 from tests.conftest import WORDS, sentences
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.compose import composed
+from tinydistill.config.schema.data import Task
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
@@ -87,10 +87,9 @@ def glue(tmp_path: Path) -> Path:
     return tmp_path / "glue"
 
 
-def task_options(task: str) -> dict[str, Any]:
-    """The values of conf/task/TASK.yaml."""
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return dict(compose(f"task/{task}").task)
+def task_options(task: str, *overrides: str) -> Task:
+    """What task=TASK comes to."""
+    return composed([f"task={task}", *overrides]).task
 
 
 def task_complaint(source: TaskSource) -> str:

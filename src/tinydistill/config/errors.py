@@ -43,6 +43,9 @@ _NODES = {
 }
 _OPTIONS = {
     "GlueTask.root": "paths.glue",
+    "GlueTask.text": "task.text",
+    "GlueTask.text_pair": "task.text_pair",
+    "GlueTask.label": "task.label",
     "GlueTask.validation_splits": "task.validation_splits",
     "GlueTask.test_splits": "task.test_splits",
     "TaskDataModule.augmentation": "augmentation.path",

@@ -61,7 +61,7 @@ def test_the_embedded_task_is_built_once_and_is_of_a_useful_size(
     train, validation = tasks[0].train(), tasks[1].validation()["validation"]
     assert reads == [1]
     assert (len(train), len(validation)) == (32, 16)
-    assert tasks[0].target.labels == LIBRARIES == tuple(task_options("docstrings")["labels"])
+    assert tasks[0].target.labels == LIBRARIES == tuple(task_options("docstrings").labels)
     assert tasks[0].identity() == tasks[1].identity()
     assert tasks[0].test() == {}
 

@@ -1,11 +1,11 @@
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
 from tests.data.conftest import TSV_ODDITIES, task_complaint, task_options
 from tinydistill.data.tasks.glue import GlueTask
@@ -16,21 +16,20 @@ GLUE = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
 def glue_task(task: str, root: Path | None = None) -> GlueTask:
     """The task as its file in conf/task describes it."""
-    values = task_options(task)
-    return GlueTask(root, **{field.name: values[field.name] for field in fields(GlueTask) if field.name in values})
+    return instantiate(task_options(task, *([] if root is None else [f"paths.glue={root}"])).source)
 
 
 @pytest.mark.parametrize("task", [*GLUE, "docstrings", "files"])
 def test_every_task_names_its_columns_metrics_and_splits(task: str) -> None:
     values = task_options(task)
-    assert values["name"] == task
-    assert values["monitor"] == values["metrics"][0]
-    assert set(values["metrics"]) <= {"accuracy", "f1", "matthews", "pearson", "spearman"}
-    assert values["max_length"] == (128 if values["text_pair"] else 32 if task == "docstrings" else 64)
+    assert values.name == task
+    assert values.monitor == values.metrics[0]
+    assert set(values.metrics) <= {"accuracy", "f1", "matthews", "pearson", "spearman"}
+    assert values.max_length == (128 if values.text_pair else 32 if task == "docstrings" else 64)
     if task in GLUE:
-        assert (values["kind"], values["repo"]) == ("glue", "nyu-mll/glue")
-        assert bool(values["text_pair"]) == bool(values["tsv_text_pair"])
-        assert values["regression"] == (not values["labels"]) == (task == "stsb")
+        source = instantiate(values.source)
+        assert (source.repo, source.config) == ("nyu-mll/glue", task)
+        assert source.target.regression == (not values.labels) == (task == "stsb")
 
 
 @pytest.mark.parametrize("task", ["sst2", "mrpc", "cola", "stsb", "qqp"])
@@ -41,7 +40,7 @@ def test_the_original_files_are_read_without_quoting_and_in_order(glue: Path, ta
     assert (len(validation), len(test)) == (3, 4)
     assert test.texts == train.texts[:4]
     assert test.labels is None
-    assert (train.pairs is not None) == (task_options(task)["text_pair"] is not None)
+    assert (train.pairs is not None) == (task_options(task).text_pair is not None)
     if train.pairs:
         assert train.pairs[4] == "the cat sat 4"
     if task == "stsb":
@@ -104,7 +103,7 @@ def test_hub_labels_in_another_order_keep_their_names_and_others_are_refused(mon
     offer(monkeypatch, lambda *_, **__: hub_rows([1, 0], ["negative", "good"]))
     message = task_complaint(glue_task("sst2"))
     assert "nyu-mll/glue/sst2/train row 0: 'good' in column 'label' is no label of this task" in message
-    assert "negative, positive: fix the row, or list all labels in Target.labels" in message
+    assert "negative, positive: fix the row, or name all that there are in Target.labels" in message
 
 
 def test_hub_rows_without_the_column_list_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,13 +33,9 @@ def test_another_share_is_another_task(task):
     assert len({task.identity(), SomeRows(task, 0.1).identity(), SomeRows(task, 0.2).identity()}) == 3
 
 
-def test_every_split_keeps_a_share_of_its_rows_and_no_more_than_so_many():
+def test_every_split_keeps_no_more_than_so_many_rows():
     whole = GivenTask(pairs=True)
-    for few, expected in (
-        (SomeRows(whole, share=0.2), 10),
-        (SomeRows(whole, rows=7), 7),
-        (SomeRows(whole, rows=7, share=0.1), 5),
-    ):
+    for few, expected in ((SomeRows(whole, rows=7), 7), (SomeRows(whole, rows=70), 50), (SomeRows(whole), 50)):
         for split in (few.train(), *few.validation().values(), *few.test().values()):
             assert len(split) == len(split.pairs) == expected
 

@@ -4,13 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tests.data.conftest import task_options
 from tinydistill.data.tasks.examples import Split, Target
-from tinydistill.data.tasks.glue import GlueTask
 from tinydistill.data.tasks.sources import TaskSource
 
 
@@ -40,15 +37,6 @@ def test_a_task_of_ones_own_needs_three_things() -> None:
     assert task.target == Target(("even", "odd"))
     assert task.test() == {}
     assert task.identity() == Parity(["even", "odd"]).identity() != Parity(["odd", "even"]).identity()
-
-
-@pytest.mark.parametrize("task", ["sst2", "qqp", "cola"])
-def test_glue_is_made_from_a_node(glue: Path, task: str) -> None:
-    names = [name for name in GlueTask.__dataclass_fields__ if name != "root"]
-    options = {name: value for name, value in task_options(task).items() if name in names}
-    source = make("tinydistill.data.tasks.glue.GlueTask", root=str(glue), **options)
-    assert len(source.train()) == 6
-    assert source.test()["test"].labels is None
 
 
 def test_files_are_a_task_from_a_node(tmp_path: Path) -> None:

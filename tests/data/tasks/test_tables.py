@@ -14,7 +14,7 @@ BAD_FILES: dict[str, tuple[str, str, dict[str, Any], list[str]]] = {
         "a.csv",
         CSV + 'a,b,no\n"two\nlines",b,no\nc,d, maybe\n',
         {"labels": ("no", "yes")},
-        ["a.csv line 5: ' maybe' in column 'label' is no label", "no, yes", "list all labels in Target.labels"],
+        ["a.csv line 5: ' maybe' in column 'label' is no label", "no, yes", "name all that there are in Target.labels"],
     ),
     "number out of range": ("a.csv", CSV + "a,b,0\na,b,2\n", {"labels": ("no", "yes")}, ["line 3: '2' in column"]),
     "missing label": ("a.csv", CSV + "a,b,no\na,b,\n", {}, ["a.csv line 3: there is no label in column 'label'"]),

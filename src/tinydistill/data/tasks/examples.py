@@ -147,7 +147,7 @@ class Target:
             raise InputError(
                 f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is no label of this task, "
                 f"whose labels are {known}",
-                "fix the row, or list all labels in {Target.labels}",
+                "fix the row, or name all that there are in {Target.labels}",
             )
         return classes
 

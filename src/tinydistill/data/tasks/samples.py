@@ -20,14 +20,12 @@ class SomeRows(TaskSource):
         train_share: of the training rows; of every class about as many, those with the smallest hashes. Which ones
             depends on `seed` and the texts, on no order; a smaller share is a part of a larger one.
         seed: of that share.
-        share: of every split, after that; a row of every class is among them.
-        rows: of every split at most so many.
+        rows: of every split at most so many, after that; a row of every class is among them.
     """
 
     source: TaskSource
     train_share: float = 1.0
     seed: int = 0
-    share: float = 1.0
     rows: int | None = None
 
     @property
@@ -51,12 +49,12 @@ class SomeRows(TaskSource):
         return {name: self._few(split) for name, split in self.source.test().items()}
 
     def _few(self, split: Split) -> Split:
-        wanted = max(2, round(self.share * len(split)))
-        wanted = min(wanted, len(split), len(split) if self.rows is None else self.rows)
+        if self.rows is None or self.rows >= len(split):
+            return split
         rows = np.random.default_rng(0).permutation(len(split))
         _, firsts = np.unique(split.classes[rows], return_index=True)
         rows = np.concatenate([rows[np.sort(firsts)], np.delete(rows, firsts)])
-        return split.take(np.sort(rows[:wanted]))
+        return split.take(np.sort(rows[: self.rows]))
 
 
 def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:

@@ -7,8 +7,9 @@ from tinydistill.data.tasks.examples import Split, Target
 
 
 class TaskSource(ABC):
-    """The splits of a task and what it predicts: what `task._target_` may name, made from plain arguments.
+    """The splits of a task and what it predicts.
 
+    Subclass it for your own, which a configuration names as `_target_` and makes from plain arguments.
     A subclass needs `target`, `train` and `validation`. The command line shows an `InputError` that they raise as one
     line.
     """

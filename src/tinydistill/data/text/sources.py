@@ -20,8 +20,9 @@ WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay 
 
 
 class Corpus(ABC):
-    """Text documents with a name for their content: what `corpus._target_` may name, made from plain arguments.
+    """Text documents with a name for their content.
 
+    Subclass it for your own, which a configuration names as `_target_` and makes from plain arguments.
     A subclass needs `documents` and `identity`. The command line shows an `InputError` that they raise as one line.
     """
 
@@ -166,15 +167,12 @@ def expand(paths: Iterable[str]) -> list[Path]:
     files: dict[Path, None] = {}
     for name in paths:
         path = Path(name).expanduser()
-        if path.exists():
-            found = _files_below(path)
-            problem = "holds no files"
-        else:
-            # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
-            matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
-            found = [file for match in matches for file in _files_below(Path(match))]
-            problem = "matches no files" if glob.has_magic(name) else "does not exist"
+        # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
+        matches = [path] if path.exists() else sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
+        found = [file for match in matches for file in _files_below(Path(match))]
         if not found:
+            absent = "matches no files" if glob.has_magic(name) else "does not exist"
+            problem = "holds no files" if path.exists() else absent
             raise InputError(f"'{name}' {problem}", "check {FilesCorpus.paths}")
         files.update(dict.fromkeys(found))
     if not files:
@@ -184,17 +182,14 @@ def expand(paths: Iterable[str]) -> list[Path]:
 
 def _files_below(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [path]
+        return [path] if path.exists() else []
     below = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     return [path / file for file in below if not any(part.startswith(".") for part in file.parts)]
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while data := file.read(1 << 20):
-                digest.update(data)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except PermissionError:
         raise InputError(f"{path} can't be read (permission denied)", "check {FilesCorpus.paths}") from None
-    return digest.hexdigest()

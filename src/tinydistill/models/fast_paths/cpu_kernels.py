@@ -4,6 +4,7 @@
 `plain()` for a block.
 """
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,12 @@ class PackedLinear(nn.Linear):
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.weight, self.bias = linear.weight, linear.bias
         self._packed = (torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()),)  # hidden from state_dict
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Linear:
+        """A copy is an ordinary linear map: the packed weights belong to this one."""
+        plain = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
+        plain.weight, plain.bias = copy.deepcopy(self.weight, memo), copy.deepcopy(self.bias, memo)
+        return plain.train(self.training)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """[…, in] → […, out]."""
