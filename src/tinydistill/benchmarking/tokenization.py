@@ -41,8 +41,7 @@ def measure_tokenization(
     megabytes = sum(len(text.encode()) for text in sample.texts) / 1e6
     done, start = 0, time.perf_counter()
     while not done or time.perf_counter() - start < seconds:
-        corpus = TextsCorpus(sample.texts, f"tokenization {done}")
-        build_blocks(corpus, tokenizer, cutting, cache_dir=cache_dir)
+        build_blocks(TextsCorpus(sample.texts), tokenizer, cutting, cache_dir=cache_dir / str(done))
         done += 1
     taken, whole = time.perf_counter() - start, megabytes if sample.whole else None
     read = {"megabytes_read": megabytes, "reading_seconds": sample.seconds}

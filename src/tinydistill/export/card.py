@@ -12,7 +12,7 @@ from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
 
-PACKAGES = ("tinydistill", "torch", "transformers", "onnx", "onnxruntime")
+PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
 _OTHERS = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
 
 
@@ -32,7 +32,7 @@ def card(
 
     Args:
         name: the model's.
-        result: what stage=export found.
+        result: what the export stage found.
         task: the name of the task.
         labels: what its outputs are called; none for a regression.
         tokenizer: the model's.

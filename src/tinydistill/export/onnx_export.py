@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tinydistill.errors import InputError
@@ -51,33 +50,21 @@ def export_onnx(
     return files
 
 
-class _Logits(nn.Module):
-    """A model whose inputs come in order, and whose only output are the logits [B, C]."""
-
-    def __init__(self, model: PreTrainedModel, inputs: Sequence[str]):
-        super().__init__()
-        self.model, self.inputs = model, inputs
-        self.eval()
-
-    def forward(self, *tensors: Tensor) -> Tensor:
-        return self.model(**dict(zip(self.inputs, tensors, strict=True))).logits
-
-
 def _export(model: PreTrainedModel, inputs: Sequence[str], file: Path, longest: int) -> None:
     """Write the model in fp32."""
     model = model.cpu().eval()
     shape = (2, min(8, longest))
-    rows = [torch.full(shape, int(name != "token_type_ids")) for name in inputs]  # one tensor given twice is one input
+    rows = {name: torch.full(shape, int(name != "token_type_ids")) for name in inputs}  # a tensor for every input
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=longest)}
     file.parent.mkdir(parents=True, exist_ok=True)
     # In plain products, which the runtime fuses better than a translated SDPA.
     with attention.eager(model), _quiet():
         program = torch.onnx.export(
-            _Logits(model, inputs),
-            tuple(rows),
+            model,
+            kwargs=rows,
             input_names=list(inputs),
             output_names=["logits"],
-            dynamic_shapes=(tuple(sizes for _ in inputs),),
+            dynamic_shapes=dict.fromkeys(inputs, sizes),
             dynamo=True,
             verbose=False,
         )

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from tinydistill.export.latency import random_inputs
-from tinydistill.models import loading as models
 from tinydistill.models import attention
+from tinydistill.models import loading as models
 
 PARTS = ("embedding", "encoder", "head")
 

@@ -1,4 +1,4 @@
-"""What stage=export prints: how true the files are, how large, how fast; and the tables that the model card shares."""
+"""What the export stage prints, how true the files are, how large, how fast; and tables that the model card shares."""
 
 from typing import Any
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tinydistill.artifacts.provenance import PROVENANCE, RESULT
 from tinydistill.artifacts.writer import JOB
 from tinydistill.errors import InputError
-from tinydistill.report.run import RECORD, RESULT, Run, best_first, read_records
+from tinydistill.report.run import Run, best_first, read_records
 
 _SKIPPED = ("cache", "wandb")  # directories below outputs that hold no artifacts, and many files
 _UNFINISHED = ".unfinished"
@@ -69,7 +70,7 @@ def _search(path: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    if path.name.endswith(_UNFINISHED) or (path / RECORD).is_file():
+    if path.name.endswith(_UNFINISHED) or (path / PROVENANCE).is_file():
         yield path
         return
     try:

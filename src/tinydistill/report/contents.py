@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tinydistill.export.markdown import code, escape
 from tinydistill.report import attention, drawings, figures, tables
@@ -82,7 +83,7 @@ class Report:
             of, figure = f" on {escape(sweep.task)}" if sweep.task else "", sweep.runs[0].figure
             better = "high" if figure.higher_is_better else "low"
             parts += [
-                f"### stage={sweep.stage}{of}: {len(sweep.runs)} runs",
+                f"### {sweep.stage}{of}: {len(sweep.runs)} runs",
                 tables.of_sweep(sweep, models),
                 f"*The settings in which they differ; {escape(figure.name)}: {better} is good.*",
             ]
@@ -99,14 +100,16 @@ class Report:
         )
 
     def _mapping(self) -> str:
-        same: dict[drawings.MappingDrawing, list[Run]] = {}
+        same: dict[tuple[Any, ...], list[Run]] = {}
         for run in self.students or self.generals[:SHOWN]:
-            if (drawn := drawing(run, self.depths.get(run.path))) is not None:
+            if run.mapping is not None:
+                predicts = bool({"prediction", "merged"} & set(run.phases))
+                drawn = tuple(run.mapping), tuple(run.losses), self.depths.get(run.path), predicts
                 same.setdefault(drawn, []).append(run)
         files = []
-        for i, (drawn, of) in enumerate(same.items()):
+        for i, ((mapping, losses, depth, predicts), of) in enumerate(same.items()):
             file = f"figures/mapping-{i}.png"
-            drawings.draw(self.directory / file, drawn)
+            drawings.draw(self.directory / file, mapping, losses, teacher_layers=depth, prediction=predicts)
             files.append((f"Mapping of {', '.join(run.name for run in of)}", file))
         named = ", ".join(code(run.name) for of in same.values() for run in of)
         return f"{named}\n\n{images(files)}" if files else ""
@@ -169,12 +172,3 @@ def students(tasks: Sequence[TaskScores]) -> list[Run]:
     """The best distilled student of every task that was trained here."""
     best = [task.best(STUDENT) for task in tasks]
     return [model.run for model in best if model is not None and model.run is not None and model.run.stage == "task"]
-
-
-def drawing(run: Run, depth: int | None) -> drawings.MappingDrawing | None:
-    """The mapping of a run; None where it imitates no layers."""
-    if run.mapping is None:
-        return None
-    on_layers = tuple(name for name in run.losses if name != "embedding")
-    predicts = bool({"prediction", "merged"} & set(run.phases))
-    return drawings.MappingDrawing(tuple(run.mapping), depth, on_layers, "embedding" in run.losses, predicts)

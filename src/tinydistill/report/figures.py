@@ -10,7 +10,7 @@ from tinydistill.export.exported import PYTORCH, RUNTIMES
 from tinydistill.report import plots
 from tinydistill.report.collected import Collected
 from tinydistill.report.curves import Curves, curves
-from tinydistill.report.plots import GREY, ORANGE, OTHERS, Line, Point
+from tinydistill.report.plots import GREY, ORANGE, OTHERS, Line
 from tinydistill.report.run import Run, explained
 from tinydistill.report.scores import Model, TaskScores
 from tinydistill.report.shipped import BASELINE, TEACHER, shipped, timed_as
@@ -82,11 +82,11 @@ class Figures:
     def _trade_off(
         self, task: TaskScores, title: str, name: str, rows: Sequence[tuple[str, str, str, Any]], latency: str
     ) -> tuple[str, str] | None:
-        """What is drawn of (label, color, runtime, figures); None of less than two."""
+        """What is drawn of (label, color, runtime, model); None of less than two."""
         points = [
-            Point(label, color, _MARKERS[runtime], one.score, one.bytes / 1e6, one.latency_ms)
-            for label, color, runtime, one in rows
-            if one.score is not None and one.bytes is not None
+            (label, color, _MARKERS[runtime], model)
+            for label, color, runtime, model in rows
+            if model.score is not None and model.bytes is not None
         ]
         if len(points) < 2:
             return None
@@ -115,10 +115,8 @@ class Figures:
         for monitor in dict.fromkeys(one.run.monitor for one in of):
             scored = [self._line(one, str(monitor), marked=True) for one in of]
             if scored := [line for line in scored if len(line.points)]:
-                level = of[0].run.result.get("teacher_score")
-                known = None if level is None else ("teacher", level)
-                title = f"{phase}: {monitor}"
-                drawn.append(self._lines(f"{name}-score", title, scored, str(monitor), score=True, level=known))
+                title, level = f"{phase}: {monitor}", of[0].run.result.get("teacher_score")
+                drawn.append(self._lines(f"{name}-score", title, scored, str(monitor), score=True, teacher=level))
         if terms := of[0].named("train/unexplained/"):
             title = f"{phase}: unexplained variance" + (f"\n{self.labels[of[0].run.path]}" if len(of) > 1 else "")
             drawn.append(self._lines(f"{name}-unexplained", title, _terms(terms), "unexplained variance", log=True))

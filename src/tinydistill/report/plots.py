@@ -59,33 +59,26 @@ def panel(file: Path, title: str, size: tuple[float, float] = _PANEL) -> Iterato
         yield axes
 
 
-@dataclass(frozen=True)
-class Point:
-    """A model in a size, latency and score plot."""
+def trade_off(
+    file: Path, title: str, points: Sequence[tuple[str, str, str, Any]], score_name: str, latency_name: str
+) -> None:
+    """Score against latency, or against size where no latency was measured; the area of a point is its size.
 
-    label: str
-    color: str
-    marker: str
-    score: float
-    megabytes: float
-    latency_ms: float | None
-
-
-def trade_off(file: Path, title: str, points: Sequence[Point], score_name: str, latency_name: str) -> None:
-    """Score against latency, or against size where no latency was measured; the area of a point is its size."""
-    timed = all(point.latency_ms is not None for point in points)
-    largest = max(point.megabytes for point in points)
+    Points are (label, color, marker, what has a score, bytes and latency_ms).
+    """
+    timed = all(model.latency_ms is not None for *_, model in points)
+    largest = max(model.bytes for *_, model in points)
     with panel(file, title, (5.4, 3.3 + 0.21 * len(points))) as axes:
-        for point in points:
+        for label, color, marker, model in points:
             axes.scatter(
-                point.latency_ms if timed else point.megabytes,
-                point.score,
-                s=30 + 400 * point.megabytes / largest,
-                marker=point.marker,
-                color=point.color,
+                model.latency_ms if timed else model.bytes / 1e6,
+                model.score,
+                s=30 + 400 * model.bytes / largest,
+                marker=marker,
+                color=color,
                 alpha=0.8,
                 linewidths=0,
-                label=f"{point.label}, {point.megabytes:.1f} MB",
+                label=f"{label}, {model.bytes / 1e6:.1f} MB",
             )
         axes.margins(x=0.15, y=0.2)
         _widen(axes)
@@ -93,7 +86,7 @@ def trade_off(file: Path, title: str, points: Sequence[Point], score_name: str, 
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis)
         else:
-            axes.set_xlim(0, 1.15 * largest)
+            axes.set_xlim(0, 1.15 * largest / 1e6)
         axes.set_xlabel(latency_name if timed else "MB of weights")
         axes.set_ylabel(score_name)
         legend = axes.figure.legend(loc="outside lower left")
@@ -121,9 +114,9 @@ def lines(
     *,
     log: bool = False,
     score: bool = False,
-    level: tuple[str, float] | None = None,
+    teacher: float | None = None,
 ) -> None:
-    """Something over the optimizer steps. `level` is a value to compare with, and what it is called."""
+    """Something over the optimizer steps. `teacher` is the value to compare with."""
     with panel(file, title) as axes:
         for line in drawn:
             style: Any = {"color": line.color, "linestyle": "--" if line.dashed else "-", "linewidth": 1.8}
@@ -135,8 +128,8 @@ def lines(
             else:
                 style["marker"] = "o" if line.marked or len(line.points) == 1 else None
                 axes.plot(line.points, label=line.label, markersize=4.5, **style)
-        if level is not None:
-            axes.axhline(level[1], color=GREY, linewidth=1.2, linestyle=":", label=f"{level[0]}, {level[1]:.3f}")
+        if teacher is not None:
+            axes.axhline(teacher, color=GREY, linewidth=1.2, linestyle=":", label=f"teacher, {teacher:.3f}")
         if log:
             axes.set_yscale("log")
             _plain_ticks(axes.yaxis)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.files import file_hash, read_json
+from tinydistill.artifacts.provenance import PROVENANCE, RESULT
 from tinydistill.models import loading as models
 
-RECORD, RESULT = "provenance.json", "result.json"
 Scores = dict[str, float | None]
 
 
@@ -60,12 +60,12 @@ class Run:
 
     @property
     def finetuned(self) -> str:
-        """What stage=finetune has trained, teacher or student; empty for other stages."""
+        """What the finetune stage has trained, teacher or student; empty for other stages."""
         return str(self.configuration["finetune"]["model"]) if self.stage == "finetune" else ""
 
     @property
     def latency_length(self) -> int | None:
-        """Tokens of the row that stage=pipeline has timed."""
+        """Tokens of the row that the pipeline has timed."""
         return self.configuration.get("pipeline", {}).get("latency_length")
 
     @property
@@ -151,7 +151,7 @@ class Run:
 
     def identity(self) -> str:
         """Another one where the artifact was made again."""
-        return file_hash(self.path / RECORD)[:16] + file_hash(self.path / RESULT)[:16]
+        return file_hash(self.path / PROVENANCE)[:16] + file_hash(self.path / RESULT)[:16]
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
@@ -161,13 +161,13 @@ def best_first(runs: Sequence[Run]) -> list[Run]:
 
 def read_records(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Provenance and result of an artifact. Raises ValueError for other JSON than ours, or none at all."""
-    record, result = read_json(path / RECORD), read_json(path / RESULT)
+    record, result = read_json(path / PROVENANCE), read_json(path / RESULT)
     try:
         known = isinstance(record["settings"], dict) and isinstance(record["configuration"]["stage"], str)
     except (KeyError, TypeError):
         known = False
     if not known or not isinstance(result, dict):
-        raise ValueError(f"a {RECORD} that is none of tinydistill's")
+        raise ValueError(f"a {PROVENANCE} that is none of tinydistill's")
     return record, result
 
 

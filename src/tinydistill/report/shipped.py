@@ -1,4 +1,4 @@
-"""What stage=export measured: a student in every runtime beside its teacher; and what kinds of models are called."""
+"""What the export stage measured: a student in every runtime beside its teacher; and what kinds of models there are."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ KINDS = {"teacher": TEACHER, "not distilled": BASELINE, "student": STUDENT}  # w
 
 @dataclass(frozen=True)
 class Shipped:
-    """A model of a task in one runtime, as stage=export measured it beside others."""
+    """A model of a task in one runtime, as the export stage measured it beside others."""
 
     kind: str
     runtime: str

@@ -8,13 +8,13 @@ from tinydistill.report.collected import Collected
 from tinydistill.report.run import Run, best_first, flat_options
 
 _ABSENT = object()
-_NAMED = {  # what is known by a hash alone, and the options that name it
-    "teacher": ("teacher.path",),
-    "model": ("teacher.path", "student.path"),
-    "student": ("student.path",),
-    "augmentation": ("augmentation.path",),
-    "corpus": ("corpus.paths", "corpus.name"),
-    "task": ("task.source.train", "task.train_share"),
+_NAMED = {  # where the configuration says what is known by a hash alone
+    "teacher": (("teacher", "path"),),
+    "model": (("teacher", "path"), ("student", "path")),
+    "student": (("student", "path"),),
+    "augmentation": (("augmentation", "path"),),
+    "corpus": (("corpus", "paths"), ("corpus", "name")),
+    "task": (("task", "source", "train"), ("task", "train_share")),
 }
 
 
@@ -54,7 +54,8 @@ def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
         values = [flat.get(key, _ABSENT) for flat in flats]
         there = [value for value, has in zip(values, having, strict=True) if has]
         if any(value != there[0] for value in there):
-            options = {name: tuple(one.get(name) for one in typed) for name in _NAMED.get(key, ())}
+            names = map(".".join, _NAMED.get(key, ()))
+            options = {name: tuple(one.get(name) for one in typed) for name in names}
             name = next((name for name, of in options.items() if any(one != of[0] for one in of)), None)
             if name is None:
                 found[key] = tuple("-" if value is _ABSENT else value for value in values)
