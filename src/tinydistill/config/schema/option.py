@@ -20,7 +20,7 @@ def option(
 ) -> Any:
     """A field of the configuration: what it means, its default, the words or the numbers that it may be.
 
-    Without a default, conf/ must set it. A default that is an interpolation is resolved when a configuration is composed.
+    Without a default, conf/ must set it. A default that is an interpolation is resolved in a composed configuration.
     """
     bounds = {"at_least": at_least, "at_most": at_most, "above": above, "below": below}
     metadata = {"meaning": meaning, "choices": choices, **bounds}

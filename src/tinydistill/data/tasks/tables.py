@@ -86,7 +86,7 @@ def read_table(
         table = Table(name, "row")
         cells_of_rows = memory_rows(rows, choose, name)
 
-    values: dict[str, list[Any]] = {"text": table.texts, "text_pair": [], "label": []}
+    cells_of: dict[str, list[Any]] = {"text": table.texts, "text_pair": [], "label": []}
     for place, cells in cells_of_rows:
         if cells is None:
             table.skipped += 1
@@ -98,9 +98,9 @@ def read_table(
             values[role].append(cell)
     if not found:
         raise InputError(f"{table.source} is empty", f"check {argument}")
-    table.pairs = values["text_pair"] if columns.text_pair is not None else None
-    table.labels = values["label"] or None
-    if len(values["label"]) not in (0, len(table)):  # JSON lines may differ
+    table.pairs = cells_of["text_pair"] if columns.text_pair is not None else None
+    table.labels = cells_of["label"] or None
+    if len(cells_of["label"]) not in (0, len(table)):  # JSON lines may differ
         message = f"{table.source}: some rows have a column '{columns.label}' and others don't"
         raise InputError(message, "give it to all or none")
     return table
