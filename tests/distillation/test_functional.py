@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tinydistill.distillation import losses
+from tinydistill.distillation import functional
 from tinydistill.models.observation import QKV
 
 B, L, H = 3, 10, 4
@@ -38,10 +38,10 @@ def naive_attention_mse(student: QKV, teacher: QKV, mask: torch.Tensor, window: 
 def test_state_mse_is_the_mean_over_valid_tokens_and_features(mask):
     student, teacher = torch.randn(B, L, 6), torch.randn(B, L, 6)
     expected = F.mse_loss(student[mask], teacher[mask])
-    assert losses.state_mse(student, teacher, mask) == pytest.approx(expected.item(), rel=1e-6)
+    assert functional.state_mse(student, teacher, mask) == pytest.approx(expected.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("form", [losses.attention_mse_scores, losses.attention_mse_gram])
+@pytest.mark.parametrize("form", [functional.attention_mse_scores, functional.attention_mse_gram])
 def test_both_forms_of_the_attention_loss_agree_with_a_plain_loop(form, mask):
     student, teacher = random_qkv(3, 0), random_qkv(5, 1)
     assert form(student, teacher, mask).item() == pytest.approx(naive_attention_mse(student, teacher, mask), rel=1e-5)
@@ -50,7 +50,7 @@ def test_both_forms_of_the_attention_loss_agree_with_a_plain_loop(form, mask):
 def test_both_forms_of_the_attention_loss_have_the_same_gradient(mask):
     teacher = random_qkv(5, 1)
     gradients = []
-    for form in (losses.attention_mse_scores, losses.attention_mse_gram):
+    for form in (functional.attention_mse_scores, functional.attention_mse_gram):
         student = QKV(*(x.float().requires_grad_() for x in random_qkv(3, 0)[:3]))
         gradients.append(torch.autograd.grad(form(student, teacher, mask), [student.query, student.key]))
     for scores, gram in zip(*gradients, strict=True):
@@ -60,24 +60,24 @@ def test_both_forms_of_the_attention_loss_have_the_same_gradient(mask):
 def test_a_sliding_window_counts_the_pairs_inside_its_band_alone(mask):
     student, teacher = random_qkv(3, 0, window=2), random_qkv(5, 1, window=4)
     expected = naive_attention_mse(student, teacher, mask, window=2)
-    assert losses.attention_mse(student, teacher, mask).item() == pytest.approx(expected, rel=1e-5)
+    assert functional.attention_mse(student, teacher, mask).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_long_input_takes_the_form_that_needs_no_score_map(monkeypatch):
     def refuse(*_):
         raise AssertionError("a score map was made")
 
-    monkeypatch.setattr(losses, "attention_mse_scores", refuse)
+    monkeypatch.setattr(functional, "attention_mse_scores", refuse)
     student, teacher = (QKV(*(x.float() for x in random_qkv(1, seed)[:3])) for seed in (0, 1))
-    losses.attention_mse(student, teacher, torch.ones(B, L, dtype=torch.bool))
+    functional.attention_mse(student, teacher, torch.ones(B, L, dtype=torch.bool))
     wide = random_qkv(8, 2)
     with pytest.raises(AssertionError, match="score map"):
-        losses.attention_mse(wide, wide, torch.ones(B, L, dtype=torch.bool))
+        functional.attention_mse(wide, wide, torch.ones(B, L, dtype=torch.bool))
 
 
 def test_the_attention_loss_refuses_unequal_head_counts():
     with pytest.raises(ValueError, match="heads differ: student 4, teacher 2"):
-        losses.attention_mse(random_qkv(3, 0), random_qkv(3, 1, heads=2), torch.ones(B, L, dtype=torch.bool))
+        functional.attention_mse(random_qkv(3, 0), random_qkv(3, 1, heads=2), torch.ones(B, L, dtype=torch.bool))
 
 
 def test_what_padding_holds_changes_no_loss():
@@ -86,9 +86,9 @@ def test_what_padding_holds_changes_no_loss():
     student, teacher = random_qkv(4, 0), random_qkv(4, 1)
     spoilt = QKV(*(x + junk for x in student[:3]))
     for loss in (
-        losses.attention_mse_scores,
-        losses.attention_mse_gram,
-        lambda *seen: losses.relation_kl(*seen, heads=2),
+        functional.attention_mse_scores,
+        functional.attention_mse_gram,
+        lambda *seen: functional.relation_kl(*seen, heads=2),
     ):
         assert loss(spoilt, teacher, mask).item() == pytest.approx(loss(student, teacher, mask).item(), rel=1e-5)
 
@@ -114,12 +114,12 @@ def naive_relation_kl(student: QKV, teacher: QKV, mask: torch.Tensor, heads: int
 def test_the_relation_loss_agrees_with_a_plain_loop_for_any_head_count(heads, mask):
     student, teacher = random_qkv(3, 0), random_qkv(6, 1, heads=3)
     expected = naive_relation_kl(student, teacher, mask, heads)
-    assert losses.relation_kl(student, teacher, mask, heads).item() == pytest.approx(expected, rel=1e-4)
+    assert functional.relation_kl(student, teacher, mask, heads).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_relation_loss_is_zero_for_a_perfect_copy(mask):
     teacher = random_qkv(6, 1)
-    assert losses.relation_kl(teacher, teacher, mask, 3).item() == pytest.approx(0, abs=1e-6)
+    assert functional.relation_kl(teacher, teacher, mask, 3).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0])
@@ -129,4 +129,4 @@ def test_soft_cross_entropy_sums_over_classes_and_averages_over_the_batch(temper
     for s, t in zip(student, teacher, strict=True):
         p, q = (t / temperature).softmax(0), (s / temperature).softmax(0)
         total -= sum(float(p[c] * q[c].log()) for c in range(7))
-    assert losses.soft_cross_entropy(student, teacher, temperature).item() == pytest.approx(total / 5, rel=1e-5)
+    assert functional.soft_cross_entropy(student, teacher, temperature).item() == pytest.approx(total / 5, rel=1e-5)

@@ -292,7 +292,7 @@ def test_an_electra_student_with_its_own_embedding_size_takes_over_the_tables_or
 
 def test_a_student_wider_than_its_teacher_and_too_little_text_are_errors():
     teacher = bert(layers=2, width=32)
-    with pytest.raises(InputError, match="of width 64"):
+    with pytest.raises(InputError, match="no wider than the teacher, not 64 and 32"):
         solve_student(small_student(teacher, width=64), teacher, (1, 2), text(60, 0), seed=0)
     with pytest.raises(InputError, match="4 rows of text or more, not 3"):
         solve_student(small_student(teacher), teacher, (1, 2), text(3, 0), seed=0)

@@ -39,7 +39,7 @@ def test_what_was_left_at_random_is_told():
     ("width", "method", "message"),
     [
         (64, "closed_form", "no wider than the teacher, not 64 and 32: take method=random"),
-        (16, "teacher_layers", "needs equal widths, not 16 and 32: take method=closed_form"),
+        (16, "teacher_layers", "need equal widths, not 16 and 32: take method=closed_form"),
         (16, "magic", "magic is no way to start a student: take closed_form, teacher_layers or random"),
     ],
 )

@@ -25,7 +25,7 @@ def test_a_student_with_every_teacher_layer_is_the_teacher():
     assert torch.equal(student(ids).last_hidden_state, teacher(ids).last_hidden_state)
 
 
-def test_an_unmapped_layer_takes_one_between_its_neighbours():
+def test_an_unmapped_layer_takes_one_between_its_neighbors():
     student, teacher = bert(2, 16), bert(4, 16, seed=1)
     copy_layers(student, teacher, (None, 4))
     name = "attention.self.key.weight"

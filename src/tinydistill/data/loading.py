@@ -23,7 +23,7 @@ class EpochOrder(Sequence[RowNumbers]):
     epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls it before every epoch, as it does for torch's DistributedSampler."""
+        """Go on with another epoch; Lightning calls it as it does for torch's DistributedSampler."""
         self.epoch = epoch
 
     def settings(self) -> dict[str, int]:
@@ -53,11 +53,10 @@ class BatchLoader:
         return len(self.order)
 
     def first(self) -> int:
-        """The batch to begin with."""
+        """The batch to begin with, asked for when the first one is read."""
         return 0
 
     def __iter__(self) -> Iterator[Batch]:
-        # a generator: what `first` and the order's epoch are is asked for with the first batch, not before
         remaining = (self.order[batch] for batch in range(self.first(), len(self)))
         # batch_size=None: what the sampler yields, the row numbers of a whole batch, indexes the data set
         yield from DataLoader(
@@ -70,18 +69,25 @@ class BatchLoader:
 
 
 class TrainLoader(BatchLoader):
-    """One epoch after another in an order of its own each; a resumed run goes on with the next batch of its epoch.
+    """An epoch in the order that is the epoch's; a resumed run goes on with the next batch of its epoch.
 
-    `first` tells how many batches of the epoch the trainer has behind it: the loader itself may be ahead, by
-    prefetching or by a batch that failed. Lightning's own state of loaders isn't used, since it isn't restored where
-    `estimated_stepping_batches` has asked for the loader before.
+    `position` tells which epoch a trainer is in and how many of its batches are done, None without a trainer: the
+    loader itself may be ahead, by prefetching or by a batch that failed. Lightning restores no state of a loader that
+    `estimated_stepping_batches` has asked for before, and calls `set_epoch` after iter(), or with an epoch too many
+    where a run with max_steps goes on from the end of an epoch; so neither is relied on.
     """
 
     order: EpochOrder
 
-    def __init__(self, rows: Dataset[Batch], order: EpochOrder, num_workers: int, first: Callable[[], int]):
+    def __init__(
+        self,
+        rows: Dataset[Batch],
+        order: EpochOrder,
+        num_workers: int = 0,
+        position: Callable[[], tuple[int, int] | None] = lambda: None,
+    ):
         super().__init__(rows, order, num_workers)
-        self._first = first
+        self._position = position
 
     @property
     def sampler(self) -> EpochOrder:
@@ -90,7 +96,11 @@ class TrainLoader(BatchLoader):
 
     def first(self) -> int:
         """The batch to begin with: not 0 where a run resumes in the middle of an epoch."""
-        return self._first()
+        position = self._position()
+        if position is None:
+            return 0
+        self.order.set_epoch(position[0])
+        return position[1]
 
     def state_dict(self) -> dict[str, Any]:
         """Tell Lightning that the loader is resumable."""

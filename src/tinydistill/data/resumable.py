@@ -57,12 +57,12 @@ class ResumableDataModule(pl.LightningDataModule):
         """One epoch of these rows in the order; with `overfit_batches` every epoch is the first one."""
         if self.trainer and self.trainer.overfit_batches:
             return BatchLoader(rows, self.order(), self.num_workers)
-        return TrainLoader(rows, self.order(), self.num_workers, self._batches_done)
+        return TrainLoader(rows, self.order(), self.num_workers, self._position)
 
-    def _batches_done(self) -> int:
+    def _position(self) -> tuple[int, int] | None:
         if not (self.trainer and self.trainer.training):
-            return 0
-        return int(self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+            return None
+        return self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
     def state_dict(self) -> dict[str, Any]:
         """Put into checkpoints what makes the batches what they are."""

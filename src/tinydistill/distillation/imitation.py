@@ -61,14 +61,14 @@ class Imitation(nn.Module):
 
     def measure_teacher(self, batches: Iterable[Batch]) -> TeacherStatistics:
         """Measure how much the teacher's values vary over the batches, and tell the objective."""
-        self.teacher.to(self.objective.variances.device)
+        self.teacher.to(self._observe_student.model.device)
         statistics = teacher_statistics_over(self._observe_teacher, batches)
         self.objective.measure_against(statistics)
         return statistics
 
     def measure_once(self, trainer: pl.Trainer) -> None:
         """Measure the teacher on what a trainer validates (or trains) on, unless that has been done."""
-        if self.objective.measured:
+        if self.objective.variances is not None:
             return
         batches = trainer.val_dataloaders
         batches = batches[0] if isinstance(batches, list) else batches
@@ -76,4 +76,4 @@ class Imitation(nn.Module):
             batches = list(islice(trainer.train_dataloader, _TRAINING_BATCHES))
         with torch.random.fork_rng(devices=[]):  # torch's loaders draw from it
             self.measure_teacher(batches)
-        self.objective.variances.copy_(trainer.strategy.broadcast(self.objective.variances))
+        self.objective.variances = trainer.strategy.broadcast(self.objective.variances)

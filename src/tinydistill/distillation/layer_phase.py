@@ -116,7 +116,7 @@ def distill_layers(
 
 def log_attention(trainer: pl.Trainer, distiller: LayerDistiller, batch: Batch, step: int) -> None:
     """Log the attention maps of a held-out row, where there is a logger and the objective looks at attention."""
-    pairs = list(dict.fromkeys(term[1:] for term in distiller.imitation.objective.of("attention")))
+    pairs = list(dict.fromkeys(term.layers for term in distiller.imitation.objective.of("attention")))
     if not trainer.loggers or not pairs or rank() != 0:
         return
     device = distiller.student.device

@@ -11,7 +11,7 @@ from tinydistill.initialization.covariance import subspace_floor
 
 def show_mapping(objective: Objective) -> None:
     """Print which student layer learns from which of the teacher's."""
-    pairs = sorted({(term.student_layer, term.teacher_layer) for term in objective.terms})
+    pairs = sorted({term.layers for term in objective.terms})
     table("mapping", ("student", "learns from teacher"), [(_layer(m), _layer(n)) for m, n in pairs])
 
 

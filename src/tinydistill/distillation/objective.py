@@ -1,6 +1,5 @@
 """Which losses apply to which pairs of layers, and the projections from the student's width to the teacher's."""
 
-import operator
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,6 +28,11 @@ class Term(NamedTuple):
     teacher_layer: int
 
     @property
+    def layers(self) -> tuple[int, int]:
+        """The student's and the teacher's."""
+        return self.student_layer, self.teacher_layer
+
+    @property
     def name(self) -> str:
         """LOSS/STUDENT_LAYER."""
         return f"{self.loss}/{self.student_layer}"
@@ -49,8 +53,6 @@ class Objective(nn.Module):
         scale: teacher_variance or raw.
         projection: per_layer, shared or none: how the student's hidden states reach the teacher's width.
     """
-
-    variances: Tensor
 
     def __init__(
         self,
@@ -76,8 +78,7 @@ class Objective(nn.Module):
         self.terms = [Term(name, m, n) for name, loss in active.items() for m, n in loss.pairs(self.mapping)]
         self.projections: nn.ModuleDict | None = None
         self._widths: tuple[int, int] | None = None
-        self._measured = False
-        self.register_buffer("variances", torch.full((len(self.terms),), torch.nan))
+        self.variances: list[float] | None = None  # no buffer: weight averaging would average it
 
     def loss(self, name: str) -> Loss:
         """The loss of that name."""
@@ -91,8 +92,8 @@ class Objective(nn.Module):
 
     def layers(self, side: int) -> tuple[list[int], list[int]]:
         """Layers whose (hidden states, attention) are needed: of the student for side 0, of the teacher for side 1."""
-        layer = operator.attrgetter("teacher_layer" if side else "student_layer")
-        return [layer(term) for term in self.of("hidden")], [layer(term) for term in self.of("attention")]
+        hidden, attention = self.of("hidden"), self.of("attention")
+        return [term.layers[side] for term in hidden], [term.layers[side] for term in attention]
 
     def bind(self, student: PretrainedConfig, teacher: PretrainedConfig) -> "Objective":
         """Make the projections between models of these configurations; a second time with the same sizes does nothing.
@@ -106,9 +107,8 @@ class Objective(nn.Module):
                 raise InputError(f"the objective has projected {self._widths[0]} to {self._widths[1]}, not {widths}")
             return self
         mappings.check(self.mapping, student.num_hidden_layers, teacher.num_hidden_layers)
-        for loss in self.losses.values():
-            assert isinstance(loss, Loss)
-            loss.check(student, teacher)
+        for name in self.losses:
+            self.loss(name).check(student, teacher)
         projected = dict.fromkeys(term.student_layer for term in self.of("hidden"))
         if self.projection == "none" and projected and widths[0] != widths[1]:
             raise InputError(
@@ -122,17 +122,18 @@ class Objective(nn.Module):
             self.projections = nn.ModuleDict({"shared": nn.Linear(*widths)})
         return self
 
-    @property
-    def measured(self) -> bool:
-        """Whether the teacher's variances are known, from a measurement or a checkpoint."""
-        self._measured = self._measured or bool(self.variances.isfinite().all())
-        return self._measured
-
     def measure_against(self, statistics: TeacherStatistics) -> None:
         """Set the variances that terms are compared with; terms that are no squared error get 1."""
-        for i, term in enumerate(self.terms):
-            variance = self.loss(term.loss).variance(statistics, term.teacher_layer)
-            self.variances[i] = 1.0 if variance is None else variance
+        measured = [self.loss(term.loss).variance(statistics, term.teacher_layer) for term in self.terms]
+        self.variances = [1.0 if variance is None else variance for variance in measured]
+
+    def get_extra_state(self) -> list[float] | None:
+        """Put the variances into checkpoints."""
+        return self.variances
+
+    def set_extra_state(self, state: list[float] | None) -> None:
+        """Take the variances from a checkpoint that has them."""
+        self.variances = state or self.variances
 
     def forward(self, student: Observation, teacher: Observation, mask_BL: Tensor | None) -> Terms:
         """The raw terms, scalars in fp32."""
@@ -174,18 +175,14 @@ class Objective(nn.Module):
     def unexplained(self, terms: Terms) -> Terms:
         """Each squared error over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
         squared = {name for name in self.losses if type(self.loss(name)).variance is not Loss.variance}
-        return {
-            term.name: terms[term.name] / variance
-            for term, variance in zip(self.terms, self.variances, strict=True)
-            if term.loss in squared
-        }
+        known = [term for term in zip(self.terms, self.variances or (), strict=False) if term[0].loss in squared]
+        return {term.name: terms[term.name] / variance for term, variance in known}
 
     def total(self, terms: Terms) -> Tensor:
         """The weighted sum that is trained on."""
-        scaled = self.scale == "teacher_variance"
-        if scaled and not self.measured:
+        scales = [1.0] * len(self.terms) if self.scale == "raw" else self.variances
+        if scales is None:
             raise RuntimeError("the teacher's variances aren't known: call measure_against, or scale by raw")
-        scales = self.variances if scaled else torch.ones_like(self.variances)
         known = {term.name: self.loss(term.loss).weight for term in self.terms}
         weighted = [known[name] * terms[name] / scale for name, scale in zip(known, scales, strict=True)]
         return torch.stack([*weighted, *(value for name, value in terms.items() if name not in known)]).sum()

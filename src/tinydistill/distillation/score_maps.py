@@ -3,7 +3,7 @@
 Shapes: B batch, H heads, L length, d head size; S and T mark student and teacher.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -22,7 +22,8 @@ def squared_difference(
     With a window, pairs further apart than it count nothing. Differentiable in the student's queries and keys: their
     gradients are products with the same differences and are taken with them, so that no map is ever whole or kept.
     """
-    return _SquaredDifference.apply(query_S, key_S, query_T, key_T, mask_BL, window)
+    apply: Callable[..., Tensor] = _SquaredDifference.apply
+    return apply(query_S, key_S, query_T, key_T, mask_BL, window)
 
 
 class _SquaredDifference(torch.autograd.Function):

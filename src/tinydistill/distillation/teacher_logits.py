@@ -36,7 +36,8 @@ def stored_logits(
         np.save(directory / "logits.npy", compute_logits(load(), data.loader(split), len(split)))
 
     entry = built_once(Path(data.cache_dir) / f"logits-{key}", build)
-    return np.load(entry / "logits.npy", mmap_mode="r")
+    logits: NDArray[np.float32] = np.load(entry / "logits.npy", mmap_mode="r")
+    return logits
 
 
 @torch.no_grad()

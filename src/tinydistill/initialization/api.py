@@ -81,6 +81,9 @@ def initialize_student(
         dropout=dropout,
     )
     check_start(config, teacher.config, method)
+    mapping = [None] * num_layers if mapping is None else mapping
+    if len(mapping) != num_layers:
+        raise InputError(f"the mapping has {len(mapping)} entries, the student {num_layers} layers")
     batches: list[Batch] = []
     if method == "closed_form":
         if texts is None:
@@ -91,7 +94,7 @@ def initialize_student(
         length = min(max_length, longest_input(teacher.config))
         batches = _batches(texts, tokenizer or _tokenizer_of(given), length, sample_tokens, seed, teacher.device)
     student = new_student(config, seed).to(teacher.device).eval()
-    for part in first_weights(student, teacher, mapping or [None] * num_layers, batches, method=method, seed=seed):
+    for part in first_weights(student, teacher, mapping, batches, method=method, seed=seed):
         warnings.warn(f"left at random in the student: {part}", stacklevel=2)
     return student
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill.console import Meter
 from tinydistill.errors import InputError
@@ -63,11 +63,8 @@ def solve_student(
     in size, or there are fewer than 4 rows of text.
     """
     S, T = encoder_parts(student), encoder_parts(teacher)
-    width, teacher_width = student.config.hidden_size, teacher.config.hidden_size
-    if width > teacher_width:
-        raise InputError(
-            f"a student of width {width} can't be solved for from a teacher of width {teacher_width}", OTHERWISE
-        )
+    check_widths(student.config, teacher.config)
+    width = student.config.hidden_size
     left = []
     with _evaluating(student, teacher):
         chunks, covariances = _observe(teacher, batches)
@@ -127,6 +124,14 @@ def solve_projections(
         normals = dict.fromkeys(normals, sum(others, start=first))
     weights = {m: linear.ridge(*normal.means(), SLIGHT).float() for m, normal in normals.items()}
     return {m: (weight[:-1].T.contiguous(), weight[-1]) for m, weight in weights.items()}
+
+
+def check_widths(student: PretrainedConfig, teacher: PretrainedConfig) -> None:
+    """Raises InputError where the student is wider than the teacher."""
+    widths = student.hidden_size, teacher.hidden_size
+    if widths[0] > widths[1]:
+        message = f"the closed form needs a student no wider than the teacher, not {widths[0]} and {widths[1]}"
+        raise InputError(message, OTHERWISE)
 
 
 def complete(mapping: Sequence[int | None], teacher_layers: int) -> list[int]:

@@ -7,7 +7,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill.errors import InputError
 from tinydistill.initialization import cached
-from tinydistill.initialization.closed_form import OTHERWISE, solve_student
+from tinydistill.initialization.closed_form import check_widths, solve_student
 from tinydistill.initialization.layer_solvers import Batch
 from tinydistill.initialization.teacher_layers import copy_layers
 
@@ -18,12 +18,13 @@ def check_start(student: PretrainedConfig, teacher: PretrainedConfig, method: st
     """Raises InputError where a new student of this size can't start from the teacher in this way."""
     if method not in METHODS:
         raise InputError(f"{method} is no way to start a student", f"take {', '.join(METHODS[:-1])} or {METHODS[-1]}")
-    widths = f"not {student.hidden_size} and {teacher.hidden_size}"
-    if method == "closed_form" and student.hidden_size > teacher.hidden_size:
-        raise InputError(f"a start in closed form needs a student no wider than the teacher, {widths}", OTHERWISE)
+    if method == "closed_form":
+        check_widths(student, teacher)
     if method == "teacher_layers" and student.hidden_size != teacher.hidden_size:
-        advice = "take {initialize_student.method}=closed_form"
-        raise InputError(f"a start from the teacher's layers needs equal widths, {widths}", advice)
+        raise InputError(
+            f"copies of teacher layers need equal widths, not {student.hidden_size} and {teacher.hidden_size}",
+            "take {initialize_student.method}=closed_form",
+        )
 
 
 def first_weights(

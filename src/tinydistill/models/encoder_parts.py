@@ -6,6 +6,7 @@ Shapes: B batch, L length, D hidden size, H heads, d head size.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -137,54 +138,30 @@ def transformer_layers(model: PreTrainedModel) -> nn.ModuleList:
     )
 
 
+# the fields of a Layer, in their order
+_BERT_LAYER = """attention.self.num_attention_heads attention.self.query attention.self.key attention.self.value
+    attention.output.dense attention.output.LayerNorm
+    intermediate.dense intermediate.intermediate_act_fn output.dense output.LayerNorm"""
+_DISTILBERT_LAYER = """attention.n_heads attention.q_lin attention.k_lin attention.v_lin
+    attention.out_lin sa_layer_norm ffn.lin1 ffn.activation ffn.lin2 output_layer_norm"""
+
+
+def _layers(blocks: list[nn.Module], names: str) -> list[Layer]:
+    parts = attrgetter(*names.split())
+    return [Layer(*parts(block)) for block in blocks]
+
+
 def _bert(model: Any) -> EncoderParts:
-    table, blocks = model.embeddings, list(model.encoder.layer)
-    embeddings = Embeddings(
-        table.word_embeddings,
-        table.position_embeddings,
-        table.token_type_embeddings,
-        table.LayerNorm,
-        getattr(model, "embeddings_project", None),
-    )
-    return EncoderParts(embeddings, blocks, [_bert_layer(block) for block in blocks])
-
-
-def _bert_layer(block: Any) -> Layer:
-    attention, output = block.attention, block.output
-    return Layer(
-        attention.self.num_attention_heads,
-        attention.self.query,
-        attention.self.key,
-        attention.self.value,
-        attention.output.dense,
-        attention.output.LayerNorm,
-        block.intermediate.dense,
-        block.intermediate.intermediate_act_fn,
-        output.dense,
-        output.LayerNorm,
-    )
+    tables, blocks = model.embeddings, list(model.encoder.layer)
+    summed = tables.word_embeddings, tables.position_embeddings, tables.token_type_embeddings
+    embeddings = Embeddings(*summed, tables.LayerNorm, getattr(model, "embeddings_project", None))
+    return EncoderParts(embeddings, blocks, _layers(blocks, _BERT_LAYER))
 
 
 def _distilbert(model: Any) -> EncoderParts:
-    table, blocks = model.embeddings, list(model.transformer.layer)
-    embeddings = Embeddings(table.word_embeddings, table.position_embeddings, None, table.LayerNorm)
-    return EncoderParts(embeddings, blocks, [_distilbert_layer(block) for block in blocks])
-
-
-def _distilbert_layer(block: Any) -> Layer:
-    attention, ffn = block.attention, block.ffn
-    return Layer(
-        attention.n_heads,
-        attention.q_lin,
-        attention.k_lin,
-        attention.v_lin,
-        attention.out_lin,
-        block.sa_layer_norm,
-        ffn.lin1,
-        ffn.activation,
-        ffn.lin2,
-        block.output_layer_norm,
-    )
+    tables, blocks = model.embeddings, list(model.transformer.layer)
+    embeddings = Embeddings(tables.word_embeddings, tables.position_embeddings, None, tables.LayerNorm)
+    return EncoderParts(embeddings, blocks, _layers(blocks, _DISTILBERT_LAYER))
 
 
 def _modernbert(model: Any) -> EncoderParts:

@@ -48,7 +48,7 @@ def load_classifier(
         raise InputError(f"{called}={path} has {config.num_labels} outputs, the task asks for {len(labels) or 1}")
     _name_outputs(config, labels)
     model, missing = load_weights(
-        AutoModelForSequenceClassification, path, config, revision=revision, dtype=dtype, called=called
+        AutoModelForSequenceClassification, path, config=config, revision=revision, dtype=dtype, called=called
     )
     if missing:
         raise _no_head(path, called)

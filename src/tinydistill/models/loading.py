@@ -119,12 +119,17 @@ def load_encoder(
     path: str, *, revision: str | None = None, dtype: torch.dtype = torch.float32, called: str = THE_MODEL
 ) -> PreTrainedModel:
     """The encoder without any head, in eval mode. Raises InputError when weights are missing or unreadable."""
-    config = load_config(path, revision=revision, called=called)
-    return load_weights(AutoModel, path, config, revision=revision, dtype=dtype, called=called)[0]
+    return load_weights(AutoModel, path, revision=revision, dtype=dtype, called=called)[0]
 
 
 def load_weights(
-    kind: Any, path: str, config: PretrainedConfig, *, revision: str | None, dtype: torch.dtype, called: str
+    kind: Any,
+    path: str,
+    *,
+    revision: str | None,
+    dtype: torch.dtype,
+    called: str,
+    config: PretrainedConfig | None = None,
 ) -> tuple[PreTrainedModel, list[str]]:
     """A model of an AutoModel class in eval mode, and the names of its head's tensors that are missing.
 
@@ -135,7 +140,7 @@ def load_weights(
         model, info = kind.from_pretrained(
             path,
             revision=revision,
-            config=config,
+            config=config or load_config(path, revision=revision, called=called),
             dtype=dtype,
             use_safetensors=True,
             output_loading_info=True,

@@ -12,7 +12,7 @@ from transformers import AutoModelForMaskedLM, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from tinydistill.errors import InputError
-from tinydistill.models.loading import THE_MODEL, load_config, load_weights
+from tinydistill.models.loading import THE_MODEL, load_weights
 from tinydistill.models.observation import encoder_inputs
 
 MAKE_A_HEAD = "make one with {stage:pretrain}, or name one with {load_masked_lm.path}"  # advice
@@ -66,7 +66,7 @@ def load_masked_lm(
     path: str, *, revision: str | None = None, dtype: torch.dtype = torch.float32, called: str = THE_MODEL
 ) -> PreTrainedModel:
     """A masked LM with its head, in eval mode. Raises InputError where there is no head, or weights are unreadable."""
-    model, missing = _load(path, revision, dtype, called)
+    model, missing = load_weights(AutoModelForMaskedLM, path, revision=revision, dtype=dtype, called=called)
     if missing:
         raise InputError(f"{called}={path} holds no masked-LM head", MAKE_A_HEAD)
     return model
@@ -75,14 +75,11 @@ def load_masked_lm(
 def load_or_add_head(
     path: str, *, seed: int, revision: str | None = None, called: str = THE_MODEL
 ) -> tuple[PreTrainedModel, bool]:
-    """A masked LM and whether its head was there; else it is random, the same for the same seed."""
+    """A masked LM and whether its head was there; else it is random, the same for the same seed.
+
+    A head that lacks a part is a new one.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, missing = _load(path, revision, torch.float32, called)
+        model, missing = load_weights(AutoModelForMaskedLM, path, revision=revision, dtype=torch.float32, called=called)
     return model, not missing
-
-
-def _load(path: str, revision: str | None, dtype: torch.dtype, called: str) -> tuple[PreTrainedModel, list[str]]:
-    """The model, and what its head lacks. A head that lacks a part is a new one."""
-    config = load_config(path, revision=revision, called=called)
-    return load_weights(AutoModelForMaskedLM, path, config, revision=revision, dtype=dtype, called=called)

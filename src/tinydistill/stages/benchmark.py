@@ -209,7 +209,7 @@ class _Bench:
         layers = student.config.num_hidden_layers, teacher.config.num_hidden_layers
         mapping = layer_mapping(self.config, student.config, teacher.config, lambda: torch.eye(*layers))
         imitated = objective(self.config, mapping)
-        imitated.variances.fill_(1.0)  # known, so that no teacher is measured for them
+        imitated.variances = [1.0] * len(imitated.terms)  # known, so that no teacher is measured for them
         return LayerDistiller(teacher, student, imitated, learning_rate=options.learning_rate, **stepping(self.config))
 
     def _steps(

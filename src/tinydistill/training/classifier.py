@@ -58,7 +58,8 @@ class Classifier(OptimizedModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """The logits [B, C]."""
-        return self.model(**encoder_inputs(batch)).logits
+        logits: Tensor = self.model(**encoder_inputs(batch)).logits
+        return logits
 
     def loss(self, logits_BC: Tensor, batch: Batch) -> Tensor:
         """What is minimised: a mean over the batch."""

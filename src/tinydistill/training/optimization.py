@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
@@ -105,10 +106,14 @@ class OptimizedModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the state of the random numbers, and the gradients of a step of which some batches are done."""
+        if "optimizer_states" not in checkpoint:  # weights alone: Lightning asks no callback for the averaged ones
+            for callback in self.trainer.callbacks:
+                if isinstance(callback, WeightAveraging):
+                    callback.on_save_checkpoint(self.trainer, self, checkpoint)
+            return
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        amid = done % self.trainer.accumulate_grad_batches and done != self.trainer.num_training_batches
-        if amid and "loops" in checkpoint:
+        if done % self.trainer.accumulate_grad_batches and done != self.trainer.num_training_batches:
             gradients = {name: p.grad for name, p in self.named_parameters() if p.grad is not None}
             checkpoint["gradients"] = gradients
 

@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import Timer
 def multiplies_bf16(accelerator: str) -> bool:
     """Whether bf16 matrix products are fast on the device that the accelerator's name chooses here."""
     if accelerator in ("auto", "gpu") and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if accelerator in ("auto", "gpu") and torch.backends.mps.is_available():
         return False
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

@@ -9,8 +9,8 @@ from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import OnText
 from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.samples import SomeRows
+from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text.datamodule import TextDataModule
 from tinydistill.data.text.sources import Corpus
 from tinydistill.training.classifier import Scoring
@@ -22,9 +22,7 @@ def corpus(config: Config) -> Corpus:
     return built("corpus", node, Corpus)  # type: ignore[type-abstract]
 
 
-def text_data(
-    config: Config, options: OnText, text: Corpus, tokenizer: PreTrainedTokenizerBase
-) -> TextDataModule:
+def text_data(config: Config, options: OnText, text: Corpus, tokenizer: PreTrainedTokenizerBase) -> TextDataModule:
     """The text in blocks, as the options of the stage have it."""
     return TextDataModule(
         text,

@@ -62,9 +62,7 @@ def objective(config: Config, mapping: Mapping) -> Objective:
     return Objective(mapping, losses, scale=options.scale, projection=options.projection)
 
 
-def check_fit(
-    config: Config, student: PretrainedConfig, teacher: PretrainedConfig, *, given: bool = False
-) -> None:
+def check_fit(config: Config, student: PretrainedConfig, teacher: PretrainedConfig, *, given: bool = False) -> None:
     """Raises an error where mapping, heads or widths don't fit: known before any weight is loaded."""
     depths = student.num_hidden_layers, teacher.num_hidden_layers
     if _wants_similarity(config):
