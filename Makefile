@@ -22,7 +22,7 @@ setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 $(READY): pyproject.toml constraints.txt requirements-teacher.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,zstd,tensorboard,export,sweep,slurm,optuna]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,tensorboard,export,sweep,slurm,optuna]'
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-teacher.txt
 	touch $(READY)
 

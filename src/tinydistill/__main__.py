@@ -1,16 +1,15 @@
-"""The door: Hydra composes the configuration, the stage is called, and errors become one clear line."""
+"""The command line: Hydra composes the configuration, the stage is called, and errors become one clear line."""
 
 import os
 import signal
 import sys
 import traceback
 from importlib import import_module
-from typing import Any
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
+from tinydistill import __version__, stages
 from tinydistill.config import sweep
 from tinydistill.config.compose import CONF_DIR, in_sweep, resolved
 from tinydistill.config.errors import explain
@@ -27,17 +26,17 @@ def _run(cfg: DictConfig) -> float | None:
     try:
         return _stage(resolved(cfg))
     except Exception as error:
-        _leave_if_mistaken(error)
+        _exit_if_mistaken(error)
         raise
 
 
-def _stage(values: dict[str, Any]) -> float:
-    if in_sweep() and values["stage"] == "task":
-        values = import_module("tinydistill.stages.pipeline").with_inputs(values)
-    return import_module(f"tinydistill.stages.{values['stage']}").run(values)
+def _stage(config: Config) -> float:
+    if in_sweep() and config.stage == "task":
+        config = import_module("tinydistill.stages.pipeline").with_inputs(config)
+    return stages.run(config)
 
 
-def _leave_if_mistaken(error: Exception) -> None:
+def _exit_if_mistaken(error: Exception) -> None:
     """Ends with one line and code 2 when the error is the user's, after the traceback where it is wanted."""
     mistake = explain(error)
     if mistake is not None:
@@ -49,12 +48,15 @@ def _leave_if_mistaken(error: Exception) -> None:
 
 def main() -> None:
     """Entry point of `python -m tinydistill` and of the console script; exits with 0, 1, 2, or 130 if interrupted."""
-    if {"--help", "-h"} & set(sys.argv[1:]):
+    words = set(sys.argv[1:])
+    if {"--help", "-h"} & words:
         print(usage(CONF_DIR))
+        return
+    if "--version" in words:
+        print(f"tinydistill {__version__}")
         return
     # Hydra would print its own abridged traceback and exit with 1; with this set it lets exceptions through to here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    ConfigStore.instance().store("schema", Config)
     try:
         _run()
     except KeyboardInterrupt:
@@ -62,7 +64,7 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         failed = sweep.finish()
-        _leave_if_mistaken(error)
+        _exit_if_mistaken(error)
         if failed:  # as when a search has no score to choose from, or a worker was killed
             print(f"tinydistill: error: the sweep has stopped: {error}", file=sys.stderr)
             sys.exit(failed)

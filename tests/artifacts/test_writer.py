@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tinydistill.artifacts.writer import open_artifact, read_json
+from tinydistill.artifacts.files import read_json
+from tinydistill.artifacts.writer import open_artifact
 from tinydistill.errors import UserError
 
 SETTINGS = {"seed": 0, "general": {"learning_rate": 0.001}}

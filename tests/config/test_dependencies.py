@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from tests.config.test_compose import composed
-from tinydistill.artifacts.writer import write_json
+from tinydistill.artifacts.files import write_json
 from tinydistill.config.build import sources as lookup
 
 

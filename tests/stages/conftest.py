@@ -28,7 +28,7 @@ def arguments(teacher_dir, text_file, tmp_path) -> dict[str, str]:
         "general.heldout_fraction": "0.1",
         "trainer.accelerator": "cpu",
         "trainer.precision": "'32'",
-        "trainer.workers": "0",
+        "runtime.num_workers": "0",
         "paths.outputs": str(tmp_path / "outputs"),
         "output_dir": str(tmp_path / "outputs" / "student"),
     }
@@ -40,7 +40,7 @@ class Cut(BaseException):
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Kills training once: `seen = cut(LayerDistiller, 7)` stops before batch 7 and lists all batches that were begun."""
+    """Kills training once: `seen = cut(LayerDistiller, 7)` stops before batch 7; it lists all batches that were begun."""
 
     def at(module: type, number: int) -> list[int]:
         step, seen = module.training_step, []

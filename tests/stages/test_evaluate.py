@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from tests.config.test_compose import composed
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
-from tests.config.test_compose import composed
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import save_classifier, save_encoder
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from transformers import AutoModel, ModernBertConfig
 
-from tests.stages.conftest import changed
 from tests.config.test_compose import composed
+from tests.stages.conftest import changed
 from tinydistill.config.compose import CONF_DIR
 
 EXPERIMENTS = sorted((CONF_DIR / "experiment").glob("*.yaml"))

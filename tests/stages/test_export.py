@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
-from tinydistill.artifacts.writer import file_hash
+from tinydistill.artifacts.files import file_hash
 from tinydistill.config.build.sources import finetuned_path
 from tinydistill.export import onnx_export, publishing
 from tinydistill.export.onnx_session import OnnxModel

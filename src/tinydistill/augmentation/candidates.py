@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.contexts import Group, MaskedWords
 from tinydistill.augmentation.masked_positions import MaskedPositions
 from tinydistill.augmentation.words import is_plain
-from tinydistill.data.text.blocks import digest
 from tinydistill.data.text.masking import word_mark
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none
@@ -126,10 +126,12 @@ class CandidateFinder(pl.LightningModule):
     threads: sums then run in the same order however many there are.
     """
 
-    def __init__(self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, workers: int):
+    def __init__(
+        self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, num_workers: int = 0
+    ):
         super().__init__()
         self.model = MaskedPositions(model)
-        self.words, self.shards, self.workers = words, shards, workers
+        self.words, self.shards, self.num_workers = words, shards, num_workers
         left = shards.left()
         self.words_left = sum(len(shards.questions.groups[number]) for number in left)
         self.batches = [left[i : i + batch_size] for i in range(0, len(left), batch_size)]
@@ -137,7 +139,7 @@ class CandidateFinder(pl.LightningModule):
     def predict_dataloader(self) -> DataLoader:
         """This device's share of the batches."""
         mine = self.batches[self.trainer.global_rank :: self.trainer.world_size]
-        return DataLoader(_Batches(self.shards.questions, mine), batch_size=None, num_workers=self.workers)
+        return DataLoader(_Batches(self.shards.questions, mine), batch_size=None, num_workers=self.num_workers)
 
     def on_predict_start(self) -> None:
         """Prepares the model for the device that it is on by now."""

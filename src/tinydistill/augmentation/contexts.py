@@ -153,7 +153,7 @@ def _frame(tokenizer: PreTrainedTokenizerBase) -> _Frame:
 def _encoded(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-    """TokenIds and the characters that they come from, without special tokens."""
+    """Token ids and the characters that they come from, without special tokens."""
     backend, *_ = prepare_tokenizer(tokenizer)
     with tokenizer_threads(), Meter("finding words", "text", len(texts)) as meter:
         for first in range(0, len(texts), ROWS_AT_ONCE):

@@ -15,7 +15,7 @@ class Replacements:
         words: the eligible words of each text.
         questions: these words' questions to the masked LM, and `answers` [questions, K] what it said.
         vocabulary: the words that the answers number.
-        neighbours: for words in small letters that have no question, others like them.
+        neighbors: for words in small letters that have no question, others like them.
     """
 
     def __init__(
@@ -24,10 +24,10 @@ class Replacements:
         questions: MaskedWords,
         answers: Words,
         vocabulary: WholeWords,
-        neighbours: Mapping[str, Sequence[str]],
+        neighbors: Mapping[str, Sequence[str]],
     ):
         self._words, self._questions, self._answers = words, questions.questions, answers
-        self._vocabulary, self._neighbours = vocabulary.words, neighbours
+        self._vocabulary, self._neighbors = vocabulary.words, neighbors
         self._first, count = {}, 0  # word of each text among the words of all
         for text, spans in words.items():
             self._first[text] = count
@@ -43,5 +43,5 @@ class Replacements:
     def _of(self, word: str, number: int) -> Sequence[str]:
         question = self._questions[number]
         if question < 0:
-            return self._neighbours.get(word.lower(), ())
+            return self._neighbors.get(word.lower(), ())
         return [self._vocabulary[word] for word in self._answers[question].tolist() if word >= 0]

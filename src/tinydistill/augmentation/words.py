@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tinydistill.augmentation.stop_words import ENGLISH
 from tinydistill.data.files import numbered_lines
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 Span = tuple[int, int]  # of characters
 Spans = Mapping[str, Sequence[Span]]  # the eligible words of each text
@@ -32,12 +32,11 @@ def match_case(replaced: str, word: str) -> str:
     return word.capitalize() if replaced[0].isupper() else word
 
 
-def read_stop_words(path: str | None) -> frozenset[str]:
-    """The words of a file, one a line; the English ones without a file. Raises UserError where it can't be read."""
+def read_stop_words(path: str | Path | None) -> frozenset[str]:
+    """The words of a file, one a line; the English ones without a file. Raises InputError where it can't be read."""
     if path is None:
         return ENGLISH
     if not Path(path).is_file():
-        raise UserError(f"augmentation.stop_words={path}: there is no such file")
-    option = "augmentation.stop_words"
-    lines = numbered_lines(Path(path), "utf-8", option=option, encoding_option=option)
+        raise InputError(f"there is no file {path}", "check {read_stop_words.path}")
+    lines = numbered_lines(Path(path), argument="{read_stop_words.path}")
     return frozenset(word for _, line in lines if (word := line.strip().lower()))

@@ -1,4 +1,4 @@
-"""How much work is computed has: the matrix products in it, two FLOPs for each multiplication and addition."""
+"""How much is computed: the matrix products in a piece of work, two FLOPs for each multiplication and addition."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tinydistill.models.fast_paths import cpu_kernels as kernels
+from tinydistill.models.fast_paths import cpu_kernels
 
 
 @contextmanager
 def counted() -> Iterator[FlopCounterMode]:
-    """Counts the matrix products within, forward and backward.
+    """Count the matrix products within, forward and backward.
 
     Attention is computed by its definition meanwhile, whatever the model was told: kernels that do it at one stroke
     hide what they do, and those that save memory do some of it twice.
     """
-    with kernels.plain(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    with cpu_kernels.plain(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         yield counter

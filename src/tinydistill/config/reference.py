@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
@@ -15,8 +14,11 @@ from tinydistill.config.schema import Config
 _HEAD = """# Configuration
 
 Every option, its default, and what it means: `key=value` sets it. Made from the schema by
-`python -m tinydistill.config.schema > docs/configuration.md`; `tinydistill --cfg job` prints what a command line comes to,
+`python -m tinydistill.config > docs/configuration.md`; `tinydistill --cfg job` prints what a command line comes to,
 `tinydistill --info defaults` from which file each part is.
+
+Options of type dict are open: under `_target_` stands what is built, and `+option.name=VALUE` adds to them
+([extending.md](extending.md)).
 
 ## Groups
 
@@ -26,7 +28,6 @@ Every option, its default, and what it means: `key=value` sets it. Made from the
 
 def reference() -> str:
     """All of docs/configuration.md."""
-    ConfigStore.instance().store("schema", Config)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         values: Any = OmegaConf.to_container(compose("config"), resolve=False)
@@ -82,6 +83,8 @@ def _row(f: "Field[Any]", prefix: str, default: Any) -> str:
 
 def _as_written(value: Any) -> str:
     """A value as it stands in YAML."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_as_written(one)}' for key, one in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_as_written, value))}]"
     if value is None or isinstance(value, bool):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pytorch_lightning as pl
 import torch
 
-from tinydistill.artifacts.writer import read_json, write_json
+from tinydistill.artifacts.files import read_json, write_json
 from tinydistill.console import count, say
 from tinydistill.data.loading import Batch, BatchLoader
 from tinydistill.distillation.attention_maps import attention_maps

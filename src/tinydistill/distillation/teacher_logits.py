@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.artifacts.files import digest
 from tinydistill.console import Meter
 from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.text.blocks import digest
 from tinydistill.models.observation import encoder_inputs
 
 FORMAT = 1  # part of every cache key: raise it when the same teacher and rows give other logits

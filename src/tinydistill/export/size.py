@@ -1,6 +1,6 @@
 """How large a model is, and how much it computes.
 
-B: rows in a batch, L: word pieces in a row.
+B: rows in a batch, L: tokens in a row.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from tinydistill.export.latency import random_inputs
+from tinydistill.models import attention
 from tinydistill.models import loading as models
-from tinydistill.models.fast_paths import attention
+
+PARTS = ("embedding", "encoder", "head")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Size:
 
 
 def size(model: PreTrainedModel, length: int) -> Size:
-    """The model's size, with the FLOPs of one row of L word pieces: two for each product in a matrix product."""
+    """The model's size, with the FLOPs of one row of L tokens: two for each product in a matrix product."""
     embedding = encoder = 0
     for name, tensor in model.base_model.named_parameters():
         if name.startswith("embeddings"):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
+from tinydistill.errors import InputError
 from tinydistill.initialization.closed_form import complete
 from tinydistill.models.encoder_parts import transformer_layers
 
@@ -13,8 +14,8 @@ from tinydistill.models.encoder_parts import transformer_layers
 def copy_layers(student: PreTrainedModel, teacher: PreTrainedModel, mapping: Sequence[int | None]) -> None:
     """Makes student layer m a copy of teacher layer g(m), and everything outside the layers a copy too, in place.
 
-    A student layer without a teacher layer takes one between its neighbours'. Raises UserError for an architecture that
-    keeps no list of layers, ValueError when the shapes differ.
+    A student layer without a teacher layer takes one between its neighbors'. Raises InputError for an architecture that
+    keeps no list of layers, and when the shapes differ.
     """
     ours, theirs = transformer_layers(student), transformer_layers(teacher)
     inside = {id(p) for p in ours.parameters()}
@@ -30,5 +31,5 @@ def copy_layers(student: PreTrainedModel, teacher: PreTrainedModel, mapping: Seq
 
 def _copy(parameter: torch.Tensor, source: torch.Tensor, name: str) -> None:
     if parameter.shape != source.shape:
-        raise ValueError(f"{name} is {tuple(parameter.shape)} in the student, {tuple(source.shape)} in the teacher")
+        raise InputError(f"{name} is {tuple(parameter.shape)} in the student, {tuple(source.shape)} in the teacher")
     parameter.copy_(source)

@@ -41,9 +41,9 @@ def wandb_logger(
     *,
     project: str = "tinydistill",
     group: str | None = None,
-    name: str | None = None,
-    config: Mapping[str, Any] | None = None,
-    tags: Sequence[str] = (),
+    run_name: str | None = None,
+    run_config: Mapping[str, Any] | None = None,
+    run_tags: Sequence[str] = (),
     cache_dir: str | Path | None = None,
 ) -> WandbLogger:
     """A run in Weights & Biases, writing below `save_dir`. Without a key it is offline, and says so.
@@ -62,12 +62,12 @@ def wandb_logger(
     os.environ.setdefault("WANDB_SILENT", "true")  # it would tell of a directory that is moved in the end
     settings = wandb.Settings(console="off")
     logger = WandbLogger(
-        name=name,
+        name=run_name,
         project=project,
         group=group,
         save_dir=save_dir,
-        config=dict(config or {}),
-        tags=list(tags),
+        config=dict(run_config or {}),
+        tags=list(run_tags),
         settings=settings,
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect

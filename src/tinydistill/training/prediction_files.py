@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tinydistill.artifacts.writer import read_json
+from tinydistill.artifacts.files import read_json
 from tinydistill.data.tasks.examples import Split
 from tinydistill.ranks import rank
 

@@ -90,7 +90,7 @@ def test_augmented_rows_take_the_place_of_the_training_rows_with_their_labels(ta
         ([0, 50], True, "row 2: there is no training row 50, they end at 49"),
         ([0, -1], True, "row 2: there is no training row -1"),
         ([0, None], True, "row 2: there is no training row"),
-        ([0, 1], False, "has no column 'text_pair' but text, source_row: check augmentation.path"),
+        ([0, 1], False, "has no column 'text_pair' but text, source_row: check augmentation"),
     ],
 )
 def test_augmented_rows_that_dont_fit_the_task_are_refused(

@@ -149,20 +149,20 @@ def read_augmented(path: Path, original: Split) -> Split:
     Raises:
         InputError: the file lacks a column, says that it was made from other rows, or names one that there isn't.
     """
-    columns = Columns("text", None if original.pairs is None else "text_pair", "source_row", options=None)
-    table = read_table(path, columns, option="augmentation.path")
+    columns = Columns("text", None if original.pairs is None else "text_pair", "source_row")
+    table = read_table(path, columns, argument="{TaskDataModule.augmentation}")
     if path.suffix == ".parquet":
         made_from = (pq.read_schema(path).metadata or {}).get(MADE_FROM, b"").decode()
         if made_from not in ("", original.text_identity()):
             raise InputError(
-                f"{path} was made from other rows than this task's training rows", "augment these with {stage:augment}"
+                f"{path} was made from other rows than this task's training rows", "run {stage:augment} on these"
             )
     sources = np.array([-1 if row is None else row for row in table.labels or ()], np.int64)
     if (outside := np.flatnonzero((sources < 0) | (sources >= len(original)))).size:
         raise InputError(
             f"{table.where(int(outside[0]))}: there is no training row {sources[outside[0]]}, they end at "
             f"{len(original) - 1}",
-            "augment this task's rows anew with {stage:augment}",
+            "run {stage:augment} on this task's rows",
         )
     labels = None if original.labels is None else original.labels[sources]
     return Split("train", table.texts, table.pairs, labels, source_rows=sources)

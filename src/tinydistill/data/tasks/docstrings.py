@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tinydistill.artifacts.files import digest
 from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text import docstrings
-from tinydistill.data.text.blocks import digest
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
 # Python itself and dependencies that always come along, in the order of the class numbers
@@ -44,7 +44,7 @@ class DocstringsTask(TaskSource):
         validation_rows: of each library.
     """
 
-    cache_dir: Path
+    cache_dir: str | Path
     train_rows: int = 400
     validation_rows: int = 60
 
@@ -60,10 +60,6 @@ class DocstringsTask(TaskSource):
     def validation(self) -> dict[str, Split]:
         """As many rows of every library."""
         return {"validation": self._split("validation")}
-
-    def test(self) -> dict[str, Split]:
-        """None: what is published about this task would have to be measured on validation."""
-        return {}
 
     def _split(self, name: str) -> Split:
         settings = [FORMAT, docstrings.versions(), LIBRARIES, self.train_rows, self.validation_rows]
@@ -86,7 +82,7 @@ def balanced(
     Modules come in the order of their names' hashes: the first of a library are for validation, as many as it takes.
 
     Raises:
-        UserError: a library isn't there, or has too little to say.
+        InputError: a library isn't there, or has too little to say.
     """
     rows: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in LIBRARIES}
     seen: set[str] = set()
@@ -107,10 +103,10 @@ def balanced(
             name = "validation" if len(of_split["validation"]) < validation_rows else "train"
             of_split[name] += texts[: MAX_OF_MODULE[name]]
         if len(of_split["validation"]) < validation_rows or not of_split["train"]:
-            raise UserError(
-                f"task=docstrings needs {validation_rows} docstrings of {library} for validation and more for "
-                f"training; there are {sum(map(len, of_library.values()))}: lower task.validation_rows, or take your "
-                "own rows with task=files task.train=FILE"
+            raise InputError(
+                f"the docstrings task needs {validation_rows} docstrings of {library} for validation and more for "
+                f"training; there are {sum(map(len, of_library.values()))}",
+                "lower {DocstringsTask.validation_rows}, or take your own rows with {task:files} and {TaskFiles.train}",
             )
         splits["train"].append(of_split["train"][:train_rows])
         splits["validation"].append(of_split["validation"][:validation_rows])

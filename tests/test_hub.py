@@ -89,10 +89,10 @@ def test_a_teacher_is_loaded_by_its_hub_name_and_then_from_the_cache(hub, tmp_pa
 
 def test_a_hub_that_does_not_answer_is_given_up_at_once(tmp_path):
     done = load("org/teacher", "http://127.0.0.1:9", tmp_path)
-    assert "UserError: org/teacher can't be had from the hub" in done.stderr
+    assert "InputError: the model=org/teacher can't be had from the hub" in done.stderr
     assert "Retrying" not in done.stderr
 
 
 def test_a_name_that_the_hub_does_not_know_is_one_clear_line(hub, tmp_path):
     done = load("org/nothing", hub[0], tmp_path)
-    assert "UserError: org/nothing can't be had from the hub" in done.stderr
+    assert "InputError: the model=org/nothing can't be had from the hub" in done.stderr
