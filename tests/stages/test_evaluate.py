@@ -207,6 +207,8 @@ def test_a_model_of_another_task_is_one_clear_line_and_leaves_nothing(run, model
     [
         ({"evaluate__path": "/nowhere/at/all"}, "evaluate.path=/nowhere/at/all: there is no such directory"),
         ({"evaluate__path": None}, "evaluate.path is not set and stage=task has made no "),
+        ({"task__monitor": "spearman"}, "set task.monitor=accuracy and 'task.metrics=[accuracy]'"),
+        ({"task__metrics": "[accuracy,pearson]"}, "pearson is no metric of this task: this task predicts classes"),
         ({"task__validation": "/nowhere/dev.csv"}, "there is no file /nowhere/dev.csv"),
     ],
 )

@@ -164,10 +164,10 @@ def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, ou
     ("change", "message"),
     [
         ({"pipeline__latency_length": "65"}, "pipeline.latency_length=65 is too long: the models end at 64"),
-        ({"pipeline__export": "true"}, "export.latency.lengths holds 128, which is too long: the model ends at 64"),
+        ({"pipeline__export": "true"}, "export.latency.lengths=128 is too long: the models end at 64"),
         (
             {"pipeline__export": "true", "export__push": "true", "export__latency.lengths": "[8]"},
-            "export.push=true needs the name of a repository: export.repo=USER/NAME",
+            "a push to the hub needs the name of a repository: set export.repo=USER/NAME",
         ),
     ],
 )
@@ -189,6 +189,9 @@ def test_one_repository_is_not_for_several_tasks(run, outputs, glue):
 
 def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs, glue):
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
+    code, _, err = run(**several, pipeline__tasks="[mrpc,stsb]", task__monitor="accuracy")
+    assert code == 2
+    assert "accuracy is no metric of this task: this task predicts numbers" in err
     code, _, err = run(**several, pipeline__tasks="[mrpc,mnly]")
     assert code == 2
     assert "task=mnly: there is no such task (did you mean mnli?)" in err
