@@ -7,7 +7,7 @@ from tests.conftest import bert
 from tinydistill.distillation import functional, imitation
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.objective import Objective
-from tinydistill.models.fast_paths import attention
+from tinydistill.models import attention
 from tinydistill.models.fast_paths import cpu_kernels as kernels
 from tinydistill.models.observation import Observer
 from tinydistill.training.optimization import adamw, parameter_groups
