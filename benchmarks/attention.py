@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from common import fastest, parser
 from tinydistill.models import attention
-from tinydistill.models.fast_paths import attention as products
+from tinydistill.models import attention as products
 from tinydistill.models.fast_paths import cpu_kernels
 from tinydistill.models.fast_paths.memory import keep_memory
 

@@ -13,7 +13,7 @@ from tests.conftest import SPECIAL, WORDS, bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tests.stages.test_ranks import launch
 from tinydistill.augmentation import candidates
-from tinydistill.models.loading import save_encoder
+from tinydistill.models.saving import save_model
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_the_task_stage_trains_on_what_is_made(run, command, augment_arguments, 
     tuned = {"finetune__teacher__epochs": "2", "finetune__teacher__learning_rate": "5e-4", "output_dir": str(path)}
     assert command(changed(augment_arguments, stage="finetune", **tuned))[0] == 0
     student = output.with_name("student")
-    save_encoder(bert(layers=2, width=16), tokenizer, student)
+    save_model(bert(layers=2, width=16), tokenizer, student)
     options = {"stage": "task", "intermediate__epochs": "1", "prediction__epochs": "1", "student__path": str(student)}
     trained = {"output_dir": str(output.with_name("task")), "augmentation__path": str(output / "augmented.parquet")}
     code, _, err = command(changed(augment_arguments, **options, **trained))

@@ -13,7 +13,7 @@ from tests.config.test_compose import composed
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.saving import save_model
 
 GLUE_FILES = composed("stage=evaluate")["evaluate"]["submission"]
 
@@ -23,7 +23,7 @@ def model(tokenizer, tmp_path):
     """Makes a model with a head for the given labels, none for a regression; its directory."""
 
     def make(*labels: str, name: str = "model") -> Path:
-        save_classifier(add_head(bert(seed=2), labels, seed=0), tokenizer, tmp_path / name)
+        save_model(add_head(bert(seed=2), labels, seed=0), tokenizer, tmp_path / name)
         return tmp_path / name
 
     return make
@@ -179,7 +179,7 @@ def test_the_score_of_mnli_is_that_of_the_matched_rows(run_glue, model, tmp_path
 
 
 def test_a_directory_without_a_head_is_refused(run, tokenizer, tmp_path):
-    save_encoder(bert(), tokenizer, tmp_path / "encoder")
+    save_model(bert(), tokenizer, tmp_path / "encoder")
     code, _, err = run(evaluate__path=str(tmp_path / "encoder"))
     assert code == 2
     assert "holds no classification head: make one with stage=finetune" in err

@@ -19,7 +19,7 @@ from tinydistill.config.build.sources import finetuned_path
 from tinydistill.export import onnx_export, publishing
 from tinydistill.export.onnx_session import OnnxModel
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.saving import save_model
 from tinydistill.stages import export
 
 QUICK = {
@@ -35,7 +35,7 @@ TEXTS = ["the cat sat on the mat", "the dog", "cat"]
 
 def make_model(tokenizer, path: Path, labels=("cat", "dog"), seed: int = 2, layers: int = 2) -> Path:
     encoder = bert(layers=layers, seed=seed, initializer_range=0.5)
-    save_classifier(add_head(encoder, labels, seed=0), tokenizer, path)
+    save_model(add_head(encoder, labels, seed=0), tokenizer, path)
     return path
 
 
@@ -284,7 +284,7 @@ def test_a_file_that_answers_otherwise_fails_loudly_and_leaves_nothing(
 
 def test_an_input_that_is_missing_foreign_or_half_made_is_one_clear_line(run, tokenizer, tmp_path):
     foreign = make_model(tokenizer, tmp_path / "foreign", labels=("a", "b", "c"))
-    save_encoder(bert(), tokenizer, tmp_path / "encoder")
+    save_model(bert(), tokenizer, tmp_path / "encoder")
     cut = make_model(tokenizer, tmp_path / "cut")
     weights = (cut / "model.safetensors").read_bytes()
     (cut / "model.safetensors").write_bytes(weights[: len(weights) // 2])

@@ -10,7 +10,7 @@ from tests.conftest import bert
 from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.saving import save_model
 
 NAME = "tiny_tiny3_uniform_tinybert"
 
@@ -107,8 +107,8 @@ def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
 
 def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
-    save_classifier(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
-    save_encoder(bert(2, 16, seed=2), tokenizer, student)
+    save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_model(bert(2, 16, seed=2), tokenizer, student)
     code, _, err = run(teacher__path=str(teacher), student__path=str(student), pipeline__baseline="false")
     assert code == 0, err
     assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline"}
@@ -121,8 +121,8 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
 
 def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
-    save_classifier(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
-    save_encoder(bert(2, 16, seed=2), tokenizer, student)
+    save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_model(bert(2, 16, seed=2), tokenizer, student)
     given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
     short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}
     code, _, err = run(**given, **short, pipeline__export="true")

@@ -18,7 +18,7 @@ from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.saving import save_model
 from tinydistill.stages import task as stage
 
 LABELS = ("asleep", "awake")
@@ -56,9 +56,9 @@ def fine_tuned(tokenizer: BertTokenizerFast, labels: tuple[str, ...]) -> PreTrai
 def made(tmp_path_factory, tokenizer) -> Path:
     """A directory with a teacher of classes and one of numbers, a general student, and the rows."""
     directory = tmp_path_factory.mktemp("task")
-    save_classifier(fine_tuned(tokenizer, LABELS), tokenizer, directory / "teacher")
-    save_classifier(fine_tuned(tokenizer, ()), tokenizer, directory / "regressor")
-    save_encoder(bert(2, 16, seed=2, initializer_range=0.2), tokenizer, directory / "student")
+    save_model(fine_tuned(tokenizer, LABELS), tokenizer, directory / "teacher")
+    save_model(fine_tuned(tokenizer, ()), tokenizer, directory / "regressor")
+    save_model(bert(2, 16, seed=2, initializer_range=0.2), tokenizer, directory / "student")
     write(directory / "train.csv", rows(96, 1))
     write(directory / "dev.csv", rows(40, 2))
     return directory

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tinydistill.artifacts.files import digest
@@ -138,8 +138,9 @@ class CandidateFinder(pl.LightningModule):
 
     def predict_dataloader(self) -> DataLoader:
         """This device's share of the batches."""
-        mine = self.batches[self.trainer.global_rank :: self.trainer.world_size]
-        return DataLoader(_Batches(self.shards.questions, mine), batch_size=None, num_workers=self.num_workers)
+        batches = _Batches(self.shards.questions, self.batches)
+        mine = _Share(batches, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank, shuffle=False)
+        return DataLoader(batches, sampler=mine, batch_size=None, num_workers=self.num_workers)
 
     def on_predict_start(self) -> None:
         """Prepares the model for the device that it is on by now."""
@@ -175,6 +176,16 @@ class _Batches(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[list[int], list[Group]]:
         return self.batches[index], [self.questions.group(number) for number in self.batches[index]]
+
+
+class _Share(DistributedSampler[Any]):
+    """One device's batches, none of them twice; Lightning puts nothing in the place of a distributed sampler."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
 
 
 @contextmanager

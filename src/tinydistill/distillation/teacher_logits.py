@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.artifacts.cache import built_once
 from tinydistill.artifacts.files import digest
 from tinydistill.console import Meter
-from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.models.observation import encoder_inputs

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf.errors import OmegaConfBaseException
+
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build.sources import find_task_teacher, find_teacher
@@ -101,6 +103,8 @@ def _teacher(config: Config, collected: Collected, student: Run) -> Source | str
         found = find_task_teacher(then) if student.stage == "task" else find_teacher(then)
     except (InputError, UserError) as error:
         return f"its teacher isn't to be found ({error})"
+    except OmegaConfBaseException as error:  # a record of another version, whose options are others
+        return f"its teacher isn't to be found ({str(error).partition(chr(10))[0]})"
     if found.identity != wanted:
         return f"its teacher isn't to be found: {found.path} has other weights than the one that was learned from"
     return found

@@ -100,6 +100,7 @@ def trainer(
         callbacks=watching,
         logger=loggers or False,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # batches are shared among ranks where they are made
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in watching),
         enable_progress_bar=shown and sys.stderr.isatty(),

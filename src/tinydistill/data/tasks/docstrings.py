@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tinydistill.artifacts.cache import built_once
 from tinydistill.artifacts.files import digest
-from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text import docstrings

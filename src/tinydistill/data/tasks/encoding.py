@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.artifacts.cache import built_once
 from tinydistill.artifacts.files import digest
 from tinydistill.console import Meter
-from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
 from tinydistill.data.text.packing import TokenIds

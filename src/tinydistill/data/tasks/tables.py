@@ -81,13 +81,13 @@ def read_table(
     if isinstance(rows, str | Path):
         path = Path(rows)
         table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
-        cells_of_rows = _rows_of_file(path, choose, columns, dialect, argument)
+        found_rows = _rows_of_file(path, choose, columns, dialect, argument)
     else:
         table = Table(name, "row")
-        cells_of_rows = memory_rows(rows, choose, name)
+        found_rows = memory_rows(rows, choose, name)
 
     cells_of: dict[str, list[Any]] = {"text": table.texts, "text_pair": [], "label": []}
-    for place, cells in cells_of_rows:
+    for place, cells in found_rows:
         if cells is None:
             table.skipped += 1
             continue
@@ -95,7 +95,7 @@ def read_table(
         for (role, column, advice), cell in zip(found, cells, strict=True):
             if role != "label" and not isinstance(cell, str):
                 cell = no_text(cell, f"{table.source} {table.unit} {place}", column, advice)
-            values[role].append(cell)
+            cells_of[role].append(cell)
     if not found:
         raise InputError(f"{table.source} is empty", f"check {argument}")
     table.pairs = cells_of["text_pair"] if columns.text_pair is not None else None
