@@ -40,7 +40,7 @@ class Cut(BaseException):
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Kills training once: `seen = cut(LayerDistiller, 7)` stops before batch 7; it lists all batches that were begun."""
+    """Kills training once: `seen = cut(LayerDistiller, 7)` stops before batch 7; it lists the batches begun."""
 
     def at(module: type, number: int) -> list[int]:
         step, seen = module.training_step, []

@@ -86,7 +86,7 @@ def explain(error: BaseException) -> str | None:
         key = _found(r"full_key: (\S+)", str(error)) or _found(r"[Mm]issing mandatory value: (\S+)", str(error))
         return f"{key} has no value; set it with {key}=VALUE"
     if isinstance(error, OverrideParseException):
-        return f"can't read the override {error.called!r}; quote lists for the shell, as in 'corpus.paths=[a,b]'"
+        return f"can't read the override {error.override!r}; quote lists for the shell, as in 'corpus.paths=[a,b]'"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, word = (error.missing_cfg_file or "/").rsplit("/", 1)
         return _missing_choice(group, word, sorted(error.options))
