@@ -15,6 +15,7 @@ lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --strict $(addprefix src/tinydistill/,artifacts config distillation stages)
 
 setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 
