@@ -2,13 +2,8 @@ import pytest
 import torch
 
 from tests.conftest import bert
-from tinydistill.distillation.teacher_statistics import (
-    RunningCovariance,
-    RunningScoreVariance,
-    subspace_floor,
-    teacher_statistics_over,
-    variance,
-)
+from tinydistill.distillation.teacher_statistics import RunningScoreVariance, teacher_statistics_over
+from tinydistill.initialization.covariance import RunningCovariance, subspace_floor, variance
 from tinydistill.models.observation import QKV, Observer, padding_mask
 
 

@@ -1,22 +1,10 @@
 """Lightning's checkpoints as runs here use them: one to go on from, and the weights that scored best."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-
-
-def resume_checkpoint(directory: Path, *, minutes: float) -> ModelCheckpoint:
-    """A checkpoint every so many minutes and where a run is stopped; a later one takes an earlier one's place."""
-    return ModelCheckpoint(
-        directory / "checkpoints",
-        filename="last",
-        enable_version_counter=False,
-        train_time_interval=timedelta(minutes=minutes),
-        save_on_exception=True,
-    )
 
 
 def last_checkpoint(directory: Path) -> Path | None:

@@ -53,12 +53,15 @@ def _warmed(optimizer: Optimizer, steps: float, warmup: float, falling: Callable
 
 
 def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
-    """The parameters that are trained; biases and LayerNorms don't decay."""
+    """The parameters that are trained: matrices, embedding tables (marked), and the rest, which doesn't decay."""
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
     trained = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1]},
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.ndim > 1 and id(p) not in tables]},
+        {"params": [p for p in trained if id(p) in tables], "table": True},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    return [group for group in groups if group["params"]]
 
 
 class OptimizedModule(pl.LightningModule):

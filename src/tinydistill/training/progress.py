@@ -35,7 +35,7 @@ class Progress(pl.Callback):
         """Say what is going to be done, and start the clock."""
         self.steps, self._first_step = int(trainer.estimated_stepping_batches), trainer.global_step
         self._first_time = self._last_time = time.monotonic()
-        self._warm = self._tokens = 0.0
+        self._warm, self._tokens, self._estimated = self._first_time, 0, False
         self.shown = self.shown and trainer.is_global_zero
         if self.shown:
             say(plan(trainer))
@@ -54,7 +54,7 @@ class Progress(pl.Callback):
         pl_module.log("speed/tokens_per_second", speed, prog_bar=True)
         for name, size in peak_memory().items():
             pl_module.log(f"memory/{name}", size)
-        self._tokens, self._last_time = 0.0, now
+        self._tokens, self._last_time = 0, now
         if self._prints:
             left = duration((self.steps - step) * (now - self._first_time) / max(step - self._first_step, 1))
             losses = shown_losses(trainer.callback_metrics)
@@ -62,14 +62,14 @@ class Progress(pl.Callback):
 
     def _estimate(self, done: int, now: float) -> None:
         """Say once how long the run is going to take, when a few steps have been measured."""
-        if done == _FIRST_STEPS and not self._warm:
-            self._warm = now
-        if not self._prints or done != _FIRST_STEPS + _MEASURED_STEPS or not self._warm:
+        if done == _FIRST_STEPS:
+            self._warm = now  # with several batches in a step, of the last one
+        if done != _FIRST_STEPS + _MEASURED_STEPS or self._estimated:
             return
+        self._estimated = True
         each, steps = (now - self._warm) / _MEASURED_STEPS, self.steps - self._first_step
         whole = self._warm - self._first_time + each * (steps - _FIRST_STEPS)
-        self._warm = 0.0  # batches of the same step don't say it again
-        if whole > LINE_EVERY and 2 * done <= steps:
+        if self._prints and whole > LINE_EVERY and 2 * done <= steps:
             print(f"at {each:.2f} s a step this takes about {duration(whole)}", flush=True)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
