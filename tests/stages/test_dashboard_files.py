@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 from PIL import Image
+from tinydistill.artifacts.inputs import lineage, record
 
 from tests.stages.conftest import changed
-from tinydistill.artifacts.inputs import lineage, record
 from tinydistill.artifacts.writer import open_artifact
 
 
