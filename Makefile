@@ -5,7 +5,7 @@ READY = $(VENV)/.ready
 
 .PHONY: demo test lint setup clean
 
-demo: $(READY)  ## distil the embedded teacher on embedded text
+demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
 
 test: $(READY)  ## run the tests

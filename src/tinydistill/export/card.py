@@ -46,7 +46,7 @@ def card(
     parts = [
         f"# {name}",
         f"A small Transformer of {whole} parameters for the task {task}: of {'two texts' if text_pair else 'a text'}, "
-        f"cut at {max_length} tokens, it says {says}. Made with tinydistill, after "
+        f"cut at {max_length} tokens, it predicts {says}. Made with tinydistill, after "
         "[TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
         f"## How it was distilled\n\n{_origin(result['origin'])}",
@@ -98,7 +98,7 @@ def _scores(result: dict[str, Any]) -> str:
 
 def _origin(origin: dict[str, Any] | None) -> str:
     if origin is None:
-        return "No record of its training lies beside its weights."
+        return "There is no record of its training beside its weights."
     layers = ", ".join(f"{ours} ← {theirs}" for ours, theirs in origin["layers"].items())
     weights = ", ".join(f"{name} {weight:g}" for name, weight in origin["objective"].items())
     corpus = f"; general distillation on {origin['corpus']}" if origin["corpus"] else ""

@@ -15,7 +15,7 @@ class MaskedTextDataModule(TextDataModule):
 
     Args:
         vocabulary: of the tokenizer.
-        masked_share: of the held-out tokens that are asked for; all of them read as the mask token.
+        masked_share: of the held-out tokens that are predicted; all of them read as the mask token.
         options: what a TextDataModule takes.
     """
 
