@@ -110,7 +110,7 @@ def test_pictures_and_tables_reach_every_logger(tmp_path):
 
 
 def test_w_and_b_gets_them_offline_too(tmp_path, monkeypatch):
-    about = {"project": "p", "group": "g", "name": "n", "config": {"seed": 1}, "tags": ["stage:task"]}
+    about = {"project": "p", "group": "g", "run_name": "n", "run_config": {"seed": 1}, "run_tags": ["stage:task"]}
     monkeypatch.setenv("WANDB_MODE", "offline")
     logger = dashboards.wandb_logger(tmp_path, **about)
     try:
