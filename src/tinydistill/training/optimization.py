@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from tinydistill.errors import InputError
+from tinydistill.training.checkpoints import validate_when_resumed
 
 OptimizerFactory = Callable[..., Optimizer]
 """Called with groups of parameters, and `lr`."""
@@ -114,6 +115,7 @@ class OptimizedModule(pl.LightningModule):
                 if isinstance(callback, WeightAveraging):
                     callback.on_save_checkpoint(self.trainer, self, checkpoint)
             return
+        validate_when_resumed(self.trainer, checkpoint)
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
         if done % self.trainer.accumulate_grad_batches and done != self.trainer.num_training_batches:
