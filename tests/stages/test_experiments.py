@@ -7,7 +7,7 @@ from transformers import AutoModel, ModernBertConfig
 
 from tests.config.test_compose import composed
 from tests.stages.conftest import changed
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.help import CONF_DIR
 
 EXPERIMENTS = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 SMALL = {

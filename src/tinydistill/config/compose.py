@@ -19,10 +19,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tinydistill.config.checks import check
+from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
-
-_PACKAGED = Path(__file__).parents[1] / "conf"
-CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "conf"
 
 ConfigStore.instance().store("schema", Config)
 

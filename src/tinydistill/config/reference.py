@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
 
 _OPEN = ("corpus", "mapping", "optimizer", "scheduler", "trainer")
