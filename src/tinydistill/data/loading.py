@@ -55,13 +55,13 @@ class BatchLoader:
     """Batches of a data set in a given order, from that on which `first` says when the first one is read.
 
     Every iteration makes a torch DataLoader. It is none itself, so that Lightning replaces neither order nor sharding.
-    The data set is indexed with row numbers [B].
+    The data set is indexed with what the order holds, row numbers [B].
     """
 
     def __init__(
         self,
-        rows: Dataset[Batch],
-        order: Sequence[RowNumbers],
+        rows: Dataset[Any],
+        order: Sequence[Any],
         num_workers: int = 0,
         first: Callable[[], int] = lambda: 0,
     ):
