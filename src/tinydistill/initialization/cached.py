@@ -10,8 +10,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.files import built_once, read_json, write_json
 from tinydistill.initialization.closed_form import solve_student
 
 FORMAT = 1  # part of the key: raise it when the solution becomes another one
