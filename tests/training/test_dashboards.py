@@ -12,8 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from tinydistill.training import dashboards
-from tinydistill.training.attention_picture import attention_picture
-from tinydistill.training.dashboards import Lineage, Product, TeachersLine
+from tinydistill.training.dashboards import Lineage, Product, TeachersLine, attention_picture
 
 MADE = Product("student_sst2", "task", {"seed": 0}, "outputs/task/student_sst2")
 TAKEN = Product("student", "general", {"seed": 0}, "outputs/general/student")

@@ -13,7 +13,7 @@ from tinydistill.console import count, say
 from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
-from tinydistill.distillation.attention_maps import attention_maps
+from tinydistill.distillation.imitation import attention_maps
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.layer_report import layer_rows, show_mapping
 from tinydistill.distillation.mapping import Mapping
@@ -22,7 +22,6 @@ from tinydistill.models.loading import parameters
 from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank
 from tinydistill.training import dashboards
-from tinydistill.training.attention_picture import attention_picture
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.runtime import training_seconds
 
@@ -121,4 +120,4 @@ def log_attention(trainer: pl.Trainer, distiller: LayerDistiller, batch: Batch, 
         row = {name: tensor[:, : int(row["attention_mask"].sum())] for name, tensor in row.items()}
     with torch.no_grad():
         maps = attention_maps(distiller.student, distiller.imitation.teacher.to(device), row, pairs)
-    dashboards.log_picture(trainer.loggers, "attention", attention_picture(maps), step)
+    dashboards.log_picture(trainer.loggers, "attention", dashboards.attention_picture(maps), step)

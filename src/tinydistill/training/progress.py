@@ -1,5 +1,6 @@
 """Progress where there is no terminal: a plain line now and then. On a terminal Lightning shows its own bar."""
 
+import math
 import resource
 import sys
 import time
@@ -8,8 +9,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from tinydistill.console import LINE_EVERY, Meter, duration, say
-from tinydistill.training.plan import plan
+from tinydistill.console import LINE_EVERY, Meter, count, duration, say
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.text.datamodule import TextDataModule
 
 _FIRST_STEPS = 3  # which are slower than the others, and not measured
 _MEASURED_STEPS = 5
@@ -119,3 +121,24 @@ def shown_losses(metrics: dict[str, Any]) -> str:
     kinds = {kind: means["unexplained"].get(kind, values) for kind, values in means["raw"].items()}
     parts = [f"{kind} {sum(values) / len(values):.3f}" for kind, values in kinds.items()]
     return "  ".join([f"loss {float(metrics['train/loss']):.3f}", *parts])
+
+
+def plan(trainer: pl.Trainer) -> str:
+    """How many steps, over how much; how long that is going to be, the progress says."""
+    steps, data = int(trainer.estimated_stepping_batches), trainer.datamodule
+    if isinstance(data, TextDataModule):
+        blocks = steps * data.blocks_in_step
+        return (
+            f"plan: {steps:,} steps of {data.blocks_in_step:,} blocks, {count(blocks * data.max_length)} tokens in "
+            f"all: {blocks / len(data.blocks.train):.3g} times the corpus"
+        )
+    if not isinstance(data, TaskDataModule):
+        return f"plan: {steps:,} steps"
+    batches = trainer.num_training_batches
+    epochs = steps / math.ceil(batches / trainer.accumulate_grad_batches) * batches / len(data.order())
+    rows = data.batch_size * trainer.accumulate_grad_batches * trainer.world_size
+    tokens = count(epochs * float(data.encoded(data.train).lengths.sum()))
+    return (
+        f"plan: {steps:,} steps of {rows:,} rows, about {tokens} tokens in all: {epochs:.3g} times the "
+        f"{len(data.train):,} rows"
+    )
