@@ -88,7 +88,7 @@ def test_every_row_is_followed_by_the_rows_made_from_it(run, output):
 def test_another_batch_size_gives_the_same_bytes_and_another_seed_other_rows(run, output, tmp_path):
     assert run(augmentation__batch_size="1")[0] == 0
     elsewhere = {"output_dir": str(tmp_path / "b"), "paths__outputs": str(tmp_path / "else")}
-    assert run(augmentation__batch_size="64", trainer__workers="1", **elsewhere)[0] == 0
+    assert run(augmentation__batch_size="64", runtime__num_workers="1", **elsewhere)[0] == 0
     assert bytes_of(tmp_path / "b") == bytes_of(output)
     assert run(seed="1", output_dir=str(tmp_path / "c"))[0] == 0
     assert bytes_of(tmp_path / "c") != bytes_of(output)
@@ -234,7 +234,7 @@ def test_the_task_stage_trains_on_what_is_made(run, command, augment_arguments, 
         ),
         ({"augmentation__stop_words": "/nowhere.txt"}, "augmentation.stop_words=/nowhere.txt: there is no such file"),
         ({"augmentation__input": "/nowhere.csv"}, "augmentation.input: there is no file /nowhere.csv"),
-        ({"augmentation__probability": "1.5"}, "augmentation.probability=1.5 must be at most 1"),
+        ({"augmentation__probability": "1.5"}, "augmentation.probability=1.5 is too large: it must be at most 1"),
         ({"augmentation__several_pieces": "guess"}, "augmentation.several_pieces=guess is not one of masked_lm"),
         ({"task__text": "sentence"}, "has no column 'sentence'"),
     ],

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import check_options, nearest
 from tinydistill.config.schema.stages import PIECES, Benchmark, Export, Pretrain
@@ -40,6 +41,8 @@ def check(config: Config) -> None:
 
 def check_target(name: str, node: Any) -> None:
     """Raises UserError where a node doesn't say what is to be built."""
+    if name in RENAMED and not isinstance(node, dict):
+        raise UserError(f"{name} is no option any more; set {RENAMED[name]}")
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         raise UserError(f"{name} doesn't say what it is: set {name}._target_=PACKAGE.MODULE.NAME")
 

@@ -57,7 +57,7 @@ def composed_with(**groups: str) -> Config:
 
 
 def stored(configuration: dict[str, Any]) -> Config:
-    """A configuration as an artifact's provenance keeps it."""
+    """A configuration as an artifact's provenance keeps it; an OmegaConfBaseException for that of another version."""
     config: Config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), configuration))  # type: ignore[assignment]
     return config
 

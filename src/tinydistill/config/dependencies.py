@@ -159,7 +159,8 @@ def _scoring(config: Config) -> Options:
 def _rows(config: Config) -> Options:
     """The options of the rows themselves, not those that stages take from the task."""
     task = config.task
-    return {"source": task.source, "share": task.train_share, "max_rows": task.max_rows, "split_seed": task.split_seed}
+    source = _without(task.source, "cache_dir")
+    return {"source": source, "share": task.train_share, "max_rows": task.max_rows, "split_seed": task.split_seed}
 
 
 def _without(values: Options, *names: str) -> Options:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -10,6 +12,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from tinydistill.config.help import CONF_DIR
@@ -18,13 +21,14 @@ from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import nearest, options
 from tinydistill.errors import InputError, UserError
 
-_KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+_KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 _PACKAGES = {
     "hydra/launcher=joblib": "hydra-joblib-launcher",
     "hydra/launcher=submitit_local": "hydra-submitit-launcher",
     "hydra/launcher=submitit_slurm": "hydra-submitit-launcher",
     "hydra/sweeper=optuna": "hydra-optuna-sweeper 'sqlalchemy<2' 'alembic<1.14'",
 }  # plugins that are installed on request
+_ABSENT = object()
 _SHARDED = "a student fits on every device, so nothing is sharded: take trainer=ddp"
 _NOT_OFFERED = {"trainer=fsdp": _SHARDED, "trainer=deepspeed": _SHARDED}
 
@@ -81,7 +85,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return " ".join(str(error).split())
     if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
+        no_group = type(error) is ValueError and str(error).startswith("Config group override must be")  # student=null
+        return "a group can't be null: name one of its choices, which --help lists" if no_group else None
     if isinstance(error, MissingMandatoryValue):
         key = _found(r"full_key: (\S+)", str(error)) or _found(r"[Mm]issing mandatory value: (\S+)", str(error))
         return f"{key} has no value; set it with {key}=VALUE"
@@ -141,9 +146,12 @@ def _rejected(said: str) -> str:
         return " ".join(said.split())
     if "not in struct" in said or key not in options(Config):
         return _unknown(key.split("@")[0])
-    value, kind = _found(r"^Value '(.*?)' of type", said), _found(r"could not be converted to (\w+)", said)
+    value = _found(r"^Value '(.*?)' (?:of type|is not a valid)", said)
+    kind = _found(r"(?:could not be converted to|is not a valid) (\w+)", said)
     if value is not None and kind is not None:
         return f"{key}: {value!r} is not {_KINDS.get(kind, kind)}"
+    if "is not Optional" in said:
+        return f"{key} can't be null"
     return f"{key}: {' '.join(said.split('full_key')[0].splitlines()[1:2])}"
 
 
@@ -152,9 +160,12 @@ def _unknown(key: str) -> str:
         return f"{key} is no option any more; set {RENAMED[key]}"
     known_options = options(Config)
     node = next((name for name in known_options if key.startswith(f"{name}.")), None)
-    if node is not None:  # an open one
-        return f"{node} has no {key.removeprefix(f'{node}.')} as it is; add it with +{key}=VALUE"
     groups = sorted(path.name for path in CONF_DIR.iterdir() if path.is_dir() and path.name != "hydra")
+    if node is not None:  # an open one
+        name = key.removeprefix(f"{node}.")
+        choices = [f"{node}={file.stem}" for file in sorted((CONF_DIR / node).glob("*.yaml")) if _sets(file, name)]
+        other = f"take {' or '.join(choices)}" if choices else f"add it with +{key}=VALUE"
+        return f"{node} has no {name} as it is; {other}"
     known = [*known_options, *groups]
     parent = key.rpartition(".")[0]
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
@@ -162,6 +173,14 @@ def _unknown(key: str) -> str:
     if matches or not siblings:
         return f"there is no option or group called {key}{matches}; --help lists the groups, --cfg job all options"
     return f"there is no option called {key}; there are {', '.join(siblings)}"
+
+
+def _sets(file: Path, key: str) -> bool:
+    """Whether a file of a group has a value under a dotted key."""
+    node: Any = OmegaConf.to_container(OmegaConf.load(file))
+    for word in key.split("."):
+        node = node.get(word, _ABSENT) if isinstance(node, dict) else _ABSENT
+    return node is not _ABSENT
 
 
 def _found(pattern: str, text: str) -> str | None:

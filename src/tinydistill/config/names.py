@@ -9,6 +9,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from omegaconf.errors import OmegaConfBaseException
+
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.config.compose import stored
 from tinydistill.config.dependencies import OF_STAGE
@@ -125,5 +127,9 @@ def _shared(config: Config, plain: Path) -> Path:
     wanted = depends(config).digest
     ours = plain.with_name(f"{plain.name}-{wanted[:8]}")
     made = record_of(plain)
-    there = made is not None and not ours.exists() and depends(stored(made.configuration)).digest == wanted
-    return plain if there else ours
+    if made is None or ours.exists():
+        return ours
+    try:
+        return plain if depends(stored(made.configuration)).digest == wanted else ours
+    except OmegaConfBaseException:  # of another version, whose options are others
+        return ours

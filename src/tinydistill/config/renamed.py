@@ -19,7 +19,7 @@ RENAMED = {
     "corpus.kind": "corpus (as in corpus=files)",
     "task.kind": "task (as in task=files)",
     **{
-        f"task.{name}": f"task.source.{name}"
+        f"task.{name}": f"++task.source.{name}"  # whether or not conf/ sets it for this task
         for name in (
             *("repo", "config", "directory", "tsv_text", "tsv_text_pair", "tsv_label", "tsv_header"),
             *("tsv_skip_damaged", "train_rows", "validation_rows"),
@@ -33,7 +33,7 @@ RENAMED = {
     "trainer.progress": "trainer.enable_progress_bar",
     "trainer.validations": "general.val_check_interval and pretrain.val_check_interval",
     "trainer.checkpoint_minutes": "callbacks.checkpoint.train_time_interval.minutes",
-    "logger.csv": "logger=csv",
+    "logger.csv": "logger=csv or logger=none",
     "logger.project": "logger.wandb.project",
     "logger.group": "+logger.wandb.group",
     "debug.rows": "task.max_rows",

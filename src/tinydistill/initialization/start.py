@@ -10,8 +10,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.files import built_once, read_json, write_json
 from tinydistill.errors import InputError
 from tinydistill.initialization.closed_form import check_widths, complete, solve_student
 from tinydistill.initialization.layer_solvers import Batch

@@ -14,6 +14,7 @@ from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text.datamodule import TextDataModule
 from tinydistill.data.text.sources import Corpus
 from tinydistill.training.classifier import Scoring
+from tinydistill.training.scoring import make_scoring
 
 
 def corpus(config: Config) -> Corpus:
@@ -69,9 +70,8 @@ def task_data(
 
 def scoring(config: Config, source: TaskSource) -> Scoring:
     """How conf/task says that a task is scored. Raises InputError where that doesn't fit what is predicted."""
-    options, target = config.task, source.target
-    names = tuple(dict.fromkeys([options.monitor, *options.metrics]))
-    return Scoring(names, options.monitor, tuple(source.validation()), target.outputs, target.regression)
+    options = config.task
+    return make_scoring(source.target, source.validation(), monitor=options.monitor, metrics=options.metrics)
 
 
 def announce(text: TextDataModule) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from omegaconf.errors import OmegaConfBaseException
+
 from tinydistill.artifacts.provenance import Record, record_of
 from tinydistill.config.build.sources import find_task_teacher
 from tinydistill.config.compose import stored
@@ -61,9 +63,9 @@ class Origin:
 def origin_of(path: str, config: Config) -> Origin | None:
     """What there is to know of a model that stage=task made; None for any other. Relatives are below paths.outputs."""
     made = record_of(path)
-    if made is None or made.stage != "task":
+    then = _configuration(made, "task")
+    if made is None or then is None:
         return None
-    then = stored(made.configuration)
     job = then.paths.job  # whose relatives have other names than a single run's
     then = replace(then, paths=replace(config.paths, job=job))
     try:
@@ -83,10 +85,16 @@ def without_distillation(config: Config) -> Config:
 def _before_it_was_named(config: Config) -> Config:
     """With the options of the general student in place of its path, where stage=general made it."""
     made = record_of(config.student.path) if config.student.path is not None else None
-    if made is None or made.stage != "general":
-        return config
-    then = stored(made.configuration)
-    return replace(config, student=then.student, corpus=then.corpus)
+    then = _configuration(made, "general")
+    return config if then is None else replace(config, student=then.student, corpus=then.corpus)
+
+
+def _configuration(made: Record | None, stage: str) -> Config | None:
+    """That of what a stage made; None for what another one made, or another version, whose options are others."""
+    try:
+        return stored(made.configuration) if made is not None and made.stage == stage else None
+    except OmegaConfBaseException:
+        return None
 
 
 def _baseline(config: Config, rows: Any) -> float | None:

@@ -41,7 +41,15 @@ def options(schema: Any, prefix: str = "") -> dict[str, dict[str, Any]]:
 
 
 def check_options(node: Any, prefix: str = "") -> None:
-    """Raises UserError for a value of a dataclass, or of those in it, outside of its choices or bounds."""
+    """Raises UserError for a value of a dataclass, or of those in it, outside of its choices or bounds.
+
+    So it does for an attribute that is no field, as +student.wide=1 makes one.
+    """
+    known = [one.name for one in fields(node)]
+    if unknown := [name for name in vars(node) if name not in known]:
+        match = nearest(unknown[0], known, similarity=0.7)
+        there = ", ".join(prefix + name for name in known)
+        raise UserError(f"there is no option called {prefix}{unknown[0]}{match}; there are {there}")
     for one in fields(node):
         value, key = getattr(node, one.name), prefix + one.name
         if is_dataclass(value):
