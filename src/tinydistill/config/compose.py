@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -21,8 +20,6 @@ from omegaconf import DictConfig, OmegaConf
 from tinydistill.config.checks import check
 from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
-
-ConfigStore.instance().store("schema", Config)
 
 
 def resolved(cfg: DictConfig) -> Config:
