@@ -16,7 +16,7 @@ from common import fastest, parser
 from tinydistill.models import attention
 from tinydistill.models import attention as products
 from tinydistill.models.fast_paths import cpu_kernels
-from tinydistill.models.fast_paths.memory import keep_memory
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 
 
 def attend(fast: bool, qkv: list[Tensor], mask: Tensor | None) -> Tensor:

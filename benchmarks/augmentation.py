@@ -20,7 +20,7 @@ from common import parser, random_model, read_texts
 from tinydistill.benchmarking.augmentation import Augmented, augment
 from tinydistill.benchmarking.gemm import beside
 from tinydistill.data.tasks.examples import Split
-from tinydistill.models.fast_paths.memory import keep_memory
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 from tinydistill.models.loading import load_tokenizer
 from tinydistill.models.masked_lm import load_masked_lm
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from common import fastest, parser, random_model
 from general_step import prepared
-from tinydistill.models.fast_paths.memory import keep_memory
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 
 
 def whole(layer: nn.Module) -> list[nn.Module]:

@@ -26,8 +26,8 @@ from tinydistill.distillation.objective import Objective
 from tinydistill.models import loading as models
 from tinydistill.models import students
 from tinydistill.models.fast_paths import cpu_kernels
-from tinydistill.models.fast_paths.memory import keep_memory
-from tinydistill.models.fast_paths.unreached import freeze_unreached
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
+from tinydistill.models.students import freeze_unreached
 
 FLOPS, ORIGINAL = 204e6, 0.63  # of a token; multiple of fp32 matrix products
 EMBEDDED = ("teacher=minilm", "student=tiny3")

@@ -14,7 +14,7 @@ import torch
 from common import MINILM, fastest, parser
 from tinydistill.models import loading as models
 from tinydistill.models.fast_paths import cpu_kernels
-from tinydistill.models.fast_paths.memory import keep_memory
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.conftest import bert
-from tinydistill.benchmarking.flops import counted
+from tinydistill.benchmarking.gemm import counted
 from tinydistill.distillation.imitation import Imitation
 from tinydistill.distillation.objective import Objective
 from tinydistill.models import attention

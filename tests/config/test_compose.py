@@ -15,8 +15,9 @@ from omegaconf import MISSING, OmegaConf
 
 from tinydistill.config.build.trainer import stepping, trainer
 from tinydistill.config.checks import OPEN, check
-from tinydistill.config.compose import CONF_DIR, composed, plain, stored
+from tinydistill.config.compose import composed, plain, stored
 from tinydistill.config.errors import explain
+from tinydistill.config.help import CONF_DIR
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import STAGES, Config
 from tinydistill.config.schema.option import options

@@ -1,11 +1,12 @@
 """A layered training as stages run it: measured before and after, and resumed where it was cut."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.loggers import CSVLogger
 
 from tests.conftest import bert, sentences
@@ -17,7 +18,7 @@ from tinydistill.distillation.layer_phase import begin, chosen_mapping, distill_
 from tinydistill.distillation.logit_distiller import MergedDistiller
 from tinydistill.distillation.objective import Objective
 from tinydistill.models.heads import add_head
-from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint, resume_checkpoint
+from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
 from tinydistill.training.progress import Progress
 from tinydistill.training.scoring import make_scoring
 from tinydistill.training.task_fit import fit_task
@@ -37,6 +38,13 @@ class Cut(pl.Callback):
 
 
 def trainer(directory: Path, *callbacks: pl.Callback, **options) -> pl.Trainer:
+    resumable = ModelCheckpoint(
+        directory / "checkpoints",
+        "last",
+        enable_version_counter=False,
+        save_on_exception=True,
+        train_time_interval=timedelta(minutes=5),
+    )
     return pl.Trainer(
         accelerator="cpu",
         max_epochs=2,
@@ -46,7 +54,7 @@ def trainer(directory: Path, *callbacks: pl.Callback, **options) -> pl.Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=directory,
-        callbacks=[Timer(), Progress(), resume_checkpoint(directory, minutes=0), *callbacks],
+        callbacks=[Timer(), Progress(), resumable, *callbacks],
         **options,
     )
 

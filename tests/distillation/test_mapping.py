@@ -5,7 +5,7 @@ import torch
 
 from tests.conftest import bert
 from tinydistill.distillation import mapping
-from tinydistill.distillation.similarity import layer_similarity
+from tinydistill.distillation.mapping import layer_similarity
 
 
 def test_strategies_are_the_papers():

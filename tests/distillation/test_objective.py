@@ -5,8 +5,9 @@ from tests.conftest import bert
 from tinydistill.distillation import functional, mapping
 from tinydistill.distillation.losses import AttentionMSE, EmbeddingMSE, HiddenMSE, Loss, RelationKL
 from tinydistill.distillation.objective import Objective
-from tinydistill.distillation.teacher_statistics import teacher_statistics_over, variance
+from tinydistill.distillation.teacher_statistics import teacher_statistics_over
 from tinydistill.errors import InputError
+from tinydistill.initialization.covariance import variance
 from tinydistill.models.observation import Observation, Observer, padding_mask
 
 BATCH = {"input_ids": torch.randint(5, 28, (3, 10), generator=torch.Generator().manual_seed(0))}

@@ -4,7 +4,7 @@ from transformers import AlbertConfig, AutoModel
 
 from tests.conftest import bert
 from tinydistill.errors import InputError
-from tinydistill.initialization.teacher_layers import copy_layers
+from tinydistill.initialization.start import copy_layers
 
 
 def test_student_layers_are_copies_of_the_mapped_teacher_layers():

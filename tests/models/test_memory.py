@@ -2,7 +2,7 @@ import platform
 
 import torch
 
-from tinydistill.models.fast_paths.memory import keep_memory
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 
 
 def test_what_is_freed_may_be_kept_where_the_c_library_can(monkeypatch):

@@ -113,3 +113,9 @@ def test_without_a_mask_every_token_is_valid():
     assert padding_mask(batch) is None
     assert valid_tokens(batch).shape == (2, 3)
     assert valid_tokens(batch).all()
+
+
+def test_layers_that_one_observer_cuts_off_are_seen_by_the_next():
+    model, batch = bert(layers=3), {"input_ids": torch.randint(5, 20, (2, 8))}
+    Observer(model, [1], whole=False)(batch)
+    assert sorted(Observer(model, range(4))(batch).hidden) == [0, 1, 2, 3]

@@ -42,9 +42,7 @@ def test_a_run_knows_what_its_artifact_is_made_from(tmp_path, arguments, command
     inputs = [student, str(tmp_path / "rows.parquet"), None, "google-bert/bert-base-uncased"]
     config = composed(["stage=task"])
     with open_artifact(tmp_path / "made", {"seed": 0}, inputs=inputs) as made:
-        first, last = (
-            _lineage(config, made, made.work / f"made-{phase}") for phase in ("intermediate", "prediction")
-        )
+        first, last = (_lineage(config, made, made.work / f"made-{phase}") for phase in ("intermediate", "prediction"))
     assert first.made is None
     assert (last.made.name, last.made.stage, last.made.settings) == ("made", "task", {"seed": 0})
     for run in (first, last):

@@ -12,8 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from tinydistill.training import dashboards
-from tinydistill.training.attention_picture import attention_picture
-from tinydistill.training.dashboards import Lineage, Product, TeachersLine
+from tinydistill.training.dashboards import Lineage, Product, TeachersLine, attention_picture
 
 MADE = Product("student_sst2", "task", {"seed": 0}, "outputs/task/student_sst2")
 TAKEN = Product("student", "general", {"seed": 0}, "outputs/general/student")
@@ -110,7 +109,7 @@ def test_pictures_and_tables_reach_every_logger(tmp_path):
 
 
 def test_w_and_b_gets_them_offline_too(tmp_path, monkeypatch):
-    about = {"project": "p", "group": "g", "name": "n", "config": {"seed": 1}, "tags": ["stage:task"]}
+    about = {"project": "p", "group": "g", "run_name": "n", "run_config": {"seed": 1}, "run_tags": ["stage:task"]}
     monkeypatch.setenv("WANDB_MODE", "offline")
     logger = dashboards.wandb_logger(tmp_path, **about)
     try:

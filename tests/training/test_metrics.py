@@ -6,9 +6,15 @@ import pytest
 import torch
 
 from tinydistill.errors import InputError
-from tinydistill.training.metrics import majority, predicted, scores, task_metrics
+from tinydistill.training.metrics import majority, predicted, task_metrics
 
 GENERATOR = torch.Generator().manual_seed(0)
+
+
+def scores(names, outputs, regression, predictions, labels) -> dict[str, float]:
+    """All of them at once."""
+    computed = task_metrics(names, outputs, regression)(predictions, labels)
+    return {name: float(value) for name, value in computed.items()}
 
 
 def classes(count: int, rows: int = 97) -> tuple[torch.Tensor, torch.Tensor]:

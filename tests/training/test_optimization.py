@@ -5,7 +5,7 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
@@ -130,6 +130,17 @@ def test_a_run_that_is_cut_anywhere_ends_bit_for_bit_the_same(tmp_path, accumula
     run = fit(resumed, tmp_path, checkpoint=fell if at >= accumulate else None, **options)  # none before the first step
     assert resumed.begun == 14 - (at if at >= accumulate else 0)
     assert run.global_step == 2 * math.ceil(7 / accumulate)
+    for ours, theirs in zip(resumed.parameters(), straight.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_averaged_weights_go_on_where_a_run_was_cut_too(tmp_path):
+    straight, resumed = Dropping(), Dropping()
+    fit(straight, tmp_path, EMAWeightAveraging(decay=0.9), max_epochs=2)
+    kept = ModelCheckpoint(tmp_path, "fell", save_on_exception=True, enable_version_counter=False, every_n_epochs=99)
+    with pytest.raises(SystemExit):
+        fit(Dropping(cut=9), tmp_path, kept, EMAWeightAveraging(decay=0.9), max_epochs=2)
+    fit(resumed, tmp_path, EMAWeightAveraging(decay=0.9), checkpoint=tmp_path / "fell.ckpt", max_epochs=2)
     for ours, theirs in zip(resumed.parameters(), straight.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

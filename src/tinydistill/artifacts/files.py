@@ -1,9 +1,13 @@
-"""Files that are whole or not there, and what names their content."""
+"""Files and directories that are whole or not there, and what names their content."""
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 
 def file_hash(path: Path) -> str:
@@ -35,3 +39,26 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
+
+
+def built_once(entry: Path, build: Callable[[Path], None]) -> Path:
+    """`entry`, a directory that is built once and read by many, after `build` has filled it unless it was there before.
+
+    Of several processes that need the same entry one builds and the others wait; one that is killed leaves nothing that
+    a later one would use.
+    """
+    if entry.exists():
+        return entry
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{entry}.lock"):
+        if entry.exists():
+            return entry
+        work = entry.with_name(f".{entry.name}.partial")
+        shutil.rmtree(work, ignore_errors=True)  # of a killed job: the lock says that nobody is at it
+        work.mkdir()
+        try:
+            build(work)
+            work.replace(entry)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return entry

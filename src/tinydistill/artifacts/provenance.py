@@ -27,18 +27,26 @@ _VARIABLES = ("PL_", "TORCH_", "OMP_NUM_THREADS")  # of the environment, by thei
 
 @dataclass(frozen=True)
 class Record:
-    """A finished artifact: where it is, the stage that made it, with which settings, and the whole configuration."""
+    """A finished artifact: where it is, how it came to be, and its figures."""
 
     path: Path
-    stage: str
-    settings: dict[str, Any]
-    configuration: dict[str, Any]
+    provenance: dict[str, Any]
+    result: dict[str, Any]
 
     @property
-    def result(self) -> dict[str, Any]:
-        """Its figures."""
-        found: dict[str, Any] = read_json(self.path / RESULT)
-        return found
+    def stage(self) -> str:
+        """The stage that made it."""
+        return str(self.configuration["stage"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it depends on."""
+        return self.provenance["settings"]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The options of the run that made it; older ones have fewer than there are now."""
+        return self.provenance["configuration"]
 
 
 def record_of(path: str | Path) -> Record | None:
@@ -47,8 +55,7 @@ def record_of(path: str | Path) -> Record | None:
     directory = (place.parent if place.is_file() else place).resolve()
     if not ((directory / PROVENANCE).is_file() and (directory / RESULT).is_file()):
         return None
-    found = read_json(directory / PROVENANCE)
-    return Record(directory, found["configuration"]["stage"], found["settings"], found["configuration"])
+    return Record(directory, read_json(directory / PROVENANCE), read_json(directory / RESULT))
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -1,20 +1,20 @@
 """Rows augmented from their texts to a file: a masked LM is asked about every word once, then rows are made."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
-from tinydistill.augmentation.replacements import Replacements
-from tinydistill.augmentation.rows import Counts, augmented_rows, write_rows
-from tinydistill.augmentation.stop_words import ENGLISH
+from tinydistill.augmentation.rows import Choices, Counts, augmented_rows, write_rows
 from tinydistill.augmentation.vectors import WordVectors, input_embeddings, mean_embeddings
-from tinydistill.augmentation.words import eligible_words
+from tinydistill.augmentation.words import ENGLISH, Span, eligible_words
 from tinydistill.data.tasks.examples import Split
 
 FORMAT = 2  # part of the key of stored candidates: raise it when the same model and texts give others
@@ -53,7 +53,7 @@ class Augmenter:
         vectors: WordVectors | None = None,
     ):
         self.rows, self.tokenizer, self.candidates, self.several_pieces = rows, tokenizer, candidates, several_pieces
-        self.vectors = WordVectors.none() if vectors is None else vectors
+        self.vectors = vectors or WordVectors({}, torch.zeros(0, 1))
         texts = dict.fromkeys([*rows.texts, *(rows.pairs or ())])
         self.words = {text: eligible_words(text, stop_words) for text in texts}
         self.vocabulary = WholeWords(tokenizer)
@@ -73,10 +73,23 @@ class Augmenter:
         """Answers them under `trainer.predict(finder, return_predictions=False)`; the model is taken apart for it."""
         return CandidateFinder(model, self.vocabulary, self.shards, batch_size=batch_size, num_workers=num_workers)
 
-    def replacements(self, load: Callable[[], PreTrainedModel]) -> Replacements:
-        """What may take each word's place, all questions being answered."""
-        neighbors = self._neighbors(load)
-        return Replacements(self.words, self.questions, self.shards.collect(), self.vocabulary, neighbors)
+    def replacements(self, load: Callable[[], PreTrainedModel]) -> Callable[[str], Choices]:
+        """What can be replaced in a text, all questions being answered; words without candidates are none."""
+        neighbors, answers, names = self._neighbors(load), self.shards.collect(), self.vocabulary.words
+        ends = np.cumsum([len(spans) for spans in self.words.values()], dtype=np.int64)
+        questions_of = dict(zip(self.words, np.split(self.questions.questions, ends[:-1]), strict=True))
+
+        def choices(text: str) -> Choices:
+            found: list[tuple[Span, Sequence[str]]] = []
+            for span, question in zip(self.words[text], questions_of[text].tolist(), strict=True):
+                candidates: Sequence[str] = neighbors.get(text[slice(*span)].lower(), ())
+                if question >= 0:
+                    candidates = [names[word] for word in answers[question].tolist() if word >= 0]
+                if candidates:
+                    found.append((span, candidates))
+            return Choices(text, [span for span, _ in found], [candidates for _, candidates in found])
+
+        return choices
 
     def _neighbors(self, load: Callable[[], PreTrainedModel]) -> dict[str, list[str]]:
         """For the words that the masked LM isn't asked about the nearest ones by their vectors."""

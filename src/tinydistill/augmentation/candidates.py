@@ -16,13 +16,14 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.contexts import Group, MaskedWords
 from tinydistill.augmentation.masked_positions import MaskedPositions
 from tinydistill.augmentation.words import is_plain
+from tinydistill.data.loading import BatchLoader
 from tinydistill.data.text.masking import word_mark
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none
@@ -136,11 +137,10 @@ class CandidateFinder(pl.LightningModule):
         self.words_left = sum(len(shards.questions.groups[number]) for number in left)
         self.batches = [left[i : i + batch_size] for i in range(0, len(left), batch_size)]
 
-    def predict_dataloader(self) -> DataLoader:
+    def predict_dataloader(self) -> BatchLoader:
         """This device's share of the batches."""
-        batches = _Batches(self.shards.questions, self.batches)
-        mine = _Share(batches, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank, shuffle=False)
-        return DataLoader(batches, sampler=mine, batch_size=None, num_workers=self.num_workers)
+        mine = self.batches[self.trainer.global_rank :: self.trainer.world_size]
+        return BatchLoader(_Groups(self.shards.questions), mine, self.num_workers)
 
     def on_predict_start(self) -> None:
         """Prepares the model for the device that it is on by now."""
@@ -167,25 +167,14 @@ class CandidateFinder(pl.LightningModule):
         self.trainer.strategy.barrier()
 
 
-class _Batches(Dataset[Any]):
-    def __init__(self, questions: MaskedWords, batches: list[list[int]]):
-        self.questions, self.batches = questions, batches
+class _Groups(Dataset[Any]):
+    """Indexing with the numbers of groups gives these and the groups."""
 
-    def __len__(self) -> int:
-        return len(self.batches)
+    def __init__(self, questions: MaskedWords):
+        self.questions = questions
 
-    def __getitem__(self, index: int) -> tuple[list[int], list[Group]]:
-        return self.batches[index], [self.questions.group(number) for number in self.batches[index]]
-
-
-class _Share(DistributedSampler[Any]):
-    """One device's batches, none of them twice; Lightning puts nothing in the place of a distributed sampler."""
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
-
-    def __len__(self) -> int:
-        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+    def __getitem__(self, numbers: list[int]) -> tuple[list[int], list[Group]]:
+        return numbers, [self.questions.group(number) for number in numbers]
 
 
 @contextmanager

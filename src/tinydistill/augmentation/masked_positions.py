@@ -1,6 +1,6 @@
 """A masked LM's logits at one position of each text, with nothing computed that only the others need.
 
-R: masked texts, L: word pieces in each, D: hidden width, H: heads, d: head size, V: vocabulary.
+R: masked texts, L: tokens in each, D: hidden width, H: heads, d: head size, V: vocabulary.
 """
 
 import copy

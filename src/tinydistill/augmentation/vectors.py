@@ -31,11 +31,6 @@ class WordVectors:
     rows: dict[str, int]
     table: Tensor
 
-    @classmethod
-    def none(cls) -> "WordVectors":
-        """Vectors of no word."""
-        return cls({}, torch.zeros(0, 1))
-
     def nearest(self, words: Sequence[str], vectors_QD: Tensor, count: int) -> dict[str, list[str]]:
         """For each word the words of largest cosine with its vector, best first, itself left out.
 

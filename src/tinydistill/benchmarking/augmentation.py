@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tinydistill.augmentation.augmenter import Augmenter
 from tinydistill.augmentation.candidates import CandidateFinder
 from tinydistill.augmentation.contexts import MaskedWords
-from tinydistill.benchmarking.flops import counted
+from tinydistill.benchmarking.gemm import counted
 from tinydistill.benchmarking.piece import Piece
 from tinydistill.data.tasks.examples import Split
 

@@ -1,10 +1,15 @@
-"""How fast a machine multiplies matrices: what every other speed is held against."""
+"""How fast a machine multiplies matrices, what every other speed is held against, and how much of it work does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tinydistill.models.fast_paths import cpu_kernels
 
 Done = TypeVar("Done")
 
@@ -65,3 +70,14 @@ def beside(
     before = gemm_rates(device, seconds=seconds)
     done = work()
     return done, Beside(before, gemm_rates(device, seconds=seconds))
+
+
+@contextmanager
+def counted() -> Iterator[FlopCounterMode]:
+    """Count the matrix products within, forward and backward: two FLOPs for each multiplication and addition.
+
+    Attention is computed by its definition meanwhile, whatever the model was told: kernels that do it at one stroke
+    hide what they do, and those that save memory do some of it twice.
+    """
+    with cpu_kernels.plain(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        yield counter

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from tinydistill.benchmarking.flops import counted
-from tinydistill.benchmarking.gemm import wait
+from tinydistill.benchmarking.gemm import counted, wait
 from tinydistill.benchmarking.piece import Piece
 
 

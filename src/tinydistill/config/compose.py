@@ -6,25 +6,20 @@ This module knows no torch, so that help and completion stay instant.
 import hashlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from tinydistill.config.checks import check
+from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
-
-_PACKAGED = Path(__file__).parents[1] / "conf"
-CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "conf"
-
-ConfigStore.instance().store("schema", Config)
 
 
 def resolved(cfg: DictConfig) -> Config:
@@ -34,12 +29,21 @@ def resolved(cfg: DictConfig) -> Config:
     return _placed(config) if in_sweep() else config
 
 
-def composed(overrides: Iterable[str]) -> Config:
-    """What a command line with these words comes to; from anywhere, without a command line."""
+def composed(overrides: Iterable[str], values: Mapping[str, Any] | None = None) -> Config:
+    """What a command line with these words comes to; from anywhere, without a command line.
+
+    `values` are set by their options as they are, without the quoting that words need.
+    """
     if GlobalHydra.instance().is_initialized():
-        return resolved(compose("config", list(overrides)))
+        return resolved(_with_values(compose("config", list(overrides)), values))
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return resolved(compose("config", list(overrides)))
+        return resolved(_with_values(compose("config", list(overrides)), values))
+
+
+def _with_values(cfg: DictConfig, values: Mapping[str, Any] | None) -> DictConfig:
+    for option, value in (values or {}).items():
+        OmegaConf.update(cfg, option, value)
+    return cfg
 
 
 def composed_with(**groups: str) -> Config:

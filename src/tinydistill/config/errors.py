@@ -15,7 +15,7 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.help import CONF_DIR
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import nearest, options

@@ -1,6 +1,9 @@
-"""Student and teacher side by side: one forward pass of each, compared by the objective."""
+"""Student and teacher side by side: one forward pass of each, compared by the objective.
 
-from collections.abc import Iterable
+Shapes: B batch, L length, H heads.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 import pytorch_lightning as pl
@@ -11,7 +14,7 @@ from transformers import PreTrainedModel
 from tinydistill.distillation.objective import Objective, Terms
 from tinydistill.distillation.teacher_statistics import TeacherStatistics, teacher_statistics_over
 from tinydistill.models.fast_paths import cpu_kernels as kernels
-from tinydistill.models.observation import Observation, Observer, padding_mask
+from tinydistill.models.observation import Observation, Observer, attention_probabilities, padding_mask
 
 Batch = dict[str, Tensor]
 
@@ -77,3 +80,19 @@ class Imitation(nn.Module):
         with torch.random.fork_rng(devices=[]):  # torch's loaders draw from it
             self.measure_teacher(batches)
         self.objective.variances = trainer.strategy.broadcast(self.objective.variances)
+
+
+@torch.no_grad()
+def attention_maps(
+    student: PreTrainedModel, teacher: PreTrainedModel, row: Mapping[str, Tensor], pairs: Sequence[tuple[int, int]]
+) -> list[tuple[Tensor, Tensor]]:
+    """For every mapped pair the probabilities of student and teacher, each [H, L, L], on one row without padding.
+
+    `pairs` are (student layer, teacher layer). The models are left tapped; `observation.release` undoes that.
+    """
+    student_layers, teacher_layers = zip(*pairs, strict=True)
+    ours, theirs = (
+        Observer(model, (), layers)(row).attention
+        for model, layers in ((student, student_layers), (teacher, teacher_layers))
+    )
+    return [(attention_probabilities(ours[m]), attention_probabilities(theirs[n])) for m, n in pairs]

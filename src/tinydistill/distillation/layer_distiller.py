@@ -8,8 +8,8 @@ from transformers import PreTrainedModel
 
 from tinydistill.distillation.imitation import Batch, Imitation
 from tinydistill.distillation.objective import Objective
-from tinydistill.models.fast_paths.unreached import freeze_unreached
 from tinydistill.models.observation import valid_tokens
+from tinydistill.models.students import freeze_unreached
 from tinydistill.training.optimization import OptimizedModule
 
 
@@ -78,9 +78,3 @@ class LayerDistiller(OptimizedModule):
         metrics = self.imitation.metrics("heldout", self.imitation(batch)[1])
         tokens = int(valid_tokens(batch).sum())
         self.log_dict(metrics, batch_size=tokens, sync_dist=True, add_dataloader_idx=False)
-
-
-def unexplained(metrics: dict[str, Any]) -> dict[str, float]:
-    """The unexplained variance by term, from what Lightning returns of a validation."""
-    prefix = "heldout/unexplained/"
-    return {name.removeprefix(prefix): float(value) for name, value in metrics.items() if name.startswith(prefix)}

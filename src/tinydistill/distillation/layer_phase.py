@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from tinydistill.artifacts.files import read_json, write_json
 from tinydistill.console import count, say
-from tinydistill.data.loading import Batch, BatchLoader
-from tinydistill.distillation.attention_maps import attention_maps
+from tinydistill.data.loading import Batch
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.distillation.imitation import attention_maps
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.layer_report import layer_rows, show_mapping
 from tinydistill.distillation.mapping import Mapping
@@ -20,17 +22,10 @@ from tinydistill.models.loading import parameters
 from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank
 from tinydistill.training import dashboards
-from tinydistill.training.attention_picture import attention_picture
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.runtime import training_seconds
 
-
-class LayerData(Protocol):
-    """What of a data module is needed here: TextDataModule and TaskDataModule have it."""
-
-    def heldout_batches(self) -> BatchLoader:
-        """What is measured on."""
-        ...
+Data = TextDataModule | TaskDataModule
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ def chosen_mapping(directory: Path) -> Mapping | None:
     return tuple(read_json(directory / "start.json")["mapping"]) if last_checkpoint(directory) else None
 
 
-def measure(trainer: pl.Trainer, distiller: LayerDistiller, data: LayerData) -> dict[str, float]:
+def measure(trainer: pl.Trainer, distiller: LayerDistiller, data: Data) -> dict[str, float]:
     """The held-out losses as they are now."""
     (metrics,) = trainer.validate(distiller, data.heldout_batches(), verbose=False)
     return {name: float(value) for name, value in metrics.items()}
@@ -55,7 +50,7 @@ def measure(trainer: pl.Trainer, distiller: LayerDistiller, data: LayerData) -> 
 def begin(
     trainer: pl.Trainer,
     distiller: LayerDistiller,
-    data: LayerData,
+    data: Data,
     directory: Path,
     initialize: Callable[[], None] = lambda: None,
 ) -> Before:
@@ -78,7 +73,7 @@ def begin(
     return Before(statistics, losses)
 
 
-def end(trainer: pl.Trainer, distiller: LayerDistiller, data: LayerData, before: Before) -> dict[str, Any]:
+def end(trainer: pl.Trainer, distiller: LayerDistiller, data: Data, before: Before) -> dict[str, Any]:
     """Report how well every layer is imitated after training; the student gets its ordinary attention back."""
     after = measure(trainer, distiller, data)
     release(distiller.student)
@@ -93,7 +88,7 @@ def end(trainer: pl.Trainer, distiller: LayerDistiller, data: LayerData, before:
 def distill_layers(
     trainer: pl.Trainer,
     distiller: LayerDistiller,
-    data: Any,
+    data: Data,
     *,
     directory: Path,
     initialize: Callable[[], None] = lambda: None,
@@ -125,4 +120,4 @@ def log_attention(trainer: pl.Trainer, distiller: LayerDistiller, batch: Batch, 
         row = {name: tensor[:, : int(row["attention_mask"].sum())] for name, tensor in row.items()}
     with torch.no_grad():
         maps = attention_maps(distiller.student, distiller.imitation.teacher.to(device), row, pairs)
-    dashboards.log_picture(trainer.loggers, "attention", attention_picture(maps), step)
+    dashboards.log_picture(trainer.loggers, "attention", dashboards.attention_picture(maps), step)

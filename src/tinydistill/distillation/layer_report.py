@@ -3,7 +3,6 @@
 from typing import Any
 
 from tinydistill.console import say, table
-from tinydistill.distillation.layer_distiller import unexplained
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import TeacherStatistics
 from tinydistill.initialization.covariance import subspace_floor
@@ -27,23 +26,21 @@ def layer_rows(
     width: int,
 ) -> list[dict[str, Any]]:
     """One row a term: the raw loss, and the unexplained variance before and after beside its floor."""
-    first, last = unexplained(before), unexplained(after)
-    squared_states = {term.name for term in objective.of("hidden") if term.name in last}
-    return [
-        {
-            "loss": term.loss,
-            "student_layer": term.student_layer,
-            "teacher_layer": term.teacher_layer,
-            "raw": after[f"heldout/raw/{term.name}"],
-            "raw_before": before[f"heldout/raw/{term.name}"],
-            "unexplained_before": first.get(term.name),
-            "unexplained": last.get(term.name),
-            "floor": subspace_floor(statistics.hidden[term.teacher_layer], width)
-            if term.name in squared_states
-            else None,
-        }
-        for term in objective.terms
-    ]
+    rows = []
+    for term in objective.terms:
+        raw, unexplained = f"heldout/raw/{term.name}", f"heldout/unexplained/{term.name}"
+        bounded = unexplained in after and term in objective.of("hidden")
+        rows.append(
+            {
+                **term._asdict(),
+                "raw": after[raw],
+                "raw_before": before[raw],
+                "unexplained_before": before.get(unexplained),
+                "unexplained": after.get(unexplained),
+                "floor": subspace_floor(statistics.hidden[term.teacher_layer], width) if bounded else None,
+            }
+        )
+    return rows
 
 
 def show_layers(layers: list[dict[str, Any]]) -> None:

@@ -95,7 +95,7 @@ class AttentionMSE(Loss):
             raise InputError(
                 f"the student has {heads[0]} attention heads, the teacher {heads[1]}",
                 f"set {{initialize_student.num_heads}}={heads[1]}, or take RelationKL in place of AttentionMSE "
-                "({Objective.losses}=minilmv2), which needs no equal numbers",
+                "({objective:minilmv2}), which needs no equal numbers",
             )
 
     def variance(self, statistics: TeacherStatistics, layer: int) -> float | None:

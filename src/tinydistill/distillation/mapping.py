@@ -4,14 +4,17 @@ A mapping is a tuple: entry m − 1 is the teacher layer, counted from 1, of stu
 layer learns from no layer. Embeddings (0 → 0) and the prediction layer (M+1 → N+1) are paired and not listed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from tinydistill.errors import InputError
+from tinydistill.models.observation import Observer
 
 Mapping = tuple[int | None, ...]
+Batch = dict[str, Tensor]
 
 
 def uniform(student_layers: int, teacher_layers: int) -> Mapping:
@@ -75,6 +78,23 @@ def linear_cka(x_NP: Tensor, y_NQ: Tensor) -> float:
     """Linear CKA of N states each, between 0 and 1 (Kornblith et al., arXiv 1905.00414, eq. 3)."""
     x, y = (z.double() - z.double().mean(0) for z in (x_NP, y_NQ))
     return float((x.T @ y).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm()))
+
+
+def layer_similarity(
+    first: PreTrainedModel, second: PreTrainedModel, batches: Iterable[Batch], *, tokens: int = 4000
+) -> Tensor:
+    """Linear CKA between the hidden states of all Transformer layers [M, N], on the batches' first tokens."""
+    batches = list(batches)
+    ours = _states(first, batches, tokens)
+    theirs = ours if second is first else _states(second, batches, tokens)
+    return torch.tensor([[linear_cka(x, y) for y in theirs] for x in ours])
+
+
+@torch.no_grad()
+def _states(model: PreTrainedModel, batches: list[Batch], tokens: int) -> list[Tensor]:
+    observer = Observer(model, range(1, model.config.num_hidden_layers + 1))
+    seen = [observer(batch).hidden for batch in batches]
+    return [torch.cat([hidden[n].flatten(0, 1) for hidden in seen])[:tokens] for n in observer.hidden_layers]
 
 
 def best_monotone(similarity_MN: Tensor) -> Mapping:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import digest
+from tinydistill.artifacts.files import built_once, digest
 from tinydistill.console import Meter
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split

@@ -1,9 +1,11 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.provenance import versions
@@ -11,6 +13,7 @@ from tinydistill.console import count
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
+from tinydistill.models import loading as models
 
 PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
 _OTHERS = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
@@ -46,7 +49,7 @@ def card(
     parts = [
         f"# {name}",
         f"A small Transformer of {whole} parameters for the task {task}: of {'two texts' if text_pair else 'a text'}, "
-        f"cut at {max_length} tokens, it says {says}. Made with tinydistill, after "
+        f"cut at {max_length} tokens, it predicts {says}. Made with tinydistill, after "
         "[TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
         f"## How it was distilled\n\n{_origin(result['origin'])}",
@@ -98,7 +101,7 @@ def _scores(result: dict[str, Any]) -> str:
 
 def _origin(origin: dict[str, Any] | None) -> str:
     if origin is None:
-        return "No record of its training lies beside its weights."
+        return "There is no record of its training beside its weights."
     layers = ", ".join(f"{ours} ← {theirs}" for ours, theirs in origin["layers"].items())
     weights = ", ".join(f"{name} {weight:g}" for name, weight in origin["objective"].items())
     corpus = f"; general distillation on {origin['corpus']}" if origin["corpus"] else ""
@@ -181,3 +184,17 @@ def _provenance(result: dict[str, Any], license_name: str | None) -> str:
         f"Weights {result['weights']}; exported with {made}. `provenance.json` has the whole configuration, "
         "`result.json` all figures."
     )
+
+
+def license_of(path: str) -> str | None:
+    """The license of a directory or hub name as the hub spells it (apache-2.0); None where that can't be found out."""
+    try:
+        place = models.locate(path)
+        card = Path(place) / "README.md"
+        if Path(place).is_dir() and not card.is_file():
+            return None
+        data = ModelCard.load(card if card.is_file() else place, ignore_metadata_errors=True).data
+    except (ValueError, OSError, HfHubHTTPError, OfflineModeIsEnabled):
+        return None
+    named = getattr(data, "license", None)
+    return str(named) if named else None

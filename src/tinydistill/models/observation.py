@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.utils.output_capturing import maybe_install_capturing_hooks
 
 from tinydistill.errors import InputError
 from tinydistill.models import attention
@@ -89,6 +90,8 @@ class Observer:
         self._above: slice | None = None
         if not whole and post_norm_layers(model):
             self._above = slice(max(1, *self.hidden_layers, *self.attention_layers), None)
+            # In a model's first pass they would come to the layers that aren't cut off, and to no others later.
+            maybe_install_capturing_hooks(model.base_model)
         if self.attention_layers:
             self._tap()
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tinydistill.distillation import attention_maps as of_layers
+from tinydistill.distillation import imitation
 from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.report.plots import figure
 
@@ -47,7 +47,7 @@ def attention_maps(
     try:
         for text in texts:
             row = encoder_inputs(tokenizer(text, truncation=True, max_length=TOKENS, return_tensors="pt"))
-            seen = of_layers.attention_maps(student.eval(), teacher.eval(), row, pairs)
+            seen = imitation.attention_maps(student.eval(), teacher.eval(), row, pairs)
             maps = {pair: (shown(ours), shown(theirs)) for pair, (ours, theirs) in zip(pairs, seen, strict=True)}
             found.append(AttentionMaps(tuple(tokenizer.convert_ids_to_tokens(row["input_ids"][0])), maps))
     finally:

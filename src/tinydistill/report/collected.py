@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tinydistill.artifacts.files import read_json
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT
 from tinydistill.artifacts.writer import JOB
 from tinydistill.errors import InputError
-from tinydistill.report.run import Run, best_first, read_records
+from tinydistill.report.run import Run, best_first
 
 _SKIPPED = ("cache", "wandb")  # directories below outputs that hold no artifacts, and many files
 _UNFINISHED = ".unfinished"
@@ -86,11 +87,16 @@ def _read(path: Path) -> Run:
     if not (path / RESULT).is_file():
         raise InputError(f"{path} is a damaged artifact: it lacks {RESULT}", "make it again, or take it away")
     try:
-        return Run(path.resolve(), "", *read_records(path))
+        run = Run(path.resolve(), read_json(path / PROVENANCE), read_json(path / RESULT))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is a damaged artifact: its record is no JSON ({error})") from error
-    except ValueError as error:
-        raise InputError(f"{path} has {error}", "take it out of {collect.paths}") from error
+    try:
+        known = isinstance(run.settings, dict) and isinstance(run.configuration["stage"], str)
+    except (KeyError, TypeError):
+        known = False
+    if not known or not isinstance(run.result, dict):
+        raise InputError(f"{path} has a {PROVENANCE} that is none of tinydistill's", "take it out of {collect.paths}")
+    return run
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

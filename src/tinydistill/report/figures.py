@@ -6,19 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tinydistill.export.exported import PYTORCH, RUNTIMES
 from tinydistill.report import plots
 from tinydistill.report.collected import Collected
 from tinydistill.report.curves import Curves, curves
 from tinydistill.report.plots import GREY, ORANGE, OTHERS, Line
 from tinydistill.report.run import Run, explained
-from tinydistill.report.scores import Model, TaskScores
+from tinydistill.report.scores import TaskScores
 from tinydistill.report.shipped import BASELINE, TEACHER, shipped, timed_as
 
 Drawn = list[tuple[str, str]]  # what an image shows, and its file
 _LINES = 6  # runs in one plot: more can't be told apart
 _PHASES = ("pretrain", "general", "finetune", "intermediate", "prediction", "merged")
-_MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D"}
 _ALONE = {"general": "general student", "pretrain": "masked language model"}
 _KIND_COLORS = {TEACHER: GREY, BASELINE: ORANGE}
 
@@ -55,15 +53,17 @@ class Figures:
 
     def trade_offs(self, task: TaskScores) -> Drawn:
         """Score against latency and size: of all models in PyTorch, and of each exported one in its runtimes."""
-        known = [(self._label(one), self._color(one.kind, one.run), PYTORCH, one) for one in task.models]
-        if any(one.latency_ms is not None for *_, one in known):
-            known = [row for row in known if row[-1].latency_ms is not None]
+        timed = [one for one in task.models if one.latency_ms is not None] or task.models
+        known = [
+            (one.kind if one.run is None else self.labels[one.run.path], self._color(one.kind, one.run), one)
+            for one in timed
+        ]
         latency = f"ms for one row of {task.length} tokens, PyTorch"
         drawn = [self._trade_off(task, task.title, "models", known, latency)]
         for i, export in enumerate(task.exports):
-            source = self.collected.with_weights(export.model_identity) or export
+            source = self.collected.with_weights(export.inputs.get("model")) or export
             rows = [
-                (f"{row.kind}, {row.runtime}", self._color(row.kind, source, shared=True), row.runtime, row)
+                (f"{row.kind}, {row.runtime}", self._color(row.kind, source, shared=True), row)
                 for row in shipped(export)
                 if row.latency_ms is not None
             ]
@@ -71,23 +71,16 @@ class Figures:
             drawn.append(self._trade_off(task, title, f"shipped-{i}", rows, latency))
         return [one for one in drawn if one is not None]
 
-    def _label(self, model: Model) -> str:
-        return model.kind if model.run is None else self.labels[model.run.path]
-
     def _color(self, kind: str, run: Run | None, *, shared: bool = False) -> str:
         """That of a run; `shared` where the run stands for models of other kinds too."""
         own, of_kind = run and self.colors.get(run.path), _KIND_COLORS.get(kind)
         return (of_kind or own if shared else own or of_kind) or OTHERS[0]
 
     def _trade_off(
-        self, task: TaskScores, title: str, name: str, rows: Sequence[tuple[str, str, str, Any]], latency: str
+        self, task: TaskScores, title: str, name: str, rows: Sequence[plots.Point], latency: str
     ) -> tuple[str, str] | None:
-        """What is drawn of (label, color, runtime, model); None of less than two."""
-        points = [
-            (label, color, _MARKERS[runtime], model)
-            for label, color, runtime, model in rows
-            if model.score is not None and model.bytes is not None
-        ]
+        """What is drawn of (label, color, model); None of less than two."""
+        points = [row for row in rows if row[-1].score is not None and row[-1].bytes is not None]
         if len(points) < 2:
             return None
         file = f"figures/scores-{_slug(task.title)}-{name}.png"

@@ -12,10 +12,16 @@ from typing import Any
 
 import pandas as pd
 
+from tinydistill.export.exported import PYTORCH, RUNTIMES
+from tinydistill.report.shipped import Model
+
+Point = tuple[str, str, Model]
+"""Of a plot of models: its label, its color, and what has a score, a size and perhaps a latency."""
 GREY, ORANGE, BLUE = "#404040", "#D98200", "#0072B2"
 OTHERS = (BLUE, "#009E73", "#B8548C", "#C44A00", "#3A93C8", "#8A7A00")
 """Of distilled students, in their order."""
 DPI = 150
+_MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D"}
 _PANEL = (5.4, 3.7)  # inches
 _FEW = 2  # lines with a legend among them, and with their noise
 _SPAN = 0.05  # of a score: smaller differences don't fill a plot
@@ -59,26 +65,22 @@ def panel(file: Path, title: str, size: tuple[float, float] = _PANEL) -> Iterato
         yield axes
 
 
-def trade_off(
-    file: Path, title: str, points: Sequence[tuple[str, str, str, Any]], score_name: str, latency_name: str
-) -> None:
-    """Score against latency, or against size where no latency was measured; the area of a point is its size.
-
-    Points are (label, color, marker, what has a score, bytes and latency_ms).
-    """
+def trade_off(file: Path, title: str, points: Sequence[Point], score_name: str, latency_name: str) -> None:
+    """Score against latency, or against size where no latency was measured; the area of a point is its size."""
     timed = all(model.latency_ms is not None for *_, model in points)
-    largest = max(model.bytes for *_, model in points)
+    largest = max(model.megabytes or 0.0 for *_, model in points)
     with panel(file, title, (5.4, 3.3 + 0.21 * len(points))) as axes:
-        for label, color, marker, model in points:
+        for label, color, model in points:
+            size = model.megabytes or 0.0
             axes.scatter(
-                model.latency_ms if timed else model.bytes / 1e6,
+                model.latency_ms if timed else size,
                 model.score,
-                s=30 + 400 * model.bytes / largest,
-                marker=marker,
+                s=30 + 400 * size / largest,
+                marker=_MARKERS[model.runtime],
                 color=color,
                 alpha=0.8,
                 linewidths=0,
-                label=f"{label}, {model.bytes / 1e6:.1f} MB",
+                label=f"{label}, {size:.1f} MB",
             )
         axes.margins(x=0.15, y=0.2)
         _widen(axes)
@@ -86,7 +88,7 @@ def trade_off(
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis)
         else:
-            axes.set_xlim(0, 1.15 * largest / 1e6)
+            axes.set_xlim(0, 1.15 * largest)
         axes.set_xlabel(latency_name if timed else "MB of weights")
         axes.set_ylabel(score_name)
         legend = axes.figure.legend(loc="outside lower left")

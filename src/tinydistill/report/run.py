@@ -1,13 +1,12 @@
-"""One artifact as it lies on disk. What this room knows of the shape of stored records stands here."""
+"""One artifact in a report. What this room knows of the shape of stored records stands here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from tinydistill.artifacts.files import file_hash, read_json
-from tinydistill.artifacts.provenance import PROVENANCE, RESULT
+from tinydistill.artifacts.files import file_hash
+from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record
 from tinydistill.models import loading as models
 
 Scores = dict[str, float | None]
@@ -29,23 +28,10 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Record):
     """One artifact. `name` is what a report calls it: the end of its path, no two alike in a report."""
 
-    path: Path
-    name: str
-    record: dict[str, Any]
-    result: dict[str, Any]
-
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """The options of the run that made it; older ones have fewer than there are now."""
-        return self.record["configuration"]
-
-    @property
-    def stage(self) -> str:
-        """The stage that made it."""
-        return str(self.configuration["stage"])
+    name: str = ""
 
     @property
     def task(self) -> str | None:
@@ -54,19 +40,9 @@ class Run:
         return task if self.stage in ("finetune", "task", "evaluate", "export") else None
 
     @property
-    def task_file(self) -> str | None:
-        """The file of its training rows, where the task has one."""
-        return self.configuration.get("task", {}).get("source", {}).get("train")
-
-    @property
     def finetuned(self) -> str:
         """What the finetune stage has trained, teacher or student; empty for other stages."""
         return str(self.configuration["finetune"]["model"]) if self.stage == "finetune" else ""
-
-    @property
-    def latency_length(self) -> int | None:
-        """Tokens of the row that the pipeline has timed."""
-        return self.configuration.get("pipeline", {}).get("latency_length")
 
     @property
     def losses(self) -> list[str]:
@@ -78,23 +54,8 @@ class Run:
 
     @property
     def inputs(self) -> dict[str, str | None]:
-        """What it was made from: hashes of weights and rows by what they were to it."""
-        return self.record["settings"].get("inputs", {})
-
-    @property
-    def teacher_identity(self) -> str | None:
-        """The weights that it has learned from."""
-        return self.inputs.get("teacher")
-
-    @property
-    def model_identity(self) -> str | None:
-        """The weights that it has evaluated or exported."""
-        return self.inputs.get("model")
-
-    @property
-    def rows_identity(self) -> str:
-        """The rows of its task."""
-        return self.inputs.get("task") or ""
+        """What it was made from: hashes of weights and rows by what they were to it (teacher, model, task, …)."""
+        return self.settings.get("inputs", {})
 
     @cached_property
     def weights(self) -> str:
@@ -102,14 +63,9 @@ class Run:
         return models.identity(str(self.path))
 
     @property
-    def weight_bytes(self) -> int | None:
-        """Bytes of its weights' files."""
-        return sum(file.stat().st_size for file in self.path.glob("*.safetensors")) or None
-
-    @property
     def choices(self) -> dict[str, Any]:
         """What makes a difference to it: its options as they are typed, and the identities of its inputs."""
-        return {**flat_options(self.record["settings"].get("options", {})), **self.inputs}
+        return {**flat_options(self.settings.get("options", {})), **self.inputs}
 
     @property
     def score(self) -> float | None:
@@ -159,18 +115,6 @@ def best_first(runs: Sequence[Run]) -> list[Run]:
     return sorted(runs, key=lambda run: run.figure.rank)
 
 
-def read_records(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Provenance and result of an artifact. Raises ValueError for other JSON than ours, or none at all."""
-    record, result = read_json(path / PROVENANCE), read_json(path / RESULT)
-    try:
-        known = isinstance(record["settings"], dict) and isinstance(record["configuration"]["stage"], str)
-    except (KeyError, TypeError):
-        known = False
-    if not known or not isinstance(result, dict):
-        raise ValueError(f"a {PROVENANCE} that is none of tinydistill's")
-    return record, result
-
-
 def explained(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of a phase's report on losses by layer whose unexplained variance is known."""
     return [row for row in report.get("layers", ()) if row.get("unexplained") is not None]
@@ -186,15 +130,10 @@ def flat_options(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if key == "_target_":
             flat[prefix[:-1]] = value.rpartition(".")[2]
         elif key == "mapping" and isinstance(value, dict):
-            flat[prefix + key] = mapping_name(value)
+            layers = ",".join("null" if n is None else str(n) for n in value.get("layers") or ())
+            flat[prefix + key] = value["_target_"].rpartition(".")[2] + (f" [{layers}]" if layers else "")
         elif isinstance(value, dict):
             flat |= flat_options(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat
-
-
-def mapping_name(node: Mapping[str, Any]) -> str:
-    """A mapping rule by the last part of its `_target_`, with its layers where it lists them."""
-    name, layers = str(node["_target_"]).rpartition(".")[2], node.get("layers")
-    return f"{name} [{','.join('null' if n is None else str(n) for n in layers)}]" if layers else name

@@ -1,40 +1,15 @@
 """Teachers, baselines and students of each task: how good, how small, how fast, the best first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tinydistill.export.exported import PYTORCH
 from tinydistill.report.collected import Collected
 from tinydistill.report.run import Run, Scores
-from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, shipped, timed
+from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, Model, shipped, timed
 from tinydistill.training.metrics import retention
-
-_MEASURED = ("parameters", "bytes", "latency_ms", "speedup")
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model of a task. `run` is None where what is known of it comes from another's record.
-
-    Latency is the median for one row, fp32, one thread, PyTorch; `speedup` is over the teacher in the same run.
-    """
-
-    kind: str
-    run: Run | None
-    score: float | None
-    retention: float | None = None
-    scores: Scores = field(default_factory=dict)
-    parameters: int | None = None
-    bytes: int | None = None
-    latency_ms: float | None = None
-    speedup: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What tells it from others of its kind."""
-        return "" if self.run is None else self.run.name
 
 
 @dataclass(frozen=True)
@@ -62,10 +37,10 @@ def scores(collected: Collected) -> list[TaskScores]:
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in collected.of("finetune", "task"):
         if run.monitor:
-            groups.setdefault((str(run.task), run.monitor, run.rows_identity), []).append(run)
+            groups.setdefault((str(run.task), run.monitor, run.inputs.get("task") or ""), []).append(run)
     known = {run.weights for runs in groups.values() for run in runs}
     for run in collected.of("evaluate", "export"):
-        if run.monitor and run.model_identity not in known:
+        if run.monitor and run.inputs.get("model") not in known:
             alike = [key for key in groups if key[:2] == (run.task, run.monitor)]
             key = alike[0] if len(alike) == 1 else (str(run.task), run.monitor, "")
             groups.setdefault(key, []).append(run)
@@ -79,7 +54,7 @@ def scores(collected: Collected) -> list[TaskScores]:
 def _told_apart(key: tuple[str, str, str], runs: Sequence[Run]) -> str:
     """Tasks of the same name: other files, other versions of the same rows, or another metric."""
     name, metric, rows = key
-    file = runs[0].task_file
+    file = runs[0].configuration.get("task", {}).get("source", {}).get("train")
     return f"{name} ({Path(file).name if file else metric}{f', rows {rows[:6]}' if rows else ''})"
 
 
@@ -88,19 +63,19 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
     measured: dict[Path, dict[str, Any]] = {}
     apart: dict[str, dict[str, Any]] = {}  # the pipelines' rows of models that are not among the runs, by path
     lengths: list[int] = []
-    for pipeline in sorted(collected.of("pipeline"), key=lambda run: run.record.get("finished", "")):
+    for pipeline in sorted(collected.of("pipeline"), key=lambda run: run.provenance.get("finished", "")):
         for row in pipeline.result["models"]:
             if row["task"] == runs[0].task and row["metric"] == metric:
                 run = _located(row["path"], pipeline, runs)
                 if run is not None:
                     measured[run.path] = row
-                    lengths += [pipeline.latency_length] if pipeline.latency_length else []
+                    lengths += filter(None, [pipeline.configuration.get("pipeline", {}).get("latency_length")])
                 elif row["model"] == TEACHER:
                     apart[row["path"]] = row
     models = [_model(run, students, measured.get(run.path, {})) for run in runs]
     models += _unseen_teachers(students, {run.weights for run in runs}, apart)
     own = {run.weights for run in runs}
-    exports = [run for run in collected.of("export") if run in runs or run.model_identity in own]
+    exports = [run for run in collected.of("export") if run in runs or run.inputs.get("model") in own]
     for export in exports:
         models = _with_export(models, export)
     teacher = _reference(models, students)
@@ -115,7 +90,7 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
 
 def _reference(models: Sequence[Model], students: Sequence[Run]) -> float | None:
     """The score that what has no teacher of its own is measured against: a teacher's that taught, if there is one."""
-    taught = {run.teacher_identity for run in students}
+    taught = {run.inputs.get("teacher") for run in students}
     teachers = [model for model in _sorted(models) if model.kind == TEACHER]
     teachers.sort(key=lambda model: model.run is not None and model.run.weights not in taught)
     return teachers[0].score if teachers else None
@@ -130,13 +105,17 @@ def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
     """A run as a row, with what a pipeline measured of it."""
     kind, score, all_scores = _kind(run), run.score, run.scores()
     if kind == TEACHER:
-        taught = next((one for one in students if one.teacher_identity == run.weights), None)
+        taught = next((one for one in students if one.inputs.get("teacher") == run.weights), None)
         if taught is not None:  # as its students saw it
             score, all_scores = taught.result["teacher_score"], taught.scores("teacher_scores")
-    known = {"score": score, "retention": run.result.get("retention"), "bytes": run.weight_bytes}
-    known |= {"parameters": run.result.get("parameters")}
-    taken = {name: row.get(name, known.get(name)) for name in ("score", "retention", *_MEASURED)}
-    return Model(kind, run, scores=all_scores, **taken)
+    size = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
+    known: dict[str, Any] = {"retention": run.result.get("retention"), "parameters": run.result.get("parameters")}
+    return Model(kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores)
+
+
+def _measured(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("score", "retention", "parameters", "bytes", "latency_ms", "speedup")
+    return {name: row[name] for name in names if name in row}
 
 
 def _kind(run: Run) -> str:
@@ -147,19 +126,13 @@ def _kind(run: Run) -> str:
 
 def _unseen_teachers(students: Sequence[Run], seen: set[str], apart: dict[str, dict[str, Any]]) -> list[Model]:
     """Teachers that are no artifacts here, as their students and the pipelines tell of them."""
-    unseen = {run.teacher_identity: run for run in students if run.teacher_identity not in seen}
+    unseen = {run.inputs.get("teacher"): run for run in students if run.inputs.get("teacher") not in seen}
     rows = list(apart.values()) if len(unseen) == len(apart) == 1 else [{}] * len(unseen)
-    return [
-        Model(
-            TEACHER,
-            None,
-            run.result["teacher_score"],
-            100.0,
-            run.scores("teacher_scores"),
-            *(row.get(name) for name in _MEASURED),
-        )
-        for run, row in zip(unseen.values(), rows, strict=True)
-    ]
+    found = []
+    for run, row in zip(unseen.values(), rows, strict=True):
+        known = {**_measured(row), "score": run.result["teacher_score"], "retention": 100.0}
+        found.append(Model(TEACHER, **known, scores=run.scores("teacher_scores")))
+    return found
 
 
 def _located(path: str, pipeline: Run, runs: Sequence[Run]) -> Run | None:
@@ -179,14 +152,14 @@ def _with_export(models: Sequence[Model], export: Run) -> list[Model]:
     measured = {row.kind: row for row in shipped(export) if row.runtime == PYTORCH}
     there = {model.kind for model in models}
     known = {KINDS[name]: score for name, score in export.result["scores"].items() if name != "student"}
-    grown = [*models, *(Model(kind, None, score) for kind, score in known.items() if kind not in there)]
+    grown = [*models, *(Model(kind, score=score) for kind, score in known.items() if kind not in there)]
     teachers = sum(model.kind == TEACHER for model in grown)
 
     def filled(model: Model) -> Model:
         run = model.run
-        own = run.model_identity if run is not None and run.stage == "export" else run and run.weights
-        kind = STUDENT if own == export.model_identity else TEACHER if model.kind == TEACHER and teachers == 1 else None
-        row = measured.get(kind or "")
+        own = run and (run.inputs.get("model") if run.stage == "export" else run.weights)
+        kind = model.kind if model.kind == TEACHER and teachers == 1 else None
+        row = measured.get(STUDENT if own == export.inputs.get("model") else kind or "")
         if row is None:
             return model
         if model.latency_ms is None and row.latency_ms is not None:

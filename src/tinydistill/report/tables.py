@@ -8,8 +8,8 @@ from tinydistill.console import count
 from tinydistill.export.markdown import cell, code, escape, table
 from tinydistill.report.comparison import mean
 from tinydistill.report.run import Run
-from tinydistill.report.scores import Model, TaskScores
-from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Shipped
+from tinydistill.report.scores import TaskScores
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Model
 from tinydistill.report.sweeps import Sweep
 from tinydistill.training.metrics import retention
 
@@ -29,7 +29,7 @@ def of_task(task: TaskScores) -> str:
             cell(model.retention, _PERCENT),
             *(cell(model.scores.get(name)) for name in others),
             "-" if model.parameters is None else count(model.parameters),
-            _megabytes(model.bytes),
+            cell(model.megabytes, "{:.1f}"),
             *([cell(model.latency_ms, "{:.1f}"), cell(model.speedup, _TIMES)] if timed else []),
             code(model.name) if model.name else "",
         ]
@@ -52,7 +52,7 @@ def of_all(tasks: Sequence[TaskScores]) -> str:
     return table(["task", "metric", TEACHER, "not distilled", "distilled", "of teacher"], rows, words=2)
 
 
-def of_shipped(rows: Sequence[Shipped]) -> str:
+def of_shipped(rows: Sequence[Model]) -> str:
     """A model in the runtimes that it was exported for."""
     return table(
         ["", "runtime", "score", "as PyTorch", "MB", "ms", "faster"],
@@ -62,7 +62,7 @@ def of_shipped(rows: Sequence[Shipped]) -> str:
                 row.runtime,
                 cell(row.score),
                 cell(row.equal, "{:.1%}"),
-                _megabytes(row.bytes),
+                cell(row.megabytes, "{:.1f}"),
                 cell(row.latency_ms, "{:.2f}"),
                 cell(row.speedup, _TIMES),
             ]
@@ -93,10 +93,10 @@ def of_records(runs: Sequence[Run]) -> str:
         [
             code(run.name),
             run.stage,
-            str(run.record.get("finished", "-")).replace("T", "\u00a0")[:16],
-            code(f"tinydistill {run.record.get('command', '')}".strip()),
+            str(run.provenance.get("finished", "-")).replace("T", "\u00a0")[:16],
+            code(f"tinydistill {run.provenance.get('command', '')}".strip()),
         ]
-        for run in sorted(runs, key=lambda run: str(run.record.get("finished", "")))
+        for run in sorted(runs, key=lambda run: str(run.provenance.get("finished", "")))
     ]
     return table(["artifact", "stage", "finished (UTC)", "command"], rows, words=4)
 
@@ -105,8 +105,8 @@ def versions(runs: Sequence[Run]) -> str:
     """With which versions on which machine, one line for each combination."""
     made: dict[str, list[Run]] = {}
     for run in runs:
-        said = ", ".join(f"{name} {version}" for name, version in run.record.get("versions", {}).items())
-        machine = run.record.get("machine", {})
+        said = ", ".join(f"{name} {version}" for name, version in run.provenance.get("versions", {}).items())
+        machine = run.provenance.get("machine", {})
         said += f"; {machine['system']}, {machine['cores']} cores" if machine else ""
         made.setdefault(said, []).append(run)
     if len(made) == 1:
@@ -126,7 +126,3 @@ def shown(value: Any) -> str:
     if re.fullmatch(r"(files |hub )?[0-9a-f]{16,64}", text):
         return text.rpartition(" ")[2][:8]
     return text if len(text) <= 40 else f"…{text[-38:]}"
-
-
-def _megabytes(size: int | None) -> str:
-    return "-" if size is None else f"{size / 1e6:.1f}"

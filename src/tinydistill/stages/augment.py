@@ -6,7 +6,7 @@ from typing import Any
 from tinydistill.artifacts.files import digest
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.augmentation.augmenter import Augmenter
-from tinydistill.augmentation.vectors import WordVectors, read_vectors, vectors_identity
+from tinydistill.augmentation.vectors import read_vectors, vectors_identity
 from tinydistill.augmentation.words import read_stop_words
 from tinydistill.config.build import data
 from tinydistill.config.build.sources import find_masked_lm
@@ -53,7 +53,7 @@ def run(config: Config) -> float:
             candidates=options.candidates,
             several_pieces=options.several_pieces,  # type: ignore[arg-type]  # one of its choices
             stop_words=stop_words,
-            vectors=WordVectors.none() if vectors is None else read_vectors(Path(vectors)),
+            vectors=None if vectors is None else read_vectors(Path(vectors)),
         )
         _ask(config, artifact, model, augmenter)
         if rank() != 0:

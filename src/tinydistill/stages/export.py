@@ -25,9 +25,8 @@ from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.export import onnx_export, publishing, summary
 from tinydistill.export.agreement import Agreement, Bounds, agreement
-from tinydistill.export.card import card
+from tinydistill.export.card import card, license_of
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
-from tinydistill.export.license import license_of
 from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
 from tinydistill.models.saving import save_model
 from tinydistill.models.source import Source, find, longest_input

@@ -19,7 +19,7 @@ from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.distillation.similarity import layer_similarity
+from tinydistill.distillation.mapping import layer_similarity
 from tinydistill.initialization.start import check_start
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import parameters

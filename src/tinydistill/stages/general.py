@@ -65,10 +65,10 @@ def _distill(
         callbacks=[Timer()],
         artifact=artifact,
     )
-    text = data.text_data(config, options, corpus, source.tokenizer)
-    data.announce(text)
     teacher = source.encoder(dtype=frozen_dtype(config))
     student = given.encoder() if given else new_student(new_student_config(config, source.config), config.seed)
+    text = data.text_data(config, options, corpus, source.tokenizer)
+    data.announce(text)
     objective, initialize = imitation(config, artifact.work, text, teacher, student, given=given is not None)
     module = LayerDistiller(teacher, student, objective, learning_rate=options.learning_rate, **stepping(config))
     report = distill_layers(train, module, text, directory=artifact.work, initialize=initialize)

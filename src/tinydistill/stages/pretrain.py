@@ -19,7 +19,7 @@ from tinydistill.config.names import output_path, pretrained_path
 from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say, table
 from tinydistill.data.text import masking
-from tinydistill.data.text.masked_datamodule import MaskedTextDataModule
+from tinydistill.data.text.datamodule import MaskedTextDataModule
 from tinydistill.data.text.masking import MaskingVocabulary, Rules
 from tinydistill.data.text.sources import Corpus
 from tinydistill.models.loading import parameters

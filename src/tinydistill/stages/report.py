@@ -69,7 +69,7 @@ def _write(config: Config, artifact: ArtifactWriter, collected: Collected) -> No
     started = time.monotonic()
     artifact.product.mkdir(exist_ok=True)
     tasks = scores(collected)
-    generals = sorted(collected.of("general"), key=lambda run: run.figure.rank)
+    generals = collected.best_of("general")
     shown = [one for one in students(tasks) or generals[:1] if one.mapping is not None]
     teachers = {one.path: _teacher(config, collected, one) for one in [*shown, *generals]}
     looked = [_look(config, one, teachers[one.path]) for one in shown[:MODELS]] if config.report.sentences else []
@@ -93,7 +93,7 @@ def _depths(teachers: Mapping[Path, Source | str]) -> dict[Path, int]:
 
 def _teacher(config: Config, collected: Collected, student: Run) -> Source | str:
     """The model with the weights that a student learned from; or why there is none."""
-    wanted = student.teacher_identity
+    wanted = student.inputs.get("teacher")
     made = collected.with_weights(wanted) if wanted else None
     try:
         if made is not None:

@@ -1,28 +1,40 @@
 """Lightning's checkpoints as runs here use them: one to go on from, and the weights that scored best."""
 
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 
-def resume_checkpoint(directory: Path, *, minutes: float) -> ModelCheckpoint:
-    """A checkpoint every so many minutes and where a run is stopped; a later one takes an earlier one's place."""
-    return ModelCheckpoint(
-        directory / "checkpoints",
-        filename="last",
-        enable_version_counter=False,
-        train_time_interval=timedelta(minutes=minutes),
-        save_on_exception=True,
-    )
-
-
 def last_checkpoint(directory: Path) -> Path | None:
     """The checkpoint to go on from, if an earlier run left one."""
     path = directory / "checkpoints" / "last.ckpt"
     return path if path.is_file() else None
+
+
+def validate_when_resumed(trainer: pl.Trainer, checkpoint: dict[str, Any]) -> None:
+    """Change a checkpoint that is saved before the validation of its step, or in it, so that all of it comes first.
+
+    Lightning's would go on with the next step, or with the rest of the validation, and the best weights be lost.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    measured, learned = loop.val_loop.batch_progress, loop.batch_progress.current
+    within = trainer.validating and not (
+        measured.is_last_batch and measured.current.completed == measured.current.ready
+    )
+    due = learned.completed < learned.processed and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+    if not (within or due):
+        return
+    if within and "current_model_state" in checkpoint:  # averaged weights: they have changed places to be measured
+        names = "state_dict", "current_model_state"
+        checkpoint |= dict(zip(names, [checkpoint[name] for name in reversed(names)], strict=True))
+    state = checkpoint["loops"]["fit_loop"]
+    for counts in (state["epoch_loop.batch_progress"][scope] for scope in ("total", "current")):
+        counts["completed"] = counts["processed"]
+    begun = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    state["epoch_loop.val_loop.batch_progress"] |= {"total": begun, "current": dict.fromkeys(begun, 0)}
 
 
 def best_checkpoint(directory: Path, monitor: str, mode: str = "max") -> ModelCheckpoint:

@@ -2,6 +2,8 @@
 
 Everything that is peculiar to Weights & Biases is here. The other loggers get what they have a place for: TensorBoard
 pictures and tables, the CSV logger's directory both as files.
+
+Shapes: H heads, L tokens.
 """
 
 import csv
@@ -17,10 +19,13 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from torch import Tensor
 
 from tinydistill.console import say
 
 _PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
+_SIZE = 256  # pixels of an attention map
+_GAP = 8
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,30 @@ def log_picture(loggers: Sequence[Logger], name: str, picture: NDArray[np.uint8]
         elif isinstance(logger, CSVLogger):
             file = _file_beside(logger, f"{name}.png")
             image.save(file)
+
+
+def attention_picture(maps: Sequence[tuple[Tensor, Tensor]]) -> NDArray[np.uint8]:
+    """Means over heads of attention probabilities [height, width, 3].
+
+    A column a pair (student's [H, L, L], teacher's [H, L, L]), the teacher above, the student below.
+    """
+    columns = []
+    for student, teacher in maps:
+        between = np.full((_GAP, _SIZE, 3), 128, np.uint8)
+        columns.append(np.concatenate([_colored(teacher), between, _colored(student)]))
+        columns.append(np.full((2 * _SIZE + _GAP, _GAP, 3), 128, np.uint8))
+    return np.concatenate(columns[:-1], axis=1)
+
+
+def _colored(map_HLL: Tensor) -> NDArray[np.uint8]:
+    """By the square root of the share, as most shares are small."""
+    from matplotlib import colormaps
+
+    map_LL = map_HLL.mean(0).cpu()
+    share = (map_LL / map_LL.max()).sqrt().numpy()
+    place = np.arange(_SIZE) * len(share) // _SIZE
+    colored: NDArray[np.uint8] = colormaps["Blues"](share[place][:, place], bytes=True)[..., :3]
+    return colored
 
 
 def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -61,7 +61,7 @@ def _guessable(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> int | None
 def show(found: list[dict[str, Any]]) -> None:
     """Prints the examples."""
     if found:
-        say("words left out of held-out text, and what is put in their place:")
+        say("masked words of held-out text, and the likeliest candidates:")
     for example in found:
         candidates = ", ".join(f"{word} {share:.2f}" for word, share in example["candidates"].items())
         say(f"  …{example['text']}…")

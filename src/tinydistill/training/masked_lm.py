@@ -1,6 +1,6 @@
 """The LightningModule of a masked language model.
 
-B: blocks in a batch, L: length of a block, n: tokens that are asked for, V: vocabulary.
+B: blocks in a batch, L: length of a block, n: tokens that are predicted, V: vocabulary.
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ class MaskedLanguageModel(OptimizedModule):
         self.vocabulary, self.rules, self.seed = vocabulary, rules, seed
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The logits [n, V] at the tokens that are asked for, and which these are [n]."""
+        """The logits [n, V] at the tokens that are predicted, and which these are [n]."""
         asked_BL = batch["labels"] != IGNORED
         return masked_logits(self.model, batch, asked_BL), batch["labels"][asked_BL]
 

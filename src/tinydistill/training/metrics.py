@@ -62,14 +62,6 @@ def predicted(logits_BC: Tensor, *, regression: bool) -> Tensor:
     return logits_BC[:, 0].float() if regression else logits_BC.argmax(-1)
 
 
-def scores(
-    names: Sequence[str], outputs: int, regression: bool, predictions: Tensor, labels: Tensor
-) -> dict[str, float]:
-    """The scores of predictions [N] against labels [N] at once; nan where one isn't defined."""
-    computed = task_metrics(names, outputs, regression)(predictions, labels)
-    return {name: float(value) for name, value in computed.items()}
-
-
 def majority(labels: Tensor) -> Tensor:
     """What one who can't read predicts for each of `labels` [N]: always their commonest class."""
     return labels.mode().values.expand(len(labels))

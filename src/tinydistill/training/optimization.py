@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from tinydistill.errors import InputError
+from tinydistill.training.checkpoints import validate_when_resumed
 
 OptimizerFactory = Callable[..., Optimizer]
 """Called with groups of parameters, and `lr`."""
@@ -53,12 +54,15 @@ def _warmed(optimizer: Optimizer, steps: float, warmup: float, falling: Callable
 
 
 def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
-    """The parameters that are trained; biases and LayerNorms don't decay."""
+    """The parameters that are trained: matrices, embedding tables (marked), and the rest, which doesn't decay."""
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
     trained = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1]},
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.ndim > 1 and id(p) not in tables]},
+        {"params": [p for p in trained if id(p) in tables], "table": True},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    return [group for group in groups if group["params"]]
 
 
 class OptimizedModule(pl.LightningModule):
@@ -111,6 +115,7 @@ class OptimizedModule(pl.LightningModule):
                 if isinstance(callback, WeightAveraging):
                     callback.on_save_checkpoint(self.trainer, self, checkpoint)
             return
+        validate_when_resumed(self.trainer, checkpoint)
         checkpoint["random"] = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
         if done % self.trainer.accumulate_grad_batches and done != self.trainer.num_training_batches:

@@ -1,5 +1,6 @@
 """Progress where there is no terminal: a plain line now and then. On a terminal Lightning shows its own bar."""
 
+import math
 import resource
 import sys
 import time
@@ -8,8 +9,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from tinydistill.console import LINE_EVERY, Meter, duration, say
-from tinydistill.training.plan import plan
+from tinydistill.console import LINE_EVERY, Meter, count, duration, say
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.text.datamodule import TextDataModule
 
 _FIRST_STEPS = 3  # which are slower than the others, and not measured
 _MEASURED_STEPS = 5
@@ -35,7 +37,7 @@ class Progress(pl.Callback):
         """Say what is going to be done, and start the clock."""
         self.steps, self._first_step = int(trainer.estimated_stepping_batches), trainer.global_step
         self._first_time = self._last_time = time.monotonic()
-        self._warm = self._tokens = 0.0
+        self._warm, self._tokens, self._estimated = self._first_time, 0, False
         self.shown = self.shown and trainer.is_global_zero
         if self.shown:
             say(plan(trainer))
@@ -54,7 +56,7 @@ class Progress(pl.Callback):
         pl_module.log("speed/tokens_per_second", speed, prog_bar=True)
         for name, size in peak_memory().items():
             pl_module.log(f"memory/{name}", size)
-        self._tokens, self._last_time = 0.0, now
+        self._tokens, self._last_time = 0, now
         if self._prints:
             left = duration((self.steps - step) * (now - self._first_time) / max(step - self._first_step, 1))
             losses = shown_losses(trainer.callback_metrics)
@@ -62,14 +64,14 @@ class Progress(pl.Callback):
 
     def _estimate(self, done: int, now: float) -> None:
         """Say once how long the run is going to take, when a few steps have been measured."""
-        if done == _FIRST_STEPS and not self._warm:
-            self._warm = now
-        if not self._prints or done != _FIRST_STEPS + _MEASURED_STEPS or not self._warm:
+        if done == _FIRST_STEPS:
+            self._warm = now  # with several batches in a step, of the last one
+        if done != _FIRST_STEPS + _MEASURED_STEPS or self._estimated:
             return
+        self._estimated = True
         each, steps = (now - self._warm) / _MEASURED_STEPS, self.steps - self._first_step
         whole = self._warm - self._first_time + each * (steps - _FIRST_STEPS)
-        self._warm = 0.0  # batches of the same step don't say it again
-        if whole > LINE_EVERY and 2 * done <= steps:
+        if self._prints and whole > LINE_EVERY and 2 * done <= steps:
             print(f"at {each:.2f} s a step this takes about {duration(whole)}", flush=True)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -119,3 +121,24 @@ def shown_losses(metrics: dict[str, Any]) -> str:
     kinds = {kind: means["unexplained"].get(kind, values) for kind, values in means["raw"].items()}
     parts = [f"{kind} {sum(values) / len(values):.3f}" for kind, values in kinds.items()]
     return "  ".join([f"loss {float(metrics['train/loss']):.3f}", *parts])
+
+
+def plan(trainer: pl.Trainer) -> str:
+    """How many steps, over how much; how long that is going to be, the progress says."""
+    steps, data = int(trainer.estimated_stepping_batches), trainer.datamodule
+    if isinstance(data, TextDataModule):
+        blocks = steps * data.blocks_in_step
+        return (
+            f"plan: {steps:,} steps of {data.blocks_in_step:,} blocks, {count(blocks * data.max_length)} tokens in "
+            f"all: {blocks / len(data.blocks.train):.3g} times the corpus"
+        )
+    if not isinstance(data, TaskDataModule):
+        return f"plan: {steps:,} steps"
+    batches = trainer.num_training_batches
+    epochs = steps / math.ceil(batches / trainer.accumulate_grad_batches) * batches / len(data.order())
+    rows = data.batch_size * trainer.accumulate_grad_batches * trainer.world_size
+    tokens = count(epochs * float(data.encoded(data.train).lengths.sum()))
+    return (
+        f"plan: {steps:,} steps of {rows:,} rows, about {tokens} tokens in all: {epochs:.3g} times the "
+        f"{len(data.train):,} rows"
+    )

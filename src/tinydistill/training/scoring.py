@@ -13,7 +13,6 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.training.classifier import Classifier, Scoring
 from tinydistill.training.metrics import majority, task_metrics
-from tinydistill.training.metrics import scores as computed_scores
 
 Scores = dict[str, float | None]  # by metric; None where one isn't defined, as a correlation with a constant
 
@@ -44,8 +43,8 @@ def majority_scores(scoring: Scoring, splits: Mapping[str, Split]) -> dict[str, 
 
 def score(scoring: Scoring, predictions: Tensor, labels: Tensor) -> Scores:
     """The scores of predictions [N] (class numbers, or numbers) against labels [N]."""
-    computed = computed_scores(scoring.metrics, scoring.outputs, scoring.regression, predictions, labels)
-    return {name: _defined(computed[name]) for name in scoring.metrics}
+    computed = task_metrics(scoring.metrics, scoring.outputs, scoring.regression)(predictions, labels)
+    return {name: _defined(float(computed[name])) for name in scoring.metrics}
 
 
 def rows_identity(splits: Mapping[str, Split]) -> str:

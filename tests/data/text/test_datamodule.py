@@ -12,8 +12,7 @@ from transformers import BertTokenizerFast
 
 from tests.conftest import sentences
 from tests.data.conftest import ListCorpus
-from tinydistill.data.text.datamodule import BlockOrder, TextDataModule
-from tinydistill.data.text.masked_datamodule import MaskedTextDataModule
+from tinydistill.data.text.datamodule import BlockOrder, MaskedTextDataModule, TextDataModule
 from tinydistill.data.text.masking import IGNORED, MaskingVocabulary
 from tinydistill.errors import InputError
 

@@ -13,9 +13,8 @@ from tinydistill.console import say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
 from tinydistill.distillation.layer_phase import chosen_mapping
-from tinydistill.distillation.mapping import Mapping
+from tinydistill.distillation.mapping import Mapping, layer_similarity
 from tinydistill.distillation.objective import Objective
-from tinydistill.distillation.similarity import layer_similarity
 from tinydistill.initialization.closed_form import solve_projections
 from tinydistill.initialization.start import first_weights
 

@@ -19,7 +19,7 @@ from tinydistill.config.schema.option import nearest
 from tinydistill.config.schema.stages import Training
 from tinydistill.errors import UserError
 from tinydistill.models.fast_paths import cpu_kernels
-from tinydistill.models.fast_paths.memory import keep_memory
+from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 from tinydistill.training import runtime
 from tinydistill.training.dashboards import Lineage, Product
 from tinydistill.training.progress import Progress

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
+
 from tinydistill.config.schema.data import Task
 from tinydistill.config.schema.models import Objective, Student, Teacher
 from tinydistill.config.schema.option import option
@@ -74,3 +76,6 @@ class Config:
     callbacks: dict[str, Any] = option("Lightning's callbacks, or your own, by any name", {})
     logger: dict[str, Any] = option("Lightning's loggers, or your own, by any name", {})
     runtime: Runtime = field(default_factory=Runtime)
+
+
+ConfigStore.instance().store("schema", Config)  # what conf/config.yaml begins with

@@ -33,7 +33,7 @@ class General(OnText):
 
     learning_rate: float = option("peak learning rate", "${student.learning_rate}", at_least=0)
     sample_tokens: int = option(
-        "training tokens that student.init=closed_form and mapping=auto look at", 25_000, at_least=1
+        "training tokens that student.init=closed_form and mapping=auto are computed on", 25_000, at_least=1
     )
 
 
@@ -43,10 +43,10 @@ class Pretrain(OnText):
 
     learning_rate: float = option("peak learning rate", 5e-4, at_least=0)
     dropout: float = option("dropout of hidden states and attention while training", 0.0, at_least=0, below=1)
-    masked_share: float = option("share of the text that the model is asked for", 0.15, above=0, below=1)
-    as_mask: float = option("share of that which becomes the mask token", 0.8, at_least=0, at_most=1)
-    as_random: float = option("share of that which becomes any other token; the rest stays", 0.1, at_least=0, at_most=1)
-    whole_words: bool = option("ask for all tokens of a word or for none", False)
+    masked_share: float = option("share of the tokens that are predicted", 0.15, above=0, below=1)
+    as_mask: float = option("share of these that become the mask token", 0.8, at_least=0, at_most=1)
+    as_random: float = option("share of these that become any other token; the rest stays", 0.1, at_least=0, at_most=1)
+    whole_words: bool = option("predict all tokens of a word or none", False)
     sample_tokens: int = option("training tokens whose frequencies are a new head's first bias", 1_000_000, at_least=1)
 
 

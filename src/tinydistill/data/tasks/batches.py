@@ -76,12 +76,12 @@ class LengthOrder(EpochOrder):
     """
 
     def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int, world_size: int = 1, rank: int = 0):
-        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
-        self.world_size, self.rank = world_size, rank
+        super().__init__(batch_size, seed, world_size, rank)
+        self.lengths, self.rows = lengths, len(lengths)
         self._sorted: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // (self.batch_size * self.world_size))
+        return -(-self.rows // (self.batch_size * self.world_size))
 
     def __getitem__(self, batch: Any) -> Any:
         if not 0 <= batch < len(self):
@@ -98,18 +98,9 @@ class LengthOrder(EpochOrder):
 
     def _sorted_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         random = np.random.default_rng([self.seed, self.epoch])
-        rows = random.permutation(len(self.lengths))
+        rows = random.permutation(self.rows)
         windows = np.arange(len(rows)) // (WINDOW * self.batch_size * self.world_size)
         return rows[np.lexsort((self.lengths[rows], windows))], random.permutation(len(self))
-
-    def settings(self) -> dict[str, int]:
-        """Rows, sizes and seed."""
-        return {
-            "rows": len(self.lengths),
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "world_size": self.world_size,
-        }
 
 
 def every_row(lengths: NDArray[np.int64], batch_size: int, world_size: int = 1, rank: int = 0) -> list[RowNumbers]:

@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.loading import Batch, BatchLoader
-from tinydistill.data.resumable import ResumableDataModule
+from tinydistill.data.loading import Batch, BatchLoader, ResumableDataModule
 from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.tasks.encoding import EncodedRows, encode
 from tinydistill.data.tasks.examples import Split, Target

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import digest
+from tinydistill.artifacts.files import built_once, digest
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text import docstrings

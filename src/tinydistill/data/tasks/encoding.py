@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import digest
+from tinydistill.artifacts.files import built_once, digest
 from tinydistill.console import Meter
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads

@@ -14,8 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import digest
+from tinydistill.artifacts.files import built_once, digest
 from tinydistill.console import Meter
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
 from tinydistill.data.text.sources import Corpus

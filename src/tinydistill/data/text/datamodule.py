@@ -3,22 +3,23 @@
 B: blocks in a batch, L: length of a block. A batch is input_ids [B, L], without padding and so without a mask.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import StackDataset
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.loading import Batch, BatchLoader, EpochOrder
-from tinydistill.data.resumable import ResumableDataModule
+from tinydistill.data.loading import Batch, BatchLoader, EpochOrder, ResumableDataModule
 from tinydistill.data.text.blocks import Blocks, Cutting, build_blocks, known_blocks
-from tinydistill.data.text.sources import Corpus
+from tinydistill.data.text.masking import MaskingVocabulary, Rules, generator, mask_pieces
+from tinydistill.data.text.sources import Corpus, TextsCorpus
 from tinydistill.errors import InputError
+
+_HELD_OUT = 1  # the key of the random numbers that mask held-out blocks
 
 
 class BlockOrder(EpochOrder):
@@ -28,9 +29,11 @@ class BlockOrder(EpochOrder):
     blocks of the next epoch. The ranks' batches are disjoint slices of one large batch.
     """
 
+    counted = "blocks"
+
     def __init__(self, blocks: int, batch_size: int, seed: int, world_size: int = 1, rank: int = 0, multiple: int = 1):
-        self.blocks, self.batch_size, self.seed = blocks, batch_size, seed
-        self.world_size, self.rank, self.multiple = world_size, rank, multiple
+        super().__init__(batch_size, seed, world_size, rank)
+        self.blocks, self.multiple = blocks, multiple
 
     def __len__(self) -> int:
         return -(-self.blocks // (self.batch_size * self.world_size * self.multiple)) * self.multiple
@@ -44,32 +47,10 @@ class BlockOrder(EpochOrder):
         rows = [_permutation(self.blocks, self.seed, self.epoch + int(e))[places[later == e]] for e in epochs]
         return np.concatenate(rows).astype(np.int64)
 
-    def settings(self) -> dict[str, int]:
-        """Without `multiple`, which only says where an epoch ends."""
-        return {name: getattr(self, name) for name in ("blocks", "batch_size", "seed", "world_size")}
-
 
 @lru_cache(maxsize=2)
 def _permutation(blocks: int, seed: int, epoch: int) -> NDArray[np.uint32]:
     return np.random.default_rng([seed, epoch]).permutation(np.arange(blocks, dtype=np.uint32))
-
-
-@dataclass(frozen=True)
-class Texts(Corpus):
-    """Texts that are at hand."""
-
-    texts: tuple[str, ...]
-
-    def documents(self) -> Iterator[str]:
-        """Those that aren't empty."""
-        return (text for text in self.texts if text.strip())
-
-    def identity(self) -> str:
-        """A hash of the content."""
-        content = hashlib.sha256()
-        for text in self.texts:
-            content.update(f"{len(text)} {text}".encode())
-        return content.hexdigest()
 
 
 class TextDataModule(ResumableDataModule):
@@ -101,7 +82,7 @@ class TextDataModule(ResumableDataModule):
         num_workers: int = 0,
     ):
         super().__init__(batch_size=batch_size, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
-        self.corpus = corpus if isinstance(corpus, Corpus) else Texts(tuple(corpus))
+        self.corpus = corpus if isinstance(corpus, Corpus) else TextsCorpus(corpus)
         self.tokenizer, self.max_length = tokenizer, max_length
         self._cutting = Cutting(max_length, heldout_fraction, heldout_blocks)
         self._blocks: Blocks | None = None
@@ -174,3 +155,28 @@ class TextDataModule(ResumableDataModule):
         order = BlockOrder(len(self.blocks.train), self.batch_size, self.seed)
         batches = min(-(-tokens // (self.batch_size * self.max_length)), len(self.blocks.train) // self.batch_size)
         return iter(BatchLoader(self.blocks.train, [order[batch] for batch in range(batches)]))
+
+
+class MaskedTextDataModule(TextDataModule):
+    """A TextDataModule whose held-out batches hold labels [B, L] as well; the model itself masks what it trains on.
+
+    Args:
+        vocabulary: of the tokenizer.
+        masked_share: of the held-out tokens that are asked for; all of them read as the mask token.
+        options: what a TextDataModule takes.
+    """
+
+    def __init__(self, *arguments: Any, vocabulary: MaskingVocabulary, masked_share: float = 0.15, **options: Any):
+        super().__init__(*arguments, **options)
+        self.vocabulary, self.masked_share = vocabulary, masked_share
+
+    @cached_property
+    def masked(self) -> StackDataset:
+        """The held-out blocks, masked the same in every run."""
+        ids = self.blocks.heldout[np.arange(len(self.blocks.heldout))]["input_ids"]
+        masked = mask_pieces(ids, self.vocabulary, Rules(self.masked_share), generator(_HELD_OUT))
+        return StackDataset(**masked._asdict())
+
+    def val_dataloader(self) -> BatchLoader:
+        """The held-out blocks in their order; all of them on every device."""
+        return BatchLoader(self.masked, super().val_dataloader().order)

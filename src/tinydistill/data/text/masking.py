@@ -7,12 +7,11 @@ B: blocks in a batch, L: length of a block, V: vocabulary. Everything is a funct
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.errors import InputError
@@ -127,16 +126,3 @@ def _word_numbers(ids_BL: Tensor, pieces: MaskingVocabulary) -> Tensor:
     begins_BL = pieces.begins[ids_BL] | special_BL
     begins_BL[:, 1:] |= special_BL[:, :-1]
     return (begins_BL.long().cumsum(1) - 1).clamp_min(0)
-
-
-class MaskedBlocks(Dataset[dict[str, Tensor]]):
-    """Blocks masked once and for all; indexing with block numbers [B] gives a batch of input_ids and labels [B, L]."""
-
-    def __init__(
-        self, blocks: Dataset[dict[str, Tensor]], count: int, pieces: MaskingVocabulary, rules: Rules, *key: int
-    ):
-        ids = blocks[np.arange(count)]["input_ids"]
-        self.masked = mask_pieces(ids, pieces, rules, generator(*key))
-
-    def __getitem__(self, blocks: Any) -> dict[str, Tensor]:
-        return {name: ids[blocks] for name, ids in self.masked._asdict().items()}

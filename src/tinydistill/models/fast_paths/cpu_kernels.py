@@ -1,10 +1,12 @@
 """Optimization: frozen linear maps on processors by oneDNN, with weights laid out in advance as its products read them.
 
 `nn.Linear` computes the same. `choose(fast=False)` switches this and the other fast paths off for the whole process,
-`plain()` for a block.
+`plain()` for a block. Without a call of `keep_memory` the same is computed with the C library's own settings.
 """
 
 import copy
+import ctypes
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 _chosen = {"fast": True}
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of malloc.h
 
 
 def choose(*, fast: bool) -> None:
@@ -79,3 +82,15 @@ def pack(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> None:
     for module in list(model.modules()):
         for name, child in module.named_children():
             setattr(module, name, packed(child, dtype))
+
+
+def keep_memory() -> None:
+    """Lets the C library keep what is freed, until the process ends; does nothing where that isn't glibc.
+
+    The system then needn't clear every page for each step again.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26)):
+        mallopt(parameter, value)
