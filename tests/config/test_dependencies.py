@@ -8,7 +8,7 @@ import pytest
 
 from tinydistill.artifacts.files import write_json
 from tinydistill.config import names
-from tinydistill.config.build.origin import without_distillation
+from tinydistill.config.build.origin import origin_of, without_distillation
 from tinydistill.config.compose import composed, plain
 from tinydistill.config.dependencies import OF_STAGE
 from tinydistill.config.schema import Config
@@ -156,3 +156,13 @@ def test_what_stands_under_the_readable_name_is_shared_where_its_options_agree(t
     older = {**plain(alone), "general": {"clip": 1.0}}
     write_json(readable / "provenance.json", {"settings": {}, "configuration": older})
     assert names.general_path(config) != readable
+
+
+def test_how_a_model_of_another_version_came_to_be_is_not_known(tmp_path):
+    config = config_of("stage=task")
+    write_json(tmp_path / "result.json", {})
+    write_json(
+        tmp_path / "provenance.json",
+        {"settings": {}, "configuration": {**plain(config), "distil": {"phases": "both"}}},
+    )
+    assert origin_of(str(tmp_path), config) is None
