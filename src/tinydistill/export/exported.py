@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Exported:
         length = min(FLOPS_LENGTH, self.model.config.max_position_embeddings)
         weights = file_bytes(*self.weights) if self.weights else tensor_bytes(self.model)
         onnx = {RUNTIMES[name]: file_bytes(file) for name, file in self.files.items()}
-        return {**asdict(size(self.model, length)), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
+        return {**size(self.model, length), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
 
 
 def timed(
@@ -63,6 +63,6 @@ def timed(
     for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
         with use_threads(count):
             calls = {name: system(count, batch_size, length) for name, system in systems.items()}
-            latency = {name: asdict(one) for name, one in latencies(calls, seconds=seconds).items()}
+            latency = latencies(calls, seconds=seconds)
         rows.append({"threads": count, "batch_size": batch_size, "length": length, "latency": latency})
     return rows

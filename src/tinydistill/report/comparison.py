@@ -46,9 +46,9 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "retention": retention(one.score, first.score),
             "parameters": models.parameters(loaded[one.name]),
             "bytes": tensor_bytes(loaded[one.name]),
-            "latency_ms": timed[one.name].median,
-            "latency_p95_ms": timed[one.name].p95,
-            "speedup": timed[first.name].median / timed[one.name].median,
+            "latency_ms": timed[one.name]["median"],
+            "latency_p95_ms": timed[one.name]["p95"],
+            "speedup": timed[first.name]["median"] / timed[one.name]["median"],
         }
         for one in contenders
     ]
