@@ -80,7 +80,7 @@ def show(rows: Sequence[Row], length: int) -> None:
             (
                 f"{row['task']} {row['metric'].rpartition('/')[2]}",
                 row["model"],
-                cell(row["score"]),
+                row["score"],
                 cell(row["retention"], "{:.1f}%"),
                 *(_measured(row) if "bytes" in row else [""] * 4),
             )
