@@ -46,18 +46,11 @@ def timed(
     lengths: Sequence[int],
     seconds: float,
 ) -> list[dict[str, Any]]:
-    """Time every model in every runtime, alternating, for full rows; one entry a combination of the options.
+    """Time every model in every runtime, alternating, for full rows: `seconds` for each in each combination of options.
 
-    Args:
-        models: by name.
-        threads: numbers of threads; None for all cores.
-        batch_sizes: rows in a batch.
-        lengths: tokens in a row.
-        seconds: how long each of them is timed in each combination.
+    One entry a combination. `threads` are numbers, or None for all cores; `lengths` are the tokens in a row.
     """
-    systems = {
-        f"{name}, {runtime}": system for name, one in models.items() for runtime, system in one.systems().items()
-    }
+    systems = {f"{name}, {runtime}": call for name, one in models.items() for runtime, call in one.systems().items()}
     counts = dict.fromkeys(count or os.cpu_count() or 1 for count in threads)
     rows = []
     for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
