@@ -18,9 +18,9 @@ def measure_latency(models: Mapping[str, PreTrainedModel], length: int, *, secon
             f"latency, {name}",
             "answer",
             1,
-            timed[name].median / 1000,
-            size(model, length).flops,
-            more={"length": length, "milliseconds": timed[name].median, "milliseconds_p95": timed[name].p95},
+            timed[name]["median"] / 1000,
+            size(model, length)["flops"],
+            more={"length": length, "milliseconds": timed[name]["median"], "milliseconds_p95": timed[name]["p95"]},
         )
         for name, model in models.items()
     ]

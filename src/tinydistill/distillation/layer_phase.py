@@ -9,15 +9,16 @@ import pytorch_lightning as pl
 import torch
 
 from tinydistill.artifacts.files import read_json, write_json
-from tinydistill.console import count, say
+from tinydistill.console import count, say, table
 from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
 from tinydistill.distillation.imitation import attention_maps
 from tinydistill.distillation.layer_distiller import LayerDistiller
-from tinydistill.distillation.layer_report import layer_rows, show_mapping
 from tinydistill.distillation.mapping import Mapping
+from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import TeacherStatistics
+from tinydistill.initialization.covariance import subspace_floor
 from tinydistill.models.loading import parameters
 from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank
@@ -121,3 +122,52 @@ def log_attention(trainer: pl.Trainer, distiller: LayerDistiller, batch: Batch, 
     with torch.no_grad():
         maps = attention_maps(distiller.student, distiller.imitation.teacher.to(device), row, pairs)
     dashboards.log_picture(trainer.loggers, "attention", dashboards.attention_picture(maps), step)
+
+
+def show_mapping(objective: Objective) -> None:
+    """Print which student layer learns from which of the teacher's."""
+    pairs = sorted({term.layers for term in objective.terms})
+    rows = [[f"layer {number}" if number else "embeddings" for number in pair] for pair in pairs]
+    table("mapping", ("student", "learns from teacher"), rows)
+
+
+def layer_rows(
+    objective: Objective,
+    statistics: TeacherStatistics,
+    before: dict[str, float],
+    after: dict[str, float],
+    width: int,
+) -> list[dict[str, Any]]:
+    """One row a term: the raw loss, and the unexplained variance before and after beside its floor."""
+    rows = []
+    for term in objective.terms:
+        raw, unexplained = f"heldout/raw/{term.name}", f"heldout/unexplained/{term.name}"
+        bounded = unexplained in after and term in objective.of("hidden")
+        rows.append(
+            {
+                **term._asdict(),
+                "raw": after[raw],
+                "raw_before": before[raw],
+                "unexplained_before": before.get(unexplained),
+                "unexplained": after.get(unexplained),
+                "floor": subspace_floor(statistics.hidden[term.teacher_layer], width) if bounded else None,
+            }
+        )
+    return rows
+
+
+def show_layers(layers: list[dict[str, Any]]) -> None:
+    """Print how well every layer is imitated on held-out text."""
+    rows = [
+        (
+            f"{row['loss']} {row['student_layer']} <- {row['teacher_layer']}",
+            *(row[key] for key in ("raw", "unexplained_before", "unexplained", "floor")),
+        )
+        for row in layers
+    ]
+    say()
+    table(
+        "held-out text: unexplained variance (1 is guessing the mean, 0 a perfect copy)",
+        ("loss, student <- teacher layer", "raw loss", "before", "after", "floor"),
+        rows,
+    )

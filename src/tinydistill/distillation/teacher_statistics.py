@@ -46,10 +46,6 @@ class RunningScoreVariance:
         return float((torch.as_tensor(self._squares) / self._count - mean_H.square()).mean())
 
 
-def _length(batches: Iterable[Mapping[str, Tensor]]) -> int | None:
-    return len(batches) if isinstance(batches, Sized) else None
-
-
 @dataclass(frozen=True)
 class TeacherStatistics:
     """Covariance [D, D] of the hidden states and variance of the attention scores, by teacher layer."""
@@ -63,7 +59,8 @@ def teacher_statistics_over(observer: Observer, batches: Iterable[Mapping[str, T
     """Measure everything the observer sees over the batches, valid tokens alone, on the observed model's device."""
     hidden = {n: RunningCovariance() for n in observer.hidden_layers}
     attention = {n: RunningScoreVariance() for n in observer.attention_layers}
-    with Meter("measuring the teacher", "batch", _length(batches)) as meter:
+    length = len(batches) if isinstance(batches, Sized) else None
+    with Meter("measuring the teacher", "batch", length) as meter:
         for given in batches:
             batch = {name: tensor.to(observer.model.device) for name, tensor in encoder_inputs(given).items()}
             mask = valid_tokens(batch)

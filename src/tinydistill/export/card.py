@@ -31,18 +31,11 @@ def card(
     repo: str | None = None,
     license_name: str | None = None,
 ) -> ModelCard:
-    """Write the card of a model called `name`.
+    """Write the card of a model called `name`, of which `result` is what the export stage found.
 
-    Args:
-        name: the model's.
-        result: what the export stage found.
-        task: the name of the task.
-        labels: what its outputs are called; none for a regression.
-        tokenizer: the model's.
-        max_length: tokens at which its inputs are cut.
-        text_pair: whether a row has two texts.
-        repo: the hub's name of the task's data set; None for other rows.
-        license_name: of the weights; None where it isn't known.
+    `labels` are what its outputs are called, none for a regression; `max_length` are the tokens at which its inputs are
+    cut; `repo` is the hub's name of the task's data set, if it is there, and `license_name` that of the weights, if
+    it is known.
     """
     whole = count(sum(result["sizes"][-1][part] for part in PARTS))
     says = f"one of {', '.join(labels)}" if labels else "a number"

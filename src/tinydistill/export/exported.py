@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Exported:
         length = min(FLOPS_LENGTH, self.model.config.max_position_embeddings)
         weights = file_bytes(*self.weights) if self.weights else tensor_bytes(self.model)
         onnx = {RUNTIMES[name]: file_bytes(file) for name, file in self.files.items()}
-        return {**asdict(size(self.model, length)), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
+        return {**size(self.model, length), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
 
 
 def timed(
@@ -46,23 +46,16 @@ def timed(
     lengths: Sequence[int],
     seconds: float,
 ) -> list[dict[str, Any]]:
-    """Time every model in every runtime, alternating, for full rows; one entry a combination of the options.
+    """Time every model in every runtime, alternating, for full rows: `seconds` for each in each combination of options.
 
-    Args:
-        models: by name.
-        threads: numbers of threads; None for all cores.
-        batch_sizes: rows in a batch.
-        lengths: tokens in a row.
-        seconds: how long each of them is timed in each combination.
+    One entry a combination. `threads` are numbers, or None for all cores; `lengths` are the tokens in a row.
     """
-    systems = {
-        f"{name}, {runtime}": system for name, one in models.items() for runtime, system in one.systems().items()
-    }
+    systems = {f"{name}, {runtime}": call for name, one in models.items() for runtime, call in one.systems().items()}
     counts = dict.fromkeys(count or os.cpu_count() or 1 for count in threads)
     rows = []
     for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
         with use_threads(count):
             calls = {name: system(count, batch_size, length) for name, system in systems.items()}
-            latency = {name: asdict(one) for name, one in latencies(calls, seconds=seconds).items()}
+            latency = latencies(calls, seconds=seconds)
         rows.append({"threads": count, "batch_size": batch_size, "length": length, "latency": latency})
     return rows

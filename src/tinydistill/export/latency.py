@@ -7,7 +7,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,6 @@ from transformers import PretrainedConfig, PreTrainedModel
 Call = Callable[[], object]
 System = Callable[[int, int, int], Call]
 """Makes, for a number of threads, B and L, a call that answers."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds of a call."""
-
-    median: float
-    p95: float
 
 
 @contextmanager
@@ -39,8 +30,8 @@ def use_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3) -> dict[str, Latency]:
-    """Time the calls alternating, so that what else the machine does meets all of them alike.
+def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3) -> dict[str, dict[str, float]]:
+    """The `median` and `p95` of each call in milliseconds; they alternate, so that what else runs meets all alike.
 
     Args:
         calls: what is timed, by name.
@@ -57,7 +48,7 @@ def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 
             calls[name]()
             times[name].append(time.perf_counter() - start)
     return {
-        name: Latency(1000 * float(np.median(taken)), 1000 * float(np.quantile(taken, 0.95)))
+        name: {"median": 1000 * float(np.median(taken)), "p95": 1000 * float(np.quantile(taken, 0.95))}
         for name, taken in times.items()
     }
 

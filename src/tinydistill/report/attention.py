@@ -6,7 +6,6 @@ Shapes: L tokens of one text, H heads.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -23,7 +22,7 @@ class AttentionMaps:
     """One text's tokens; by (student layer, teacher layer) the probabilities [L, L] of student and teacher."""
 
     tokens: tuple[str, ...]
-    maps: dict[tuple[int, int], tuple[Tensor, Tensor]]
+    maps: dict[tuple[int, int], Sequence[Tensor]]
 
 
 def attention_maps(
@@ -40,16 +39,14 @@ def attention_maps(
     `pairs` are (student layer, teacher layer). Raises InputError where an architecture doesn't show its attention.
     """
 
-    def shown(maps_HLL: Tensor) -> Tensor:
-        return maps_HLL.mean(0) if head is None else maps_HLL[head - 1]
-
     found = []
     try:
         for text in texts:
             row = encoder_inputs(tokenizer(text, truncation=True, max_length=TOKENS, return_tensors="pt"))
             seen = imitation.attention_maps(student.eval(), teacher.eval(), row, pairs)
-            maps = {pair: (shown(ours), shown(theirs)) for pair, (ours, theirs) in zip(pairs, seen, strict=True)}
-            found.append(AttentionMaps(tuple(tokenizer.convert_ids_to_tokens(row["input_ids"][0])), maps))
+            shown = [[one.mean(0) if head is None else one[head - 1] for one in sides] for sides in seen]
+            tokens = tokenizer.convert_ids_to_tokens(row["input_ids"][0])
+            found.append(AttentionMaps(tuple(tokens), dict(zip(pairs, shown, strict=True))))
     finally:
         release(student)
         release(teacher)
@@ -61,8 +58,9 @@ def draw(file: Path, seen: AttentionMaps) -> None:
     from matplotlib.colors import PowerNorm
 
     rows, length = len(seen.maps), len(seen.tokens)
-    side, words = 0.108 * length, 0.065 * max(map(len, seen.tokens))  # inches
-    with figure(file, (2 * side + words + 0.85, rows * (side + words + 0.45))) as fig:
+    side, margin = 0.108 * length, 0.065 * max(map(len, seen.tokens))  # inches
+    words = [token.replace("Ġ", "") for token in seen.tokens]
+    with figure(file, (2 * side + margin + 0.85, rows * (side + margin + 0.45))) as fig:
         grid = fig.subplots(rows, 2, squeeze=False)
         for row, ((m, n), (student, teacher)) in zip(grid, seen.maps.items(), strict=True):
             darkest = max(float(teacher.max()), float(student.max()))
@@ -70,17 +68,12 @@ def draw(file: Path, seen: AttentionMaps) -> None:
             for axes, (name, shown) in zip(row, sides, strict=True):
                 image = axes.imshow(shown.numpy(), cmap="Blues", norm=PowerNorm(0.5, 0, darkest))
                 axes.set_title(name, fontsize=10)
-                _label(axes, seen.tokens, left=axes is row[0])
+                axes.grid(visible=False)
+                axes.set_xticks(range(length), words, rotation=90, fontsize=7.5)
+                axes.set_yticks(range(length), words if axes is row[0] else [""] * length, fontsize=7.5)
+                axes.tick_params(length=0, pad=2)
+                for spine in axes.spines.values():
+                    spine.set(visible=True, color="#CCCCCC", linewidth=0.7)
             bar = fig.colorbar(image, ax=list(row), shrink=0.8, aspect=25, pad=0.01)
             bar.outline.set_visible(False)
             bar.ax.tick_params(labelsize=7.5)
-
-
-def _label(axes: Any, tokens: Sequence[str], *, left: bool) -> None:
-    words = [token.replace("Ġ", "") for token in tokens]
-    axes.grid(visible=False)
-    axes.set_xticks(range(len(words)), words, rotation=90, fontsize=7.5)
-    axes.set_yticks(range(len(words)), words if left else [""] * len(words), fontsize=7.5)
-    axes.tick_params(length=0, pad=2)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="#CCCCCC", linewidth=0.7)

@@ -46,9 +46,9 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "retention": retention(one.score, first.score),
             "parameters": models.parameters(loaded[one.name]),
             "bytes": tensor_bytes(loaded[one.name]),
-            "latency_ms": timed[one.name].median,
-            "latency_p95_ms": timed[one.name].p95,
-            "speedup": timed[first.name].median / timed[one.name].median,
+            "latency_ms": timed[one.name]["median"],
+            "latency_p95_ms": timed[one.name]["p95"],
+            "speedup": timed[first.name]["median"] / timed[one.name]["median"],
         }
         for one in contenders
     ]
@@ -80,7 +80,7 @@ def show(rows: Sequence[Row], length: int) -> None:
             (
                 f"{row['task']} {row['metric'].rpartition('/')[2]}",
                 row["model"],
-                cell(row["score"]),
+                row["score"],
                 cell(row["retention"], "{:.1f}%"),
                 *(_measured(row) if "bytes" in row else [""] * 4),
             )

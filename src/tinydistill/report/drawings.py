@@ -13,14 +13,10 @@ _LEFT, _RIGHT, _HALF = 0.14, 0.86, 0.13  # the middles of both columns, and half
 def draw(
     file: Path, mapping: Sequence[int | None], losses: Sequence[str], *, teacher_layers: int | None, prediction: bool
 ) -> None:
-    """Draw embeddings at the foot, the prediction layer at the head.
+    """Draw embeddings at the foot, the prediction layer at the head, and losses by their names.
 
-    Args:
-        file: the PNG.
-        mapping: the teacher layer of each student layer, or None.
-        losses: their names; all but `embedding` are those on Transformer layers.
-        teacher_layers: None where the teacher's depth isn't known.
-        prediction: whether the student learned from the teacher's predictions too.
+    All but `embedding` are on Transformer layers, `prediction` says whether the student learned from the teacher's
+    predictions too. `teacher_layers` is None where the teacher's depth isn't known.
     """
     reached = [n for n in mapping if n is not None]
     depth, students = teacher_layers or max(reached), len(mapping)

@@ -30,7 +30,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.distillation import layer_phase
 from tinydistill.distillation.layer_distiller import LayerDistiller
-from tinydistill.distillation.layer_report import show_layers
+from tinydistill.distillation.layer_phase import show_layers
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
 from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
@@ -273,7 +273,7 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
     sides = ("scores", "teacher_scores", "majority")
     rows = [
-        (f"{split} {metric}", *(scoring.cell(result[side][split][metric]) for side in sides))
+        (f"{split} {metric}", *(result[side][split][metric] for side in sides))
         for split, of_split in (result["scores"] or {}).items()
         for metric in of_split
     ]

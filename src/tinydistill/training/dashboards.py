@@ -65,7 +65,6 @@ def wandb_logger(
             "Weights & Biases has no key: logged offline, into the artifact's logs/wandb; wandb sync DIR sends it later"
         )
     os.environ.setdefault("WANDB_SILENT", "true")  # it would tell of a directory that is moved in the end
-    settings = wandb.Settings(console="off")
     logger = WandbLogger(
         name=run_name,
         project=project,
@@ -73,7 +72,7 @@ def wandb_logger(
         save_dir=save_dir,
         config=dict(run_config or {}),
         tags=list(run_tags),
-        settings=settings,
+        settings=wandb.Settings(console="off"),
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
     return logger

@@ -81,11 +81,11 @@ class Progress(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._meter = Meter("measuring", "batch", sum(_listed(trainer.num_val_batches)), shown=self._prints)
+        self._meter = Meter("measuring", "batch", int(sum(trainer.num_val_batches)), shown=self._prints)
 
     def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        total = self.questions or sum(_listed(trainer.num_predict_batches))
+        total = self.questions or int(sum(trainer.num_predict_batches))
         self._meter = Meter("predicting", self.unit, total, shown=self._prints)
 
     def on_validation_batch_end(self, *_: Any) -> None:
@@ -96,10 +96,6 @@ class Progress(pl.Callback):
         """Count a batch; other devices are taken to be as far."""
         done = 1 if self.questions is None else outputs * trainer.world_size
         self._meter.update(min(done, (self._meter.total or 0) - self._meter.done))
-
-
-def _listed(batches: Any) -> list[int]:
-    return [int(number) for number in (batches if isinstance(batches, list) else [batches])]
 
 
 def peak_memory() -> dict[str, float]:

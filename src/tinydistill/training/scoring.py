@@ -75,13 +75,8 @@ def announce(name: str, data: TaskDataModule) -> None:
 def show(title: str, scores: Mapping[str, Scores], commonest: Mapping[str, Scores]) -> None:
     """A table of scores beside the majority class's."""
     rows = [
-        (f"{split} {metric}", cell(value), cell(commonest[split][metric]))
+        (f"{split} {metric}", value, commonest[split][metric])
         for split, of_split in scores.items()
         for metric, value in of_split.items()
     ]
     table(title, ("split, metric", "score", "majority class"), rows)
-
-
-def cell(value: float | None) -> object:
-    """A score as a table shows it."""
-    return "-" if value is None else value

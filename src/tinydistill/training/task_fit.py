@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
@@ -12,7 +11,7 @@ from tinydistill.console import say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.training import dashboards, scoring
 from tinydistill.training.checkpoints import load_best
-from tinydistill.training.classifier import Classifier
+from tinydistill.training.classifier import Classifier, by_row
 from tinydistill.training.runtime import training_seconds
 
 ROWS = 100  # of a validation split that are looked at one by one
@@ -46,28 +45,23 @@ def fit_task(
 @torch.no_grad()
 def worst_rows(module: Classifier, data: TaskDataModule) -> tuple[list[str], list[list[Any]]]:
     """Columns, and the first validation rows with label, prediction and loss, the worst ones first."""
-    split = next(iter(data.validation.values()))
-    target, device, training = data.target, module.device, module.training
+    split, target, training = next(iter(data.validation.values())), data.target, module.training
     module.eval()
-    found = []
+    seen = []
     for batch in data.loader(split):
-        chosen = batch["row"] < ROWS
-        if not chosen.any():
-            continue
-        batch = {name: value[chosen].to(device) for name, value in batch.items()}
-        logits = module(batch).float().cpu()
-        labels = batch["labels"].cpu()
-        if target.regression:
-            losses = (logits[:, 0] - labels).square()
-            said: list[Any] = [round(float(value), 3) for value in logits[:, 0]]
-            given: list[Any] = [round(float(label), 3) for label in labels]
-        else:
-            losses = F.cross_entropy(logits, labels, reduction="none")
-            said, given = ([target.labels[int(i)] for i in numbers] for numbers in (logits.argmax(-1), labels))
-        for place, row in enumerate(batch["row"].tolist()):
-            pair = [] if split.pairs is None else [split.pairs[row]]
-            found.append([row, split.texts[row], *pair, given[place], said[place], round(float(losses[place]), 4)])
+        chosen = {name: value[batch["row"] < ROWS].to(module.device) for name, value in batch.items()}
+        if len(chosen["row"]):
+            seen.append(module.predict_step(chosen, 0))
     module.train(training)
-    order = np.argsort([-row[-1] for row in found], kind="stable")
-    second = [] if split.pairs is None else ["text_pair"]
-    return ["row", "text", *second, "label", "prediction", "loss"], [found[i] for i in order]
+    logits = by_row(seen)
+    labels = torch.as_tensor(split.labels)[: len(logits)]
+    if target.regression:
+        losses = (logits[:, 0] - labels).square()
+        given, said = ([round(value, 3) for value in values.tolist()] for values in (labels, logits[:, 0]))
+    else:
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        given, said = ([target.labels[number] for number in numbers] for numbers in (labels, logits.argmax(-1)))
+    texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+    columns = {**texts, "label": given, "prediction": said, "loss": [round(loss, 4) for loss in losses.tolist()]}
+    rows = [[row, *(column[row] for column in columns.values())] for row in range(len(logits))]
+    return ["row", *columns], sorted(rows, key=lambda row: -row[-1])
