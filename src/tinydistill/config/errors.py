@@ -80,6 +80,8 @@ def explain(error: BaseException) -> str | None:
         return error.told(lambda argument: option_of(argument, "general"))
     if isinstance(error, UserError):
         return " ".join(str(error).split())
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's, which would be slow to import here
+        return f"trainer: {' '.join(str(error).split())}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     if isinstance(error, MissingMandatoryValue):
