@@ -84,6 +84,8 @@ def explain(error: BaseException) -> str | None:
         return error.told(lambda argument: option_of(argument, "general"))
     if isinstance(error, UserError):
         return " ".join(str(error).split())
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's, which would be slow to import here
+        return f"trainer: {' '.join(str(error).split())}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         no_group = type(error) is ValueError and str(error).startswith("Config group override must be")  # student=null
         return "a group can't be null: name one of its choices, which --help lists" if no_group else None
