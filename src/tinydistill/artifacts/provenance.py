@@ -41,12 +41,14 @@ class Record:
     @property
     def settings(self) -> dict[str, Any]:
         """What it depends on."""
-        return self.provenance["settings"]
+        settings: dict[str, Any] = self.provenance["settings"]
+        return settings
 
     @property
     def configuration(self) -> dict[str, Any]:
         """The options of the run that made it; older ones have fewer than there are now."""
-        return self.provenance["configuration"]
+        configuration: dict[str, Any] = self.provenance["configuration"]
+        return configuration
 
 
 def record_of(path: str | Path) -> Record | None:
