@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from tests.conftest import bert
 from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.layer_distiller import LayerDistiller
+from tinydistill.models.students import new_student, student_config
 
 
 @pytest.fixture
@@ -132,6 +133,18 @@ def test_minilmv2_trains_a_student_with_another_head_count(run, output):
     (row,) = json.loads((output / "result.json").read_text())["layers"]
     assert (row["loss"], row["student_layer"], row["teacher_layer"]) == ("relation", 2, 4)
     assert row["raw"] < row["raw_before"]
+
+
+def test_without_a_step_the_student_is_published_as_it_starts(run, output, teacher_dir):
+    code, _, err = run(general__max_steps="0", student__init="random", seed="3")
+    assert code == 0, err
+    result = json.loads((output / "result.json").read_text())
+    assert result["steps"] == result["tokens"] == 0
+    assert all(row["raw"] == pytest.approx(row["raw_before"]) for row in result["layers"])
+    teacher = AutoConfig.from_pretrained(teacher_dir)
+    sizes = {"num_layers": 2, "hidden_size": 16, "intermediate_size": 32, "num_heads": 4, "dropout": 0.0}
+    start = new_student(student_config(teacher, **sizes), seed=3).state_dict()
+    assert all(start[name].equal(value) for name, value in load_file(output / "model.safetensors").items())
 
 
 def test_without_output_dir_the_name_is_made_from_the_choices(run, tmp_path):

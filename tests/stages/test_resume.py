@@ -109,6 +109,7 @@ def figures(output: Path) -> Any:
     return timeless(json.loads((output / "result.json").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulated", [1, 2])
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 def test_a_run_that_was_cut_ends_as_if_it_had_not_been(run, accumulated, request, command, monkeypatch, tmp_path):
