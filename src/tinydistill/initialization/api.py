@@ -89,7 +89,7 @@ def initialize_student(
         if texts is None:
             raise InputError(
                 "a student in closed form is solved for on a sample of text",
-                "give {initialize_student.texts}, or take {initialize_student.method}=teacher_layers or random",
+                "give texts, or take {initialize_student.method}=teacher_layers or random",
             )
         length = min(max_length, longest_input(teacher.config))
         batches = _batches(texts, tokenizer or _tokenizer_of(given), length, sample_tokens, seed, teacher.device)
@@ -106,7 +106,7 @@ def _inner_width(model: PreTrainedModel) -> int:
 def _tokenizer_of(teacher: str | PreTrainedModel) -> PreTrainedTokenizerBase:
     name = teacher if isinstance(teacher, str) else teacher.name_or_path
     if not name:
-        raise InputError("the teacher doesn't say where its tokenizer is", "give {initialize_student.tokenizer}")
+        raise InputError("the teacher doesn't say where its tokenizer is", "give tokenizer")
     return load_tokenizer(name, called="teacher")
 
 

@@ -80,9 +80,7 @@ def balanced(
     """(texts, class numbers) of both splits, library after library in turn.
 
     Modules come in the order of their names' hashes: the first of a library are for validation, as many as it takes.
-
-    Raises:
-        InputError: a library isn't there, or has too little to say.
+    Raises InputError where a library isn't there, or has too little to say.
     """
     rows: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in LIBRARIES}
     seen: set[str] = set()

@@ -41,13 +41,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Cutting:
-    """How a corpus is cut into blocks.
-
-    Attributes:
-        max_length: tokens in a block, [CLS] and [SEP] among them.
-        heldout_fraction: of the tokens; whole documents are held out, and at least a few blocks of them.
-        heldout_blocks: at most as many blocks are held out.
-    """
+    """How a corpus is cut into blocks: what a TextDataModule is told of it."""
 
     max_length: int
     heldout_fraction: float = 0.02
@@ -59,8 +53,7 @@ def build_blocks(
 ) -> Blocks:
     """The blocks of a corpus, built first unless `cache_dir` has them, by the content of corpus and tokenizer.
 
-    Raises:
-        InputError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
+    Raises InputError where the corpus can't be read, the tokenizer can't delimit blocks, or they have no room for text.
     """
     delimited = prepare_tokenizer(tokenizer)
     entry, settings = _entry(corpus, delimited, cutting, Path(cache_dir))

@@ -91,8 +91,7 @@ class TextDataModule(ResumableDataModule):
     def blocks(self) -> Blocks:
         """The corpus as blocks, built or found in the cache on first use.
 
-        Raises:
-            InputError: the corpus can't be read, or has less than a training batch and a held-out block.
+        Raises InputError where the corpus can't be read, or has less than a training batch and a held-out block.
         """
         if self._blocks is None:
             blocks = build_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self.cache_dir)
