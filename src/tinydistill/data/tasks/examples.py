@@ -5,7 +5,7 @@ N: rows of a split, C: classes.
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Split:
         chosen = rows.tolist()
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
         labels, sources = (None if of is None else of[rows] for of in (self.labels, self.source_rows))
-        return Split(self.name, [self.texts[i] for i in chosen], pairs, labels, sources, self.skipped)
+        return replace(self, texts=[self.texts[i] for i in chosen], pairs=pairs, labels=labels, source_rows=sources)
 
     def text_identity(self) -> str:
         """The hash of the texts."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.cache import built_once
-from tinydistill.artifacts.files import digest
+from tinydistill.artifacts.files import digest, read_json, write_json
 from tinydistill.console import Meter
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
 from tinydistill.data.text.sources import Corpus
@@ -57,17 +56,14 @@ def build_blocks(
     """
     delimited = prepare_tokenizer(tokenizer)
     entry, settings = _entry(corpus, delimited, cutting, Path(cache_dir))
-    return _open(built_once(entry, lambda work: _build(work, corpus, delimited, settings)))
+    built_once(entry, lambda work: _build(work, corpus, delimited, settings))
+    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), read_json(entry / "summary.json"))
 
 
-def known_blocks(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
-) -> Blocks | None:
-    """The blocks that `build_blocks` would give, where the cache has them; no text is read to find out."""
-    if not _remembered(corpus, Path(cache_dir)).exists():
-        return None
-    entry, _ = _entry(corpus, prepare_tokenizer(tokenizer), cutting, Path(cache_dir))
-    return _open(entry) if entry.exists() else None
+def has_blocks(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: Path) -> bool:
+    """Whether the cache has the blocks that `build_blocks` would give; no text is read to find out."""
+    known = _remembered(corpus, cache_dir).exists()
+    return known and _entry(corpus, prepare_tokenizer(tokenizer), cutting, cache_dir)[0].exists()
 
 
 def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) -> tuple[Path, dict[str, Any]]:
@@ -88,11 +84,6 @@ def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) 
     return cache / f"blocks-{digest(settings)}", settings
 
 
-def _open(entry: Path) -> Blocks:
-    summary = json.loads((entry / "summary.json").read_text())
-    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
-
-
 def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str, Any]) -> None:
     length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
     backend, begin, end = delimited
@@ -111,7 +102,7 @@ def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str,
     with BlockWriter(work / "heldout.npy", length, begin, end, dtype, cap) as writer:
         writer.add(heldout.documents())
     summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
-    (work / "summary.json").write_text(json.dumps(summary, indent=2))
+    write_json(work / "summary.json", summary)
 
 
 def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, TokenIds]]:
