@@ -3,7 +3,7 @@ import torch
 
 from tests.conftest import bert
 from tinydistill.distillation.teacher_statistics import RunningScoreVariance, teacher_statistics_over
-from tinydistill.initialization.covariance import RunningCovariance, subspace_floor, variance
+from tinydistill.initialization.linear_algebra import RunningCovariance, subspace_floor, variance
 from tinydistill.models.observation import QKV, Observer, padding_mask
 
 

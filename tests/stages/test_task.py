@@ -18,7 +18,7 @@ from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
 from tinydistill.models.heads import add_head
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 from tinydistill.stages import task as stage
 
 LABELS = ("asleep", "awake")

@@ -6,7 +6,7 @@ from tinydistill.console import say, table
 from tinydistill.distillation.layer_distiller import unexplained
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import TeacherStatistics
-from tinydistill.initialization.covariance import subspace_floor
+from tinydistill.initialization.linear_algebra import subspace_floor
 
 
 def show_mapping(objective: Objective) -> None:
