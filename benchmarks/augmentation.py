@@ -17,8 +17,9 @@ import pytorch_lightning as pl
 import torch
 
 from common import parser, random_model, read_texts
-from tinydistill.benchmarking.augmentation import Augmented, augment
+from tinydistill.benchmarking.augmentation import augment
 from tinydistill.benchmarking.gemm import beside
+from tinydistill.benchmarking.piece import Piece
 from tinydistill.data.tasks.examples import Split
 from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 from tinydistill.models.loading import load_tokenizer
@@ -47,17 +48,17 @@ def main() -> None:
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
         trainer = pl.Trainer(**quiet, enable_checkpointing=False)
 
-        def work() -> Augmented:
+        def work() -> Piece:
             return augment(rows, model, load_tokenizer(path), trainer, Path(temporary, "made"))
 
         done, gemm = beside(work, seconds=2.0)
     print(
-        f"{done.rows:,} sentences, {done.words:,} words asked about in {done.seconds:.1f} s: "
-        f"{done.words / done.seconds:.1f} a second"
+        f"{done.units:,} sentences, {done.more['words']:,} words asked about in {done.seconds:.1f} s: "
+        f"{done.more['words_per_second']:.1f} a second"
     )
     fp32, bf16 = gemm.mean
-    speed, original = done.rows / done.seconds, ORIGINAL * fp32 / ORIGINAL_GEMM
-    floor = done.rows * bf16 / (2 * (done.tokens * sum(matrices) + done.words * head))
+    speed, original = done.units / done.seconds, ORIGINAL * fp32 / ORIGINAL_GEMM
+    floor = done.units * bf16 / (2 * (done.more["tokens"] * sum(matrices) + done.more["words"] * head))
     print(
         f"matrix products {fp32 / 1e9:.0f} GFLOP/s in fp32, {bf16 / 1e9:.0f} in bf16; sentences a second: {speed:.2f}, "
         f"original at this pace {original:.2f}, floor {floor:.2f}: {speed / original:.1f} times the original, "

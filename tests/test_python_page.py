@@ -10,8 +10,7 @@ from tests.conftest import sentences
 from tests.stages.conftest import animal_rows, write_csv
 from tests.test_api import SMALL
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import load_encoder
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import load_encoder, save_model
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

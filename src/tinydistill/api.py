@@ -12,7 +12,7 @@ from tinydistill import stages
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.config.compose import composed
 from tinydistill.errors import InputError
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
 
 _ROLES = {TEACHER: "teacher", BASELINE: "baseline", STUDENT: "student"}

@@ -7,7 +7,7 @@ from tinydistill.distillation.losses import AttentionMSE, EmbeddingMSE, HiddenMS
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import teacher_statistics_over
 from tinydistill.errors import InputError
-from tinydistill.initialization.covariance import variance
+from tinydistill.initialization.linear_algebra import variance
 from tinydistill.models.observation import Observation, Observer, padding_mask
 
 BATCH = {"input_ids": torch.randint(5, 28, (3, 10), generator=torch.Generator().manual_seed(0))}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tinydistill.initialization.covariance import RunningCovariance, subspace_floor, variance
+from tinydistill.initialization.linear_algebra import RunningCovariance, subspace_floor, variance
 
 
 def test_the_covariance_of_batches_is_that_of_the_whole():

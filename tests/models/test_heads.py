@@ -7,8 +7,7 @@ from tests.conftest import bert
 from tests.encoders import ENCODERS, encoder
 from tinydistill.errors import InputError
 from tinydistill.models import heads
-from tinydistill.models.loading import load_encoder
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import load_encoder, save_model
 
 IDS = torch.randint(5, 27, (2, 8), generator=torch.Generator().manual_seed(0))
 

@@ -4,10 +4,9 @@ from transformers import AutoModel, AutoModelForMaskedLM
 
 from tests.conftest import bert
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import load_tokenizer
+from tinydistill.models.loading import load_tokenizer, save_model
 from tinydistill.models.masked_lm import load_masked_lm
 from tinydistill.models.observation import Observer
-from tinydistill.models.saving import save_model
 
 
 def test_a_saved_student_loads_without_a_missing_or_unexpected_key(tokenizer, tmp_path):

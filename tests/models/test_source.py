@@ -7,8 +7,7 @@ from transformers import AutoModelForMaskedLM, BertTokenizerFast, RobertaConfig
 from tests.conftest import SPECIAL, WORDS, bert
 from tinydistill.errors import InputError
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import identity
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import identity, save_model
 from tinydistill.models.source import check_vocabularies, find, longest_input
 
 

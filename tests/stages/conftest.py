@@ -12,7 +12,7 @@ from transformers import BertTokenizerFast, PreTrainedModel
 from tests.conftest import WORDS, bert
 from tinydistill import __main__ as door
 from tinydistill.models.heads import add_head
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 
 
 @pytest.fixture

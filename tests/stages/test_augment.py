@@ -13,7 +13,7 @@ from tests.conftest import SPECIAL, WORDS, bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tests.stages.test_ranks import launch
 from tinydistill.augmentation import candidates
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 
 
 @pytest.fixture(scope="module")

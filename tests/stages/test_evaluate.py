@@ -13,7 +13,7 @@ from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
 from tinydistill.config.compose import composed
 from tinydistill.models.heads import add_head
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 
 GLUE_FILES = composed(["stage=evaluate"]).evaluate.submission
 

@@ -6,7 +6,8 @@ import pytest
 from transformers import AutoModel, ModernBertConfig
 
 from tests.stages.conftest import changed
-from tinydistill.config.help import CONF_DIR, composed, plain
+from tinydistill.config.compose import composed, plain
+from tinydistill.config.help import CONF_DIR
 
 EXPERIMENTS = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 SMALL = {

@@ -21,7 +21,7 @@ from tinydistill.config.names import finetuned_path
 from tinydistill.export import onnx_export, publishing
 from tinydistill.export.onnx_session import OnnxModel
 from tinydistill.models.heads import add_head
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 from tinydistill.models.source import find
 from tinydistill.stages import export
 

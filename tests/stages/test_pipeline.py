@@ -10,7 +10,7 @@ from tests.conftest import bert
 from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.models.heads import add_head
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import save_model
 
 NAME = "tiny_tiny3_uniform_tinybert"
 

@@ -11,8 +11,7 @@ from tests.conftest import bert
 from tests.report.conftest import Maker
 from tests.stages.conftest import changed
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import identity
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import identity, save_model
 
 LAYERS = [
     {

@@ -79,10 +79,7 @@ class Shards:
 
     def __init__(self, directory: Path, questions: MaskedWords, count: int):
         self.directory, self.questions, self.count = directory, questions, count
-
-    @property
-    def _whole(self) -> Path:
-        return self.directory / "candidates.npy"
+        self._whole = directory / "candidates.npy"
 
     def left(self) -> list[int]:
         """The numbers of the groups without an answer."""

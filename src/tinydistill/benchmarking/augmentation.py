@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,6 @@ from tinydistill.data.tasks.examples import Split
 FIRST = 8  # rows that are augmented to see how fast that is
 
 
-@dataclass(frozen=True)
-class Augmented:
-    """What was done: rows read, words asked about, tokens that went through the encoder; how long it took."""
-
-    rows: int
-    words: int
-    tokens: int
-    flops: float
-    seconds: float
-
-
 def measure_augmentation(
     rows: Split,
     model: PreTrainedModel,
@@ -45,14 +34,13 @@ def measure_augmentation(
     """Augment as many rows, drawn at random, as take so long; `options` are those of `augment`."""
     order = np.random.default_rng(0).permutation(len(rows))
 
-    def work(count: int, name: str) -> Augmented:
+    def work(count: int, name: str) -> Piece:
         some, own = rows.take(order[:count]), copy.deepcopy(model)
         return augment(some, own, tokenizer, make_trainer(), directory / f"augmentation-{name}", **options)
 
     first = work(FIRST, "first")
-    done = work(max(FIRST, round(first.rows * seconds / first.seconds)), "second")
-    words = {"words": done.words, "words_per_second": done.words / done.seconds}
-    return Piece("augmentation", "row", done.rows, done.seconds, done.flops, float(len(rows)), words)
+    done = work(max(FIRST, round(first.units * seconds / first.seconds)), "second")
+    return replace(done, whole=float(len(rows)))
 
 
 def augment(
@@ -67,7 +55,7 @@ def augment(
     batch_size: int = 16,
     count: int = 20,
     probability: float = 0.4,
-) -> Augmented:
+) -> Piece:
     """Make `count` new rows of each in an empty directory, as the augment stage does; the model is taken apart."""
     start = time.perf_counter()
     augmenter = Augmenter(
@@ -79,7 +67,9 @@ def augment(
     start += time.perf_counter() - paused
     trainer.predict(finder, return_predictions=False)
     augmenter.write(directory / "rows.parquet", lambda: model, count=count, probability=probability)
-    return Augmented(len(rows), len(augmenter.questions), tokens, flops, time.perf_counter() - start)
+    taken, words = time.perf_counter() - start, len(augmenter.questions)
+    more = {"words": words, "words_per_second": words / taken, "tokens": tokens}  # those that the encoder saw
+    return Piece("augmentation", "row", len(rows), taken, flops, more=more)
 
 
 def _size(finder: CandidateFinder, questions: MaskedWords) -> tuple[int, float]:

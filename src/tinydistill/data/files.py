@@ -26,8 +26,7 @@ def numbered_lines(
 ) -> Iterator[tuple[int, str]]:
     """(number from 1, line with its line end) of a file; lines longer than `limit` bytes come in parts.
 
-    Raises:
-        InputError: the file can't be read; with its name and line.
+    Raises InputError where the file can't be read, with its name and line.
     """
     try:
         decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)()

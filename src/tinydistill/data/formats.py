@@ -1,4 +1,4 @@
-"""Rows of JSON lines, Parquet and of tables in memory: streamed, and of every row the wanted columns' values alone."""
+"""Rows of files, the hub and tables in memory: streamed, and of every row the wanted columns' values alone."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from tinydistill.data.files import COMPRESSED, first_line
 from tinydistill.errors import InputError
+from tinydistill.hub import look_for_hub
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 ROWS_AT_ONCE = 256  # that are unpacked from Parquet together: they may be whole books
@@ -80,6 +81,22 @@ def _values(rows: Any, column: str) -> list[Any]:
         return rows[column].astype(object).where(rows[column].notna(), None).tolist()
     classes = getattr(rows.features[column], "names", None)
     return [classes[value] if classes and value is not None and value >= 0 else value for value in rows[column]]
+
+
+def hub_rows(name: str, repo: str, config: str | None, split: str, revision: str | None, *, advice: str) -> Any:
+    """One split of a data set on the hub as a `datasets.Dataset`, from the local copy that the first use downloads.
+
+    Raises InputError where it can't be loaded, which calls it `name`; `advice` says what works without a network.
+    """
+    look_for_hub()
+    import datasets  # slow to import, and only data sets of the hub need it
+
+    try:
+        return datasets.load_dataset(repo, config, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        # no network, no such data set, configuration or split, a data set that is a script
+        advice = f"without a network, use {advice}"
+        raise InputError(f"{name} can't be loaded from the hub ({first_line(error)})", advice) from None
 
 
 def column_index(names: Sequence[str], column: str, where: str, advice: str) -> int:

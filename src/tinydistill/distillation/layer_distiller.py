@@ -8,8 +8,8 @@ from transformers import PreTrainedModel
 
 from tinydistill.distillation.imitation import Batch, Imitation
 from tinydistill.distillation.objective import Objective
+from tinydistill.models.fast_paths.unreached import freeze_unreached
 from tinydistill.models.observation import valid_tokens
-from tinydistill.models.students import freeze_unreached
 from tinydistill.training.optimization import OptimizedModule
 
 

@@ -18,7 +18,7 @@ from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.mapping import Mapping
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import TeacherStatistics
-from tinydistill.initialization.covariance import subspace_floor
+from tinydistill.initialization.linear_algebra import subspace_floor
 from tinydistill.models.loading import parameters
 from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank

@@ -12,7 +12,7 @@ from tinydistill.distillation import functional as F
 from tinydistill.distillation.mapping import Mapping, pairs
 from tinydistill.distillation.teacher_statistics import TeacherStatistics
 from tinydistill.errors import InputError
-from tinydistill.initialization.covariance import variance
+from tinydistill.initialization.linear_algebra import variance
 from tinydistill.models.observation import QKV
 
 Needs = Literal["hidden", "attention", "logits"]

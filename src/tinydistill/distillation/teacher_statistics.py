@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tinydistill.console import Meter
-from tinydistill.initialization.covariance import RunningCovariance
+from tinydistill.initialization.linear_algebra import RunningCovariance
 from tinydistill.models.observation import QKV, Observer, encoder_inputs, valid_tokens
 
 

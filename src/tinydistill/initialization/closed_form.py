@@ -16,7 +16,6 @@ from transformers import PretrainedConfig, PreTrainedModel
 from tinydistill.console import Meter
 from tinydistill.errors import InputError
 from tinydistill.initialization import linear_algebra as linear
-from tinydistill.initialization.covariance import RunningCovariance
 from tinydistill.initialization.layer_solvers import (
     SLIGHT,
     Batch,
@@ -25,7 +24,7 @@ from tinydistill.initialization.layer_solvers import (
     solve_scores,
     solve_values,
 )
-from tinydistill.initialization.linear_algebra import NormalEquations
+from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
 from tinydistill.models.encoder_parts import Embeddings, encoder_parts
 from tinydistill.models.observation import Observer, valid_tokens
 

@@ -1,9 +1,8 @@
-"""New students: their size, random weights until something better is solved for, and which of them train."""
+"""New students: their size, and random weights until something better is solved for."""
 
 import copy
 
 import torch
-from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from tinydistill.errors import InputError
@@ -60,17 +59,3 @@ def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
         torch.manual_seed(seed)
         model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32)
     return attention.use(model)
-
-
-def freeze_unreached(module: nn.Module, loss: Tensor) -> list[nn.Parameter]:
-    """Freeze the trained parameters that the loss doesn't reach (a pooler, layers above the last mapped one).
-
-    DistributedDataParallel would wait for their gradients. Its own answer, `Trainer(strategy=
-    "ddp_find_unused_parameters_true")`, looks for them in every step. Returns what has been frozen.
-    """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-    unreached = [p for p, gradient in zip(parameters, gradients, strict=True) if gradient is None]
-    for parameter in unreached:
-        parameter.requires_grad_(False)
-    return unreached

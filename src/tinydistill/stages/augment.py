@@ -17,7 +17,7 @@ from tinydistill.config.names import AUGMENTED, augmented_path, output_path
 from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.tables import Columns, Dialect, read_table
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import UserError
 from tinydistill.models.source import Source, longest_input
 from tinydistill.ranks import rank
@@ -74,10 +74,8 @@ def _rows(config: Config) -> Split:
     given, task = config.augmentation.input, config.task
     if given is None:
         return data.task(config).train()
-    columns = Columns(task.text, task.text_pair)
-    table = read_table(
-        Path(given), columns, argument="augmentation.input", dialect=Dialect(task.encoding, task.quoting)
-    )
+    layout = Layout(task.text, task.text_pair, encoding=task.encoding, quoting=task.quoting)
+    table = read_table(Path(given), layout, argument="augmentation.input")
     if not len(table):
         raise UserError(f"augmentation.input={given} has no rows")
     return Split("input", table.texts, table.pairs, None)

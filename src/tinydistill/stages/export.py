@@ -27,8 +27,8 @@ from tinydistill.export import onnx_export, publishing, summary
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.export.card import card, license_of
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
+from tinydistill.models.loading import save_model
 from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
-from tinydistill.models.saving import save_model
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring

@@ -22,8 +22,7 @@ from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.distillation.mapping import layer_similarity
 from tinydistill.initialization.start import check_start
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import parameters
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import parameters, save_model
 from tinydistill.models.source import Source
 from tinydistill.models.students import new_student
 from tinydistill.ranks import rank

@@ -19,8 +19,7 @@ from tinydistill.console import count, duration, say
 from tinydistill.data.text.sources import Corpus
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.layer_phase import distill_layers, show_layers
-from tinydistill.models.loading import parameters
-from tinydistill.models.saving import save_model
+from tinydistill.models.loading import parameters, save_model
 from tinydistill.models.source import Source, check_vocabularies
 from tinydistill.models.students import new_student
 from tinydistill.ranks import rank

@@ -22,9 +22,8 @@ from tinydistill.data.text import masking
 from tinydistill.data.text.datamodule import MaskedTextDataModule
 from tinydistill.data.text.masking import MaskingVocabulary, Rules
 from tinydistill.data.text.sources import Corpus
-from tinydistill.models.loading import parameters
+from tinydistill.models.loading import parameters, save_model
 from tinydistill.models.masked_lm import load_or_add_head, start_bias
-from tinydistill.models.saving import save_model
 from tinydistill.models.source import Source
 from tinydistill.training import dashboards, masked_examples, runtime
 from tinydistill.training.checkpoints import last_checkpoint

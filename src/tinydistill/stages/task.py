@@ -35,7 +35,7 @@ from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDisti
 from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import InputError, UserError
-from tinydistill.models import saving
+from tinydistill.models import loading
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, check_vocabularies
@@ -118,7 +118,7 @@ def _distill(
         "seconds": round(sum(report["seconds"] for report in reports.values()), 1),
     }
     if rank() == 0:
-        saving.save_model(student, teacher.tokenizer, artifact.product)
+        loading.save_model(student, teacher.tokenizer, artifact.product)
         for phase in phases:
             artifact.keep_logs(work.directory(phase), phase)
         artifact.publish(result, plain(config))

@@ -4,7 +4,7 @@ import pytest
 from tests.data.conftest import GivenTask
 from tests.stages.conftest import animal_rows, write_csv
 from tinydistill.data.tasks.files import TaskFiles
-from tinydistill.data.tasks.samples import SomeRows
+from tinydistill.data.tasks.sources import SomeRows
 
 
 @pytest.fixture

@@ -207,7 +207,6 @@ def test_texts_in_memory_are_known_by_their_content_or_their_name() -> None:
     assert list(TextsCorpus(["one ", "", "two"]).documents()) == ["one", "two"]
     assert TextsCorpus(["one", "two"]).identity() == TextsCorpus(("one", "two")).identity()
     assert len({TextsCorpus(texts).identity() for texts in (["one", "two"], ["onetwo"], ["two", "one"])}) == 3
-    assert TextsCorpus(["one"], "mine").identity() == "mine"
 
 
 class Verses(Corpus):

@@ -9,8 +9,7 @@ from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import OnText
 from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.samples import SomeRows
-from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.sources import SomeRows, TaskSource
 from tinydistill.data.text.datamodule import TextDataModule
 from tinydistill.data.text.sources import Corpus
 from tinydistill.training.classifier import Scoring

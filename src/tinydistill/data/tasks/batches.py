@@ -103,10 +103,7 @@ class LengthOrder(EpochOrder):
         return rows[np.lexsort((self.lengths[rows], windows))], random.permutation(len(self))
 
 
-def every_row(lengths: NDArray[np.int64], batch_size: int, world_size: int = 1, rank: int = 0) -> list[RowNumbers]:
-    """Batches that hold every row once, the longest first: what doesn't fit into memory shows at once.
-
-    With several ranks, each rank's share of them.
-    """
+def every_row(lengths: NDArray[np.int64], batch_size: int) -> list[RowNumbers]:
+    """Batches that hold every row once, the longest first: what doesn't fit into memory shows at once."""
     rows = np.argsort(-lengths, kind="stable")
-    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)][rank::world_size]
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]

@@ -14,7 +14,7 @@ from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.tasks.encoding import EncodedRows, encode
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import Columns, read_table
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
 _TEXT = ("input_ids", "attention_mask", "token_type_ids")  # what an encoder reads of a batch
@@ -112,11 +112,10 @@ class TaskDataModule(ResumableDataModule):
         """As for the test."""
         return self.test_dataloader()
 
-    def loader(self, split: Split, *, sharded: bool = False) -> BatchLoader:
-        """Batches with every row of a split once; `row` says which. All of them on every device, unless `sharded`."""
+    def loader(self, split: Split) -> BatchLoader:
+        """Batches with every row of a split once, on every device; `row` says which."""
         rows = self._rows(split)
-        shard = (self.world_size, self.rank) if sharded else (1, 0)
-        return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size, *shard))
+        return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size))
 
     def heldout_batches(self) -> BatchLoader:
         """Every row of the first validation split."""
@@ -145,11 +144,10 @@ class TaskDataModule(ResumableDataModule):
 def read_augmented(path: Path, original: Split) -> Split:
     """The rows of an augmentation, labeled as the training rows that they were made from.
 
-    Raises:
-        InputError: the file lacks a column, says that it was made from other rows, or names one that there isn't.
+    Raises InputError where the file lacks a column, was made from other rows, or names one that there isn't.
     """
-    columns = Columns("text", None if original.pairs is None else "text_pair", "source_row")
-    table = read_table(path, columns, argument="{TaskDataModule.augmentation}")
+    layout = Layout("text", None if original.pairs is None else "text_pair", "source_row")
+    table = read_table(path, layout, argument="{TaskDataModule.augmentation}")
     if path.suffix == ".parquet":
         made_from = (pq.read_schema(path).metadata or {}).get(MADE_FROM, b"").decode()
         if made_from not in ("", original.text_identity()):

@@ -1,6 +1,5 @@
 """The embedded task: which library does a docstring come from? Real text and real labels without a download."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydistill.artifacts.files import built_once, digest
+from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text import docstrings
@@ -63,14 +62,13 @@ class DocstringsTask(TaskSource):
     def _split(self, name: str) -> Split:
         settings = [FORMAT, docstrings.versions(), LIBRARIES, self.train_rows, self.validation_rows]
         entry = built_once(Path(self.cache_dir) / f"docstrings-task-{digest(settings)}", self._build)
-        rows = json.loads((entry / f"{name}.json").read_text(encoding="utf-8"))
+        rows = read_json(entry / f"{name}.json")
         return Split(name, rows["texts"], None, np.array(rows["labels"], np.int64))
 
     def _build(self, directory: Path) -> None:
         rows = balanced(docstrings.read_modules(MEGABYTES), self.train_rows, self.validation_rows)
         for name, (texts, labels) in rows.items():
-            text = json.dumps({"texts": texts, "labels": labels}, ensure_ascii=False, indent=0)
-            (directory / f"{name}.json").write_text(text, encoding="utf-8")
+            write_json(directory / f"{name}.json", {"texts": texts, "labels": labels})
 
 
 def balanced(
@@ -79,9 +77,7 @@ def balanced(
     """(texts, class numbers) of both splits, library after library in turn.
 
     Modules come in the order of their names' hashes: the first of a library are for validation, as many as it takes.
-
-    Raises:
-        InputError: a library isn't there, or has too little to say.
+    Raises InputError where a library isn't there, or has too little to say.
     """
     rows: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in LIBRARIES}
     seen: set[str] = set()

@@ -51,10 +51,8 @@ class EncodedRows:
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: str | Path) -> EncodedRows:
     """A split's rows as the tokenizer delimits single texts or pairs, of at most `max_length` tokens.
 
-    Of a pair the longer text is cut first. The cache is keyed by the content of texts and tokenizer.
-
-    Raises:
-        InputError: the tokenizer isn't a fast one or has no [CLS] and [SEP].
+    Of a pair the longer text is cut first. The cache is keyed by the content of texts and tokenizer. Raises InputError
+    where the tokenizer isn't a fast one or has no [CLS] and [SEP].
     """
     backend, *_ = prepare_tokenizer(tokenizer)
     backend.enable_truncation(max_length, strategy="longest_first")

@@ -5,7 +5,7 @@ N: rows of a split, C: classes.
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Split:
         chosen = rows.tolist()
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
         labels, sources = (None if of is None else of[rows] for of in (self.labels, self.source_rows))
-        return Split(self.name, [self.texts[i] for i in chosen], pairs, labels, sources, self.skipped)
+        return replace(self, texts=[self.texts[i] for i in chosen], pairs=pairs, labels=labels, source_rows=sources)
 
     def text_identity(self) -> str:
         """The hash of the texts."""
@@ -121,10 +121,8 @@ class Target:
     def encode(self, table: Table, column: str) -> NDArray[Any]:
         """The table's labels as class numbers int64 [N] or real targets float32 [N].
 
-        A class may be given by name or, unless the names are whole numbers themselves, by its number.
-
-        Raises:
-            InputError: a label that is neither, with file, line and value.
+        A class may be given by name or, unless the names are whole numbers themselves, by its number. Raises InputError
+        for a label that is neither, with file, line and value.
         """
         assert table.labels is not None
         if self.regression:
@@ -156,10 +154,8 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
     """What a training table's label column asks to predict.
 
     `regression=None` decides: numbers that are not all whole are real targets, anything else is classes, sorted by
-    number where they are whole numbers and by name otherwise.
-
-    Raises:
-        InputError: no label, one label only, or too many different ones to be classes.
+    number where they are whole numbers and by name otherwise. Raises InputError where there is no label, one alone, or
+    too many different ones to be classes.
     """
     assert table.labels is not None
     if regression is None:
@@ -213,8 +209,7 @@ def _is_whole(name: str) -> bool:
 def to_split(name: str, table: Table, target: Target, *, label: str | None, empty_texts: bool = False) -> Split:
     """A table with its labels made definite; without labels where `label`, the column's name, is None.
 
-    Raises:
-        InputError: no rows, an empty text (unless `empty_texts` allows it), or a bad label.
+    Raises InputError for no rows, an empty text (unless `empty_texts` allows it), and a bad label.
     """
     if not len(table):
         raise InputError(f"{table.source} has no rows")

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, infer_target, to_split
-from tinydistill.data.tasks.samples import smallest_hashes
-from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import Columns, Dialect, read_table
+from tinydistill.data.tasks.sources import TaskSource, smallest_hashes
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
 
@@ -46,10 +45,10 @@ class TaskFiles(TaskSource):
         quoting: bool | None = None,
     ):
         self.rows = {"train": train, "validation": validation, "test": test}
-        self.columns, self.label = Columns(text, text_pair, label, "TaskFiles."), label
+        of_columns = text, text_pair, label, "TaskFiles."
+        self.layout, self.label = Layout(*of_columns, encoding=encoding, quoting=quoting, dialect="TaskFiles."), label
         self.labels, self.regression = tuple(labels or ()), regression
         self.validation_fraction, self.split_seed = validation_fraction, split_seed
-        self.dialect = Dialect(encoding, quoting, arguments="TaskFiles.")
 
     @cached_property
     def target(self) -> Target:
@@ -89,7 +88,7 @@ class TaskFiles(TaskSource):
             raise InputError("there are no rows to train on", "set {TaskFiles.train} to a file")
         if self.label is None:
             raise InputError("the rows need a column of labels", "set {TaskFiles.label} to its name")
-        columns = [column for _, column in self.columns.roles()]
+        columns = [column for _, column in self.layout.roles()]
         twice = next((column for column in columns if columns.count(column) > 1), None)
         if twice is not None:
             advice = "{TaskFiles.text}, {TaskFiles.text_pair} and {TaskFiles.label} must differ"
@@ -100,8 +99,8 @@ class TaskFiles(TaskSource):
         return table
 
     def _table(self, name: str, *, label_needed: bool = True) -> Table:
-        names = {"name": name, "argument": f"{{TaskFiles.{name}}}"}
-        return read_table(self.rows[name], self.columns, **names, label_needed=label_needed, dialect=self.dialect)
+        argument = f"{{TaskFiles.{name}}}"
+        return read_table(self.rows[name], self.layout, argument=argument, name=name, label_needed=label_needed)
 
     @cached_property
     def _training(self) -> Split:

@@ -5,10 +5,10 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydistill.data.hub import hub_rows
+from tinydistill.data.formats import hub_rows
 from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import Columns, Dialect, read_table
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
 
@@ -78,14 +78,19 @@ class GlueTask(TaskSource):
         name = self._source(split)
         offline = "the original files with {GlueTask.root}, {task:docstrings}, or your own files with {task:files}"
         rows = hub_rows(name, self.repo, self.config, split, self.revision, advice=offline)
-        columns = Columns(self.text, self.text_pair, self.label, "GlueTask.")
-        return read_table(rows, columns, argument="{GlueTask.repo}", name=name)
+        layout = Layout(self.text, self.text_pair, self.label, "GlueTask.")
+        return read_table(rows, layout, argument="{GlueTask.repo}", name=name)
 
     def _tsv_table(self, split: str, *, test: bool) -> Table:
-        label = None if test else self.tsv_label or self.label
-        columns = Columns(self.tsv_text or self.text, self.tsv_text_pair or self.text_pair, label, "GlueTask.tsv_")
-        dialect = Dialect(header=self.tsv_header, skip_damaged=self.tsv_skip_damaged and not test)
-        table = read_table(self._source(split), columns, argument="{GlueTask.root}", dialect=dialect)
+        layout = Layout(
+            self.tsv_text or self.text,
+            self.tsv_text_pair or self.text_pair,
+            None if test else self.tsv_label or self.label,
+            "GlueTask.tsv_",
+            header=self.tsv_header,
+            skip_damaged=self.tsv_skip_damaged and not test,
+        )
+        table = read_table(self._source(split), layout, argument="{GlueTask.root}")
         if table.skipped > max(10, len(table) / 100):
             raise InputError(
                 f"{table.source}: {table.skipped} rows have a wrong number of columns, {len(table)} the right one",

@@ -20,17 +20,24 @@ Lines = Iterable[tuple[int, str]]
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which columns hold what.
+class Layout:
+    """Which columns hold what, and how the bytes of a file become cells.
 
-    `arguments` begins what the arguments are called that say so, as "TaskFiles." in {TaskFiles.text_pair}; it is empty
-    where the names are fixed.
+    `quoting`: whether quotes delimit cells that may hold delimiters and line ends (None: in CSV, not in TSV). `header`
+    names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number of cells.
+    `arguments` begins what the arguments are called that name the columns, as "TaskFiles." in {TaskFiles.text_pair},
+    `dialect` those of encoding and quoting; they are empty where these are fixed.
     """
 
     text: str
     text_pair: str | None = None
     label: str | None = None
     arguments: str = ""
+    encoding: str = "utf-8"
+    quoting: bool | None = None
+    header: Sequence[str] = ()
+    skip_damaged: bool = False
+    dialect: str = ""
 
     def advice(self, role: str, argument: str) -> str:
         """What to do about a column that is missing or holds the wrong thing, in the file that `argument` named."""
@@ -42,46 +49,23 @@ class Columns:
         return [(role, column) for role in roles if (column := getattr(self, role)) is not None]
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How the bytes of a file become cells.
-
-    `quoting`: whether quotes delimit cells that may hold delimiters and line ends (None: in CSV, not in TSV). `header`
-    names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number of cells.
-    `arguments`: as of Columns, for encoding and quoting.
-    """
-
-    encoding: str = "utf-8"
-    quoting: bool | None = None
-    header: Sequence[str] = ()
-    skip_damaged: bool = False
-    arguments: str = ""
-
-
-PLAIN = Dialect()
-
-
-def read_table(
-    rows: Any, columns: Columns, *, argument: str, name: str = "", label_needed: bool = True, dialect: Dialect = PLAIN
-) -> Table:
+def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", label_needed: bool = True) -> Table:
     """The rows of a file, or of a DataFrame or Dataset called `name`; without labels where there are none nor needed.
 
-    Raises:
-        InputError: the file is missing, can't be read as what its name claims, lacks a column or has it twice, or a row
-            has too few or too many cells. The message names file and line, the advice `argument`, which named the file:
-            "{TaskFiles.train}".
+    Raises InputError, which names file and line, where the file is missing, can't be read as what its name claims,
+    lacks a column or has it twice, or a row has too few or too many cells. `argument` names it: {TaskFiles.train}.
     """
     found: list[tuple[str, str, str]] = []
 
     def choose(names: Sequence[str], where: str) -> list[int]:
-        roles = [role for role in columns.roles() if label_needed or role[0] != "label" or role[1] in names]
-        found[:] = [(*role, columns.advice(role[0], argument)) for role in roles]
+        roles = [role for role in layout.roles() if label_needed or role[0] != "label" or role[1] in names]
+        found[:] = [(*role, layout.advice(role[0], argument)) for role in roles]
         return [column_index(names, column, where, advice) for _, column, advice in found]
 
     if isinstance(rows, str | Path):
         path = Path(rows)
         table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
-        found_rows = _rows_of_file(path, choose, columns, dialect, argument)
+        found_rows = _rows_of_file(path, choose, layout, argument)
     else:
         table = Table(name, "row")
         found_rows = memory_rows(rows, choose, name)
@@ -98,24 +82,22 @@ def read_table(
             cells_of[role].append(cell)
     if not found:
         raise InputError(f"{table.source} is empty", f"check {argument}")
-    table.pairs = cells_of["text_pair"] if columns.text_pair is not None else None
+    table.pairs = cells_of["text_pair"] if layout.text_pair is not None else None
     table.labels = cells_of["label"] or None
     if len(cells_of["label"]) not in (0, len(table)):  # JSON lines may differ
-        message = f"{table.source}: some rows have a column '{columns.label}' and others don't"
+        message = f"{table.source}: some rows have a column '{layout.label}' and others don't"
         raise InputError(message, "give it to all or none")
     return table
 
 
-def _rows_of_file(
-    path: Path, choose: Choose, columns: Columns, dialect: Dialect, argument: str
-) -> Iterator[tuple[int, list[Any] | None]]:
+def _rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
     if not path.is_file():
         raise InputError(f"there is no file {path}", f"check {argument}")
     suffix = extension(path)
-    encoding_argument = f"{{{dialect.arguments}encoding}}" if dialect.arguments else ""
-    read = partial(numbered_lines, path, dialect.encoding, argument=argument, encoding_argument=encoding_argument)
+    encoding_argument = f"{{{layout.dialect}encoding}}" if layout.dialect else ""
+    read = partial(numbered_lines, path, layout.encoding, argument=argument, encoding_argument=encoding_argument)
     if suffix in (".csv", ".tsv"):
-        return _delimited(path, suffix, read(), choose, columns, dialect)
+        return _delimited(path, suffix, read(), choose, layout)
     if suffix in JSON_LINES:
         return json_rows(path, read(), choose, argument=argument)
     if suffix == ".parquet":
@@ -125,19 +107,19 @@ def _rows_of_file(
 
 
 def _delimited(
-    path: Path, suffix: str, lines: Lines, choose: Choose, columns: Columns, dialect: Dialect
+    path: Path, suffix: str, lines: Lines, choose: Choose, layout: Layout
 ) -> Iterator[tuple[int, list[str] | None]]:
     """(line, the chosen cells) of every row, None for the cells of a damaged one."""
-    quoted = dialect.quoting if dialect.quoting is not None else suffix == ".csv"
+    quoted = layout.quoting if layout.quoting is not None else suffix == ".csv"
     delimiter = "," if suffix == ".csv" else "\t"
-    no_quotes = f"set {{{dialect.arguments}quoting}} to false if quotes are plain characters here"
+    no_quotes = f"set {{{layout.dialect}quoting}} to false if quotes are plain characters here"
     rows = _quoted_cells(path, lines, delimiter, no_quotes) if quoted else _cells(lines, delimiter)
     first = next(rows, None)
     if first is None:
         return
     names: Sequence[str] = first[1]
-    if dialect.header and columns.text not in names:
-        names = dialect.header
+    if layout.header and layout.text not in names:
+        names = layout.header
         rows = itertools.chain([first], rows)
     chosen = choose(names, str(path))
     for number, cells in rows:
@@ -145,14 +127,14 @@ def _delimited(
             yield number, [cells[i] for i in chosen]
         elif cells in ([], [""]):  # an empty line between rows or at the end
             continue
-        elif dialect.skip_damaged:
+        elif layout.skip_damaged:
             yield number, None
         else:
             few = "few" if len(cells) < len(names) else "many"
-            quotes = no_quotes if quoted else f"set {{{dialect.arguments}quoting}} to true if quotes delimit cells here"
+            quotes = no_quotes if quoted else f"set {{{layout.dialect}quoting}} to true if quotes delimit cells here"
             raise InputError(
                 f"{path} line {number} has too {few} columns ({len(cells)} where there are {len(names)})",
-                f"fix the row{', or ' + quotes if dialect.arguments else ''}",
+                f"fix the row{', or ' + quotes if layout.dialect else ''}",
             )
 
 

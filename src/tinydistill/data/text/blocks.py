@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,7 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.files import built_once, digest
+from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.console import Meter
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
 from tinydistill.data.text.sources import Corpus
@@ -40,13 +39,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Cutting:
-    """How a corpus is cut into blocks.
-
-    Attributes:
-        max_length: tokens in a block, [CLS] and [SEP] among them.
-        heldout_fraction: of the tokens; whole documents are held out, and at least a few blocks of them.
-        heldout_blocks: at most as many blocks are held out.
-    """
+    """How a corpus is cut into blocks: what a TextDataModule is told of it."""
 
     max_length: int
     heldout_fraction: float = 0.02
@@ -58,22 +51,18 @@ def build_blocks(
 ) -> Blocks:
     """The blocks of a corpus, built first unless `cache_dir` has them, by the content of corpus and tokenizer.
 
-    Raises:
-        InputError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
+    Raises InputError where the corpus can't be read, the tokenizer can't delimit blocks, or they have no room for text.
     """
     delimited = prepare_tokenizer(tokenizer)
     entry, settings = _entry(corpus, delimited, cutting, Path(cache_dir))
-    return _open(built_once(entry, lambda work: _build(work, corpus, delimited, settings)))
+    built_once(entry, lambda work: _build(work, corpus, delimited, settings))
+    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), read_json(entry / "summary.json"))
 
 
-def known_blocks(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
-) -> Blocks | None:
-    """The blocks that `build_blocks` would give, where the cache has them; no text is read to find out."""
-    if not _remembered(corpus, Path(cache_dir)).exists():
-        return None
-    entry, _ = _entry(corpus, prepare_tokenizer(tokenizer), cutting, Path(cache_dir))
-    return _open(entry) if entry.exists() else None
+def has_blocks(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: Path) -> bool:
+    """Whether the cache has the blocks that `build_blocks` would give; no text is read to find out."""
+    known = _remembered(corpus, cache_dir).exists()
+    return known and _entry(corpus, prepare_tokenizer(tokenizer), cutting, cache_dir)[0].exists()
 
 
 def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) -> tuple[Path, dict[str, Any]]:
@@ -94,11 +83,6 @@ def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) 
     return cache / f"blocks-{digest(settings)}", settings
 
 
-def _open(entry: Path) -> Blocks:
-    summary = json.loads((entry / "summary.json").read_text())
-    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
-
-
 def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str, Any]) -> None:
     length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
     backend, begin, end = delimited
@@ -117,7 +101,7 @@ def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str,
     with BlockWriter(work / "heldout.npy", length, begin, end, dtype, cap) as writer:
         writer.add(heldout.documents())
     summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
-    (work / "summary.json").write_text(json.dumps(summary, indent=2))
+    write_json(work / "summary.json", summary)
 
 
 def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, TokenIds]]:

@@ -14,7 +14,7 @@ from torch.utils.data import StackDataset
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.data.loading import Batch, BatchLoader, EpochOrder, ResumableDataModule
-from tinydistill.data.text.blocks import Blocks, Cutting, build_blocks, known_blocks
+from tinydistill.data.text.blocks import Blocks, Cutting, build_blocks, has_blocks
 from tinydistill.data.text.masking import MaskingVocabulary, Rules, generator, mask_pieces
 from tinydistill.data.text.sources import Corpus, TextsCorpus
 from tinydistill.errors import InputError
@@ -91,8 +91,7 @@ class TextDataModule(ResumableDataModule):
     def blocks(self) -> Blocks:
         """The corpus as blocks, built or found in the cache on first use.
 
-        Raises:
-            InputError: the corpus can't be read, or has less than a training batch and a held-out block.
+        Raises InputError where the corpus can't be read, or has less than a training batch and a held-out block.
         """
         if self._blocks is None:
             blocks = build_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self.cache_dir)
@@ -110,7 +109,7 @@ class TextDataModule(ResumableDataModule):
     @property
     def cached(self) -> bool:
         """Whether the cache has the blocks, so that no text must be read."""
-        return known_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self.cache_dir) is not None
+        return has_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self.cache_dir)
 
     def prepare_data(self) -> None:
         """Build the blocks, on one process of a machine."""

@@ -20,10 +20,7 @@ def read_documents(path: Path, text_column: str = "text", encoding: str = "utf-8
 
     The format follows from the name (`.parquet`, `.jsonl`, `.json`, `.ndjson`) or else from the first line: `<doc …>`
     is WikiExtractor output, a JSON object in a file without an extension JSON lines, anything else plain text with
-    blank lines between documents. Memory doesn't grow with the file.
-
-    Raises:
-        InputError: the file can't be read as what it claims to be; the message names file and line.
+    blank lines between documents. Memory doesn't grow with the file. Raises InputError, which names file and line.
     """
 
     def choose(names: Sequence[str], where: str) -> list[int]:

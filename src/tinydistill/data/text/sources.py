@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tinydistill.data.formats import column_index
-from tinydistill.data.hub import hub_rows
+from tinydistill.artifacts.files import file_hash
+from tinydistill.data.formats import column_index, hub_rows
 from tinydistill.data.text import docstrings
 from tinydistill.data.text.readers import read_documents
 from tinydistill.errors import InputError
@@ -66,7 +66,10 @@ class FilesCorpus(Corpus):
         """The hash of the files' bytes."""
         digest = hashlib.sha256(f"{self.text_column} {self.encoding}".encode())
         for path in expand(self.paths):
-            digest.update(f"{path.suffixes} {_sha256(path)}".encode())
+            try:
+                digest.update(f"{path.suffixes} {file_hash(path)}".encode())
+            except PermissionError:
+                raise InputError(f"{path} can't be read (permission denied)", "check {FilesCorpus.paths}") from None
         return f"files {digest.hexdigest()}"
 
     def stamp(self) -> str:
@@ -122,25 +125,24 @@ class DocstringsCorpus(Corpus):
 
 @dataclass(frozen=True)
 class TextsCorpus(Corpus):
-    """Documents in memory; `name` stands for their content, whose hash is their identity without one."""
+    """Documents in memory."""
 
     texts: Sequence[str]
-    name: str | None = None
 
     def documents(self) -> Iterator[str]:
         """The documents."""
         return _stripped(self.texts)
 
     def identity(self) -> str:
-        """The name, or the hash of the texts."""
-        return self.name or f"texts {self._hash}"
+        """The hash of the texts."""
+        return self._identity
 
     @cached_property
-    def _hash(self) -> str:
+    def _identity(self) -> str:
         digest = hashlib.sha256()
         for text in map(str.encode, self.texts):
             digest.update(len(text).to_bytes(8, "big") + text)
-        return digest.hexdigest()
+        return f"texts {digest.hexdigest()}"
 
 
 def _stripped(texts: Iterable[str]) -> Iterator[str]:
@@ -161,8 +163,7 @@ def join_wikitext(lines: Iterable[str]) -> Iterator[str]:
 def expand(paths: Iterable[str]) -> list[Path]:
     """Files, directories and globs as a list of files, each once; sorted within each directory or glob.
 
-    Raises:
-        InputError: a path that doesn't exist, or a glob or directory without files.
+    Raises InputError for a path that doesn't exist, and a glob or directory without files.
     """
     files: dict[Path, None] = {}
     for name in paths:
@@ -185,11 +186,3 @@ def _files_below(path: Path) -> list[Path]:
         return [path] if path.exists() else []
     below = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     return [path / file for file in below if not any(part.startswith(".") for part in file.parts)]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except PermissionError:
-        raise InputError(f"{path} can't be read (permission denied)", "check {FilesCorpus.paths}") from None
