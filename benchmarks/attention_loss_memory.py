@@ -15,6 +15,8 @@ import sys
 import torch
 from torch import Tensor
 
+from common import parser
+
 WAYS = ("whole maps", "maps in parts", "gram matrices")
 
 
@@ -25,7 +27,7 @@ def whole_maps(student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Tens
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
     from tinydistill.benchmarking import memory
-    from tinydistill.distillation import losses
+    from tinydistill.distillation import functional
     from tinydistill.models.observation import QKV
 
     torch.manual_seed(0)
@@ -34,7 +36,9 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         QKV(*(torch.randn(options.batch, options.heads, options.length, width, requires_grad=first) for _ in range(3)))
         for width, first in zip(options.widths, (True, False), strict=True)
     )
-    loss = {WAYS[0]: whole_maps, WAYS[1]: losses.attention_mse_scores, WAYS[2]: losses.attention_mse_gram}[options.way]
+    loss = {WAYS[0]: whole_maps, WAYS[1]: functional.attention_mse_scores, WAYS[2]: functional.attention_mse_gram}[
+        options.way
+    ]
     short = [
         QKV(*(x[:, :, :64].detach().requires_grad_(x.requires_grad) for x in qkv[:3])) for qkv in (student, teacher)
     ]
@@ -47,13 +51,13 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--length", type=int, default=4096)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--heads", type=int, default=12)
-    parser.add_argument("--widths", type=int, nargs=2, default=[26, 64], help="of a head: student's, teacher's")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--length", type=int, default=4096)
+    arguments.add_argument("--batch", type=int, default=1)
+    arguments.add_argument("--heads", type=int, default=12)
+    arguments.add_argument("--widths", type=int, nargs=2, default=[26, 64], help="of a head: student's, teacher's")
+    arguments.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    options = arguments.parse_args()
     if options.way:
         print(json.dumps(measure(options)))
         return

@@ -3,14 +3,13 @@
 python benchmarks/candidates.py --model MASKED_LM [--count 8]
 """
 
-import argparse
-import os
 import re
 import tempfile
 from pathlib import Path
 
 import pytorch_lightning as pl
 
+from common import parser
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
 from tinydistill.models.loading import load_tokenizer
@@ -32,10 +31,10 @@ The company [sold] its factory in the north."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="directory or hub name of a masked LM")
-    parser.add_argument("--count", type=int, default=8)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", required=True, help="directory or hub name of a masked LM")
+    arguments.add_argument("--count", type=int, default=8)
+    options = arguments.parse_args()
     words = {}
     for line in SENTENCES.splitlines():
         marked = re.search(r"\[(\w+)\]", line)
@@ -46,7 +45,7 @@ def main() -> None:
     questions = MaskedWords(words, tokenizer, max_length=128, askable=lambda _: True)
     with tempfile.TemporaryDirectory() as temporary:
         shards = Shards(Path(temporary, "candidates"), questions, options.count)
-        finder = CandidateFinder(load_masked_lm(options.model), vocabulary, shards, batch_size=16, workers=0)
+        finder = CandidateFinder(load_masked_lm(options.model), vocabulary, shards, batch_size=16, num_workers=0)
         quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
         pl.Trainer(**quiet, enable_checkpointing=False, accelerator="cpu").predict(finder, return_predictions=False)
         answers = shards.collect()
@@ -56,5 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     main()

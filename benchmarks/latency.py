@@ -3,20 +3,21 @@
 python benchmarks/latency.py [--threads 1] [--batch-size 1] [--length 128] [--seconds 10]
 
 BERT-base and TinyBERT4 (4 layers x 312) with random weights, each in PyTorch fp32, ONNX fp32 and ONNX int8: what an
-answer takes doesn't depend on the weights. All are timed by turns in one run on the CPU. Printed are the median, the
+answer takes doesn't depend on the weights. All are timed alternating in one run on the CPU. Printed are the median, the
 95th percentile, how many times faster than BERT-base in PyTorch, parameters, FLOPs and megabytes.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForSequenceClassification, BertConfig
 
+from common import parser
 from tinydistill.console import count
 from tinydistill.export import onnx_export
 from tinydistill.export.exported import Exported, timed
+from tinydistill.export.size import PARTS
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 MODELS = {
@@ -29,16 +30,16 @@ def exported(config: BertConfig, directory: Path) -> Exported:
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config).eval()
     formats = list(onnx_export.FILES)
-    return Exported(model, [], onnx_export.write(model, INPUTS, directory, formats, longest=512))
+    return Exported(model, [], onnx_export.export_onnx(model, INPUTS, directory, formats, longest=512))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--seconds", type=float, default=10, help="how long each of the six is timed")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--batch-size", type=int, default=1)
+    arguments.add_argument("--length", type=int, default=128)
+    arguments.add_argument("--seconds", type=float, default=10, help="how long each of the six is timed")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as root:
         models = {name: exported(config, Path(root) / name) for name, config in MODELS.items()}
         (measured,) = timed(
@@ -55,7 +56,7 @@ def main() -> None:
         size = sizes[name]
         print(
             f"{system:24} {found['median']:7.1f} ms (p95 {found['p95']:7.1f}) {first / found['median']:5.1f}x  "
-            f"{count(size['embedding'] + size['encoder'] + size['head']):>8} {count(size['flops']):>8} FLOPs "
+            f"{count(sum(size[part] for part in PARTS)):>8} {count(size['flops']):>8} FLOPs "
             f"{size['bytes'][runtime] / 1e6:6.1f} MB"
         )
 

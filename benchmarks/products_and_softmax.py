@@ -1,20 +1,19 @@
-"""What `tinydistill.models.fast_paths.cpu_kernels` and `tinydistill.models.fast_paths.attention` take in place of torch's own ways on a processor.
+"""What `models.fast_paths` takes in place of torch's own ways on a processor.
 
 python benchmarks/products_and_softmax.py [--turns 50]
 
 On one thread: fp32 and bf16 products by torch.mm and by oneDNN with packed weights, in GFLOP/s; and the softmax of bf16
-scores as it is and by way of fp32, in milliseconds, of 1,024 word pieces and 12 heads. The fastest of several turns.
+scores as it is and by way of fp32, in milliseconds, of 1,024 tokens and 12 heads. The fastest of several turns.
 (A file called kernels.py here would be taken for a package by transformers.)
 """
 
-import argparse
 import functools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from attention import fastest
+from common import fastest, parser
 from tinydistill.models.fast_paths.cpu_kernels import PackedLinear
 
 
@@ -54,9 +53,9 @@ def softmax(turns: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=50)
-    turns = parser.parse_args().turns
+    arguments = parser(__doc__)
+    arguments.add_argument("--turns", type=int, default=50)
+    turns = arguments.parse_args().turns
     torch.set_num_threads(1)
     with torch.inference_mode():
         products(turns)

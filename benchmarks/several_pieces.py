@@ -6,8 +6,6 @@ Printed for each way: the mean cosine between a sentence's embedding (by the pac
 sentence with the word replaced by each of 15 candidates; then some words with their first four.
 """
 
-import argparse
-import os
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -17,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from augmentation import read_texts
+from common import MINILM, parser, read_texts
 from tinydistill.augmentation import vectors
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import eligible_words, read_stop_words
@@ -31,7 +29,7 @@ class Sentences:
     """Sentence embeddings by all-MiniLM-L6-v2: the mean of the states."""
 
     def __init__(self) -> None:
-        path = models.locate("sentence-transformers/all-MiniLM-L6-v2")
+        path = models.locate(MINILM)
         self.encoder, self.tokenizer = models.load_encoder(path), models.load_tokenizer(path)
 
     def __call__(self, texts: list[str]) -> Tensor:
@@ -93,12 +91,12 @@ class Ways:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="directory of a masked LM with a WordPiece vocabulary")
-    parser.add_argument("--texts", type=Path, required=True, help="tab-separated table")
-    parser.add_argument("--column", default="sentence")
-    parser.add_argument("--words", type=int, default=200)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", required=True, help="directory of a masked LM with a WordPiece vocabulary")
+    arguments.add_argument("--texts", type=Path, required=True, help="tab-separated table")
+    arguments.add_argument("--column", default="sentence")
+    arguments.add_argument("--words", type=int, default=200)
+    options = arguments.parse_args()
     model, tokenizer = load_masked_lm(options.model), models.load_tokenizer(options.model)
     texts = [text for text in read_texts(options.texts, options.column, 4000) if len(text.split()) > 7]
     stop_words = read_stop_words(None)
@@ -123,5 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     main()

@@ -6,20 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.test_compose import composed
-from tinydistill.config.compose import check
+from tinydistill.config.compose import composed
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "conf/hydra/help/tinydistill.yaml"]
 
 
-def commands_on(page: Path) -> list[str]:
+def commands_in(text: str) -> list[str]:
     """The arguments in lines that begin with the program's name, and in the same in backquotes, in their order."""
-    text = re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))
-    lines = re.findall(r"^ *(?:\.venv/bin/)?(?:python -m )?tinydistill( [a-z-].*=.*)$", text, re.MULTILINE)
+    text = re.sub(r"\\\n *", "", text)
+    lines = re.findall(r"^ *(?:\$ )?(?:\.venv/bin/)?(?:python -m )?tinydistill( [a-z-].*=.*)$", text, re.MULTILINE)
     quoted = re.findall(r"`(?:python -m )?tinydistill( [^`]*)`", text)
     found = [re.split(r"\s{2,}|\s#", line.strip())[0] for line in lines + quoted]
     return [command for command in dict.fromkeys(found) if "=" in command and "[GROUP" not in command]
+
+
+def commands_on(page: Path) -> list[str]:
+    """Those of a page."""
+    return commands_in(page.read_text(encoding="utf-8"))
 
 
 def commands() -> list[str]:
@@ -36,8 +40,10 @@ def test_a_documented_command_is_one_that_works(command):
     ):
         if word in command:
             pytest.importorskip(f"hydra_plugins.hydra_{plugin}")
-    words = [word for word in shlex.split(command) if word != "-m"]
-    check(composed(*(word if "[" in word else word.split(",")[0] for word in words)))
+    if "--config-dir=" in command:
+        pytest.skip("the files are the reader's own")
+    words = [word for word in shlex.split(command) if not word.startswith("-")]
+    assert composed(word if "[" in word else word.split(",")[0] for word in words)
 
 
 def test_the_documentation_shows_commands():

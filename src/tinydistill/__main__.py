@@ -1,74 +1,21 @@
-"""The door: Hydra composes the configuration, the stage is called, and errors become one clear line."""
+"""The command line's entry: help and version at once, everything else with Hydra."""
 
-import os
-import signal
 import sys
-import traceback
 from importlib import import_module
-from typing import Any
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
-
-from tinydistill.config import sweep
-from tinydistill.config.compose import CONF_DIR, in_sweep, resolved
-from tinydistill.config.errors import explain
+from tinydistill import __version__
 from tinydistill.config.help import usage
-from tinydistill.config.schema import Config
-
-_WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
-
-
-@hydra.main(config_path=str(CONF_DIR), config_name="config", version_base="1.3")
-def _run(cfg: DictConfig) -> float | None:
-    if in_sweep():
-        return sweep.outcome(cfg, _stage)
-    try:
-        return _stage(resolved(cfg))
-    except Exception as error:
-        _leave_if_mistaken(error)
-        raise
-
-
-def _stage(values: dict[str, Any]) -> float:
-    if in_sweep() and values["stage"] == "task":
-        values = import_module("tinydistill.stages.pipeline").with_inputs(values)
-    return import_module(f"tinydistill.stages.{values['stage']}").run(values)
-
-
-def _leave_if_mistaken(error: Exception) -> None:
-    """Ends with one line and code 2 when the error is the user's, after the traceback where it is wanted."""
-    mistake = explain(error)
-    if mistake is not None:
-        if _WANTS_TRACEBACK:
-            traceback.print_exception(error)
-        print(f"tinydistill: error: {mistake}", file=sys.stderr)
-        sys.exit(2)
 
 
 def main() -> None:
     """Entry point of `python -m tinydistill` and of the console script; exits with 0, 1, 2, or 130 if interrupted."""
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(usage(CONF_DIR))
-        return
-    # Hydra would print its own abridged traceback and exit with 1; with this set it lets exceptions through to here.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    ConfigStore.instance().store("schema", Config)
-    try:
-        _run()
-    except KeyboardInterrupt:
-        print("tinydistill: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-    except Exception as error:
-        failed = sweep.finish()
-        _leave_if_mistaken(error)
-        if failed:  # as when a search has no score to choose from, or a worker was killed
-            print(f"tinydistill: error: the sweep has stopped: {error}", file=sys.stderr)
-            sys.exit(failed)
-        raise
-    if code := sweep.finish():
-        sys.exit(code)
+    words = set(sys.argv[1:])
+    if {"--help", "-h"} & words:
+        print(usage())
+    elif "--version" in words:
+        print(f"tinydistill {__version__}")
+    else:
+        import_module("tinydistill.command").run()
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ def say(line: str = "") -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
-    """A table; the first columns are words, the others are figures."""
+    """A table; the first columns are words, the others are figures, - where there is none."""
     _console.print(title, style="bold", markup=False)
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         drawn.add_column(column, justify="left" if i < words else "right", no_wrap=True)
     for row in rows:
-        drawn.add_row(*[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row])
+        drawn.add_row(*["-" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row])
     _console.print(drawn)
 
 

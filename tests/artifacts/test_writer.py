@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tinydistill.artifacts.writer import open_artifact, read_json
-from tinydistill.errors import UserError
+from tinydistill.artifacts.files import read_json
+from tinydistill.artifacts.writer import open_artifact
+from tinydistill.errors import InputError, UserError
 
 SETTINGS = {"seed": 0, "general": {"learning_rate": 0.001}}
 
@@ -42,7 +43,7 @@ def test_a_finished_artifact_with_the_same_settings_is_returned(tmp_path):
 def test_other_settings_are_an_error_that_shows_the_difference(tmp_path):
     publish(tmp_path / "a")
     other = {"seed": 0, "general": {"learning_rate": 0.01}}
-    with pytest.raises(UserError, match=r"learning_rate: 0.001 -> 0.01\).*output_dir=DIR or .* overwrite=true"):
+    with pytest.raises(InputError, match=r"learning_rate: 0.001 -> 0.01\): keep it with path=DIR or .* overwrite=true"):
         publish(tmp_path / "a", other)
     assert publish(tmp_path / "a", other, overwrite=True) == {"loss": 0.5}
     assert read_json(tmp_path / "a" / "provenance.json")["settings"] == other
@@ -73,15 +74,16 @@ def test_an_unfinished_run_with_other_settings_is_kept_unless_told_otherwise(tmp
     with pytest.raises(RuntimeError), open_artifact(tmp_path / "a", SETTINGS) as place:
         (place.work / "checkpoint").write_text("half")
         raise RuntimeError("cut off")
-    with pytest.raises(UserError, match="unfinished run with other settings .*seed: 0 -> 1"):
+    with pytest.raises(InputError, match="unfinished run with other settings .*seed: 0 -> 1"):
         publish(tmp_path / "a", {**SETTINGS, "seed": 1})
     with open_artifact(tmp_path / "a", {**SETTINGS, "seed": 1}, overwrite=True) as place:
         assert not (place.work / "checkpoint").exists()
 
 
-def test_a_mistake_of_the_user_leaves_nothing_behind(tmp_path):
-    with pytest.raises(UserError), open_artifact(tmp_path / "a", SETTINGS):
-        raise UserError("the corpus is empty")
+@pytest.mark.parametrize("error", [InputError, UserError])
+def test_a_mistake_of_the_user_leaves_nothing_behind(tmp_path, error):
+    with pytest.raises(error), open_artifact(tmp_path / "a", SETTINGS):
+        raise error("the corpus is empty")
     assert [p for p in tmp_path.iterdir() if not p.name.startswith(".")] == []
 
 
@@ -89,14 +91,14 @@ def test_a_directory_that_is_no_artifact_is_never_touched(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(UserError, match="is no artifact of tinydistill; .*output_dir=DIR"):
+        with pytest.raises(InputError, match="is no artifact of tinydistill: choose another place with path=DIR"):
             publish(tmp_path / "a", overwrite=overwrite)
     assert (tmp_path / "a" / "thesis.txt").read_text() == "mine"
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"can't write to .*file.*output_dir=DIR"):
+    with pytest.raises(InputError, match=r"can't write to .*file.*: choose another place with path=DIR"):
         publish(tmp_path / "file" / "a")
 
 

@@ -29,7 +29,7 @@ def find(questions, masked_lm, tokenizer, tmp_path):
     def run(name: str = "a", *, batch_size: int = 3, cut_after: int | None = None, workers: int = 0) -> np.ndarray:
         shards = Shards(tmp_path / name, questions, 4)
         finder = CandidateFinder(
-            deepcopy(masked_lm), WholeWords(tokenizer), shards, batch_size=batch_size, workers=workers
+            deepcopy(masked_lm), WholeWords(tokenizer), shards, batch_size=batch_size, num_workers=workers
         )
         write = shards.write
 

@@ -5,7 +5,7 @@ from tinydistill.augmentation.rows import Choices, Counts, augmented_rows, repla
 from tinydistill.augmentation.words import eligible_words
 from tinydistill.data.tasks.datamodule import read_augmented
 from tinydistill.data.tasks.examples import Split
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 OTHERS = ("alpha", "beta", "gamma")
 
@@ -91,5 +91,5 @@ def test_what_is_written_is_what_a_task_reads(tmp_path, pairs):
     assert read.texts == [row.text for row in made]
     assert read.pairs == (None if pairs is None else [row.pair for row in made])
     assert read.labels.tolist() == read.source_rows.tolist() == [row.source for row in made]
-    with pytest.raises(UserError, match="was made from other rows than this task's training rows"):
+    with pytest.raises(InputError, match="was made from other rows than this task's training rows"):
         read_augmented(file, split([*AWKWARD[:-1], "movie"], pairs))

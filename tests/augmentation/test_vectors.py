@@ -5,7 +5,7 @@ import torch
 
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.vectors import input_embeddings, mean_embeddings, read_vectors
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 GLOVE = "cat 1 0 0\ndog 0.9 0.1 0\n, 1 0 0\nCat 0 1 0\nfish 0 0 1\na b 0 1 0.5\nbird 0 -1 0\n"
 
@@ -35,7 +35,7 @@ def test_the_nearest_words_are_those_of_largest_cosine_other_than_itself(tmp_pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"cat 1 0 0\ndog 1 x 0\n", "line 2 is not a word with 3 numbers after it: augmentation.word_vectors takes"),
+        (b"cat 1 0 0\ndog 1 x 0\n", "line 2 is not a word with 3 numbers after it: path takes"),
         (b"cat 1 0 0\ndog 1 0\n", "line 2 is not a word with 3 numbers"),
         (b"some plain text\n", "line 1 is not a word with 2 numbers"),
         (b"word\n", "line 1 is not a word with its numbers"),
@@ -46,7 +46,7 @@ def test_the_nearest_words_are_those_of_largest_cosine_other_than_itself(tmp_pat
 )
 def test_a_file_of_another_kind_is_one_clear_line(tmp_path, content, message):
     (tmp_path / "a.txt").write_bytes(content)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         read_vectors(tmp_path / "a.txt")
 
 

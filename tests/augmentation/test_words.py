@@ -1,7 +1,7 @@
 import pytest
 
 from tinydistill.augmentation.words import eligible_words, match_case, read_stop_words
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 STOP = frozenset({"the", "a"})
 
@@ -37,5 +37,5 @@ def test_stop_words_are_english_function_words_or_a_files(tmp_path):
     assert not {"good", "film", "never-ending"} & read_stop_words(None)
     (tmp_path / "stop.txt").write_text("Le\n\nla\n")
     assert read_stop_words(str(tmp_path / "stop.txt")) == {"le", "la"}
-    with pytest.raises(UserError, match="augmentation.stop_words=/nowhere: there is no such file"):
+    with pytest.raises(InputError, match="there is no file /nowhere: check path"):
         read_stop_words("/nowhere")

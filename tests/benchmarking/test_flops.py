@@ -5,17 +5,17 @@ import torch
 from torch import nn
 
 from tests.conftest import bert
-from tinydistill.benchmarking.flops import counted
+from tinydistill.benchmarking.gemm import counted
 from tinydistill.distillation.imitation import Imitation
-from tinydistill.distillation.objective import Objective, Weights
-from tinydistill.models.fast_paths import attention
+from tinydistill.distillation.objective import Objective
+from tinydistill.models import attention
 from tinydistill.models.fast_paths import cpu_kernels as kernels
 
 WIDTH, INNER, LAYERS, ROWS, LENGTH = 16, 32, 2, 3, 10
 
 
 def linear_flops(width: int, inner: int, layers: int) -> int:
-    """Of the linear maps of so many layers, for one word piece."""
+    """Of the linear maps of so many layers, for one token."""
     return 2 * layers * (4 * width * width + 2 * width * inner)
 
 
@@ -58,8 +58,8 @@ def test_a_bert_has_those_of_the_formula_however_it_attends(dtype, padded):
 
 def test_a_step_of_distillation_has_teacher_student_projections_and_score_maps():
     student, teacher = bert(1, WIDTH), bert(LAYERS, 2 * WIDTH)
-    objective = Objective((2,), Weights(), student_width=WIDTH, teacher_width=2 * WIDTH)
-    imitation = Imitation(student, teacher, objective)
+    objective = Objective((2,), scale="raw")
+    imitation = Imitation(teacher, student, objective)
     with counted() as counter:
         objective.total(imitation({"input_ids": ids()})[1]).backward()
     pooler = 2 * WIDTH * WIDTH

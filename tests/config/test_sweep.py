@@ -2,7 +2,8 @@
 
 import pytest
 
-from tinydistill.artifacts.writer import JOB, write_json
+from tinydistill.artifacts.files import write_json
+from tinydistill.artifacts.writer import JOB
 from tinydistill.config import sweep
 from tinydistill.config.compose import job_name, sweep_name
 from tinydistill.config.sweep import Job, in_order

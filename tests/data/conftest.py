@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from transformers import BertTokenizerFast
 
 from tests.conftest import WORDS, sentences
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.compose import composed
+from tinydistill.config.schema.data import Task
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text.sources import Corpus
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,17 @@ def glue(tmp_path: Path) -> Path:
     return tmp_path / "glue"
 
 
-def task_options(task: str) -> dict[str, Any]:
-    """The values of conf/task/TASK.yaml."""
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return dict(compose(f"task/{task}").task)
+def task_options(task: str, *overrides: str) -> Task:
+    """What task=TASK comes to."""
+    return composed([f"task={task}", *overrides]).task
 
 
 def task_complaint(source: TaskSource) -> str:
-    """What is wrong with a task, in one line."""
-    with pytest.raises(UserError) as error:
+    """What is wrong with a task, in one line, with the arguments' full names."""
+    with pytest.raises(InputError) as error:
         source.train(), source.validation(), source.test()
     assert "\n" not in str(error.value)
-    return str(error.value)
+    return error.value.told(str)
 
 
 @dataclass(frozen=True)
@@ -113,11 +112,11 @@ class GivenTask(TaskSource):
     def target(self) -> Target:
         return Target() if self.regression else Target(("no", "yes"))
 
-    def split(self, name: str, seed: int, labelled: bool = True) -> Split:
+    def split(self, name: str, seed: int, labeled: bool = True) -> Split:
         random = np.random.default_rng(seed)
         columns = [[" ".join(random.choice(WORDS, random.integers(1, 10))) for _ in range(self.count)] for _ in "ab"]
         labels = random.normal(size=self.count).astype(np.float32) if self.regression else np.arange(self.count) % 2
-        return Split(name, columns[0], columns[1] if self.pairs else None, labels if labelled else None)
+        return Split(name, columns[0], columns[1] if self.pairs else None, labels if labeled else None)
 
     def train(self) -> Split:
         return self.split("train", 0)
@@ -126,7 +125,7 @@ class GivenTask(TaskSource):
         return {name: self.split(name, seed) for seed, name in enumerate(("matched", "mismatched"), 1)}
 
     def test(self) -> dict[str, Split]:
-        return {"test": self.split("test", 3, labelled=False)}
+        return {"test": self.split("test", 3, labeled=False)}
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
-from tinydistill.distillation import losses, mapping
-from tinydistill.distillation.objective import Objective, Weights
+from tinydistill.distillation import functional, mapping
+from tinydistill.distillation.objective import Objective
 from tinydistill.models.observation import Observer, padding_mask
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -36,9 +36,7 @@ def encoder(side: str, layers: int, width: int) -> BertModel:
 def case(request):
     """(kind of rows, terms, total, gradient norm) of the paper's objective with one shared projection."""
     student, teacher = encoder("student", 3, 32), encoder("teacher", 6, 48)
-    objective = Objective(
-        mapping.uniform(3, 6), Weights(), student_width=32, teacher_width=48, projection="shared", scale="raw"
-    )
+    objective = Objective(mapping.uniform(3, 6), projection="shared", scale="raw").bind(student.config, teacher.config)
     objective.set_projection(0, TENSORS["student.fit_dense.weight"], TENSORS["student.fit_dense.bias"])
     batch = {name: TENSORS[name] for name in ("input_ids", "token_type_ids")}
     batch["attention_mask"] = TENSORS[f"{request.param}.attention_mask"]
@@ -81,5 +79,5 @@ def test_total_and_gradient_norm_match_the_original_on_full_rows(case):
 def test_soft_cross_entropy_is_the_original_times_the_number_of_classes(kind, temperature):
     student, teacher = TENSORS[f"{kind}.student_logits"], TENSORS[f"{kind}.teacher_logits"]
     original = FIGURES[kind]["soft_cross_entropy_mean_over_classes"][temperature]
-    ours = losses.soft_cross_entropy(student, teacher, float(temperature))
+    ours = functional.soft_cross_entropy(student, teacher, float(temperature))
     assert ours.item() == pytest.approx(original * student.shape[-1], rel=1e-5)

@@ -1,23 +1,30 @@
+import math
+
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
-from tinydistill.distillation.layer_distiller import LayerDistiller, unexplained
-from tinydistill.distillation.objective import Objective, Weights
-from tinydistill.training.optimization import Optimization
+from tinydistill.distillation.layer_distiller import LayerDistiller
+from tinydistill.distillation.losses import RelationKL
+from tinydistill.distillation.objective import Objective
+from tinydistill.models.observation import release
 
 IDS = torch.randint(5, 27, (64, 12), generator=torch.Generator().manual_seed(0))
-OPTIMISATION = Optimization(steps=40, learning_rate=1e-2, warmup=0.1, weight_decay=0.01)
+
+
+def make(objective: Objective | None = None, **options) -> LayerDistiller:
+    torch.manual_seed(0)
+    teacher = bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0.5)
+    student = bert(2, 16, hidden_dropout_prob=0.5)
+    return LayerDistiller(teacher, student, objective or Objective((2, 4)), learning_rate=1e-2, **options)
 
 
 @pytest.fixture
 def distiller() -> LayerDistiller:
-    torch.manual_seed(0)
-    objective = Objective((2, 4), Weights(), student_width=16, teacher_width=32)
-    teacher = bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0.5)
-    return LayerDistiller(bert(2, 16, hidden_dropout_prob=0.5), teacher, objective, OPTIMISATION)
+    return make()
 
 
 def loader() -> DataLoader:
@@ -35,20 +42,6 @@ def trainer(tmp_path, steps: int = 8, **options) -> pl.Trainer:
         default_root_dir=tmp_path,
         **options,
     )
-
-
-def test_the_rate_rises_linearly_and_falls_linearly_to_zero():
-    rates = [Optimization(10, 1.0, 0.2, 0).rate(step) for step in range(10)]
-    assert rates == pytest.approx([0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
-    assert Optimization(1, 1.0, 0.1, 0).rate(0) == 1
-
-
-def test_biases_and_layer_norms_do_not_decay(distiller):
-    decayed, free = OPTIMISATION.optimizer(distiller).param_groups
-    assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0)
-    assert all(p.ndim > 1 for p in decayed["params"])
-    norm = distiller.student.embeddings.LayerNorm.weight
-    assert any(p is norm for p in free["params"])
 
 
 def test_the_teacher_is_no_part_of_what_is_trained_or_saved(distiller):
@@ -74,15 +67,78 @@ def test_training_lowers_every_held_out_term_and_leaves_the_teacher_alone(distil
     (last,) = run.validate(distiller, loader(), verbose=False)
     assert last["heldout/loss"] < first["heldout/loss"]
     assert last.keys() == first.keys()
-    assert unexplained(last).keys() == {f"{n}/{m}" for n in ("hidden", "attention") for m in (1, 2)} | {"embedding/0"}
+    terms = {f"{n}/{m}" for n in ("hidden", "attention") for m in (1, 2)} | {"embedding/0"}
+    assert {name for name in last if "/unexplained/" in name} == {f"heldout/unexplained/{term}" for term in terms}
     for name, value in distiller.imitation.teacher.state_dict().items():
         assert torch.equal(value, before[name])
 
 
-def test_what_the_loss_does_not_reach_is_frozen(distiller):
-    distiller.freeze_unreached({"input_ids": IDS[:1]})
-    frozen = {name for name, p in distiller.named_parameters() if not p.requires_grad}
-    assert frozen == {"student.pooler.dense.weight", "student.pooler.dense.bias"}
+def test_what_the_loss_does_not_reach_is_frozen_while_it_trains(distiller, tmp_path):
+    trained: set[str] = set()
+
+    class Watch(pl.Callback):
+        def on_train_start(self, trainer, pl_module):
+            groups = trainer.optimizers[0].param_groups
+            optimized = {id(p) for group in groups for p in group["params"]}
+            trained.update(name for name, p in pl_module.named_parameters() if id(p) in optimized)
+
+    trainer(tmp_path, steps=1, callbacks=[Watch()]).fit(distiller, loader())
+    names = {name for name, _ in distiller.named_parameters()}
+    assert names - trained == {"student.pooler.dense.weight", "student.pooler.dense.bias"}
+    assert all(p.requires_grad for p in distiller.parameters())
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_where_nobody_has_measured_the_teacher_it_is_measured_before_the_first_step(distiller, tmp_path, validated):
+    random = torch.get_rng_state()
+    loaders = [loader()] if validated else []
+    trainer(tmp_path, steps=1, num_sanity_val_steps=0).fit(distiller, loader(), *loaders)
+    objective = distiller.imitation.objective
+    measured = list(objective.variances)
+    torch.set_rng_state(random)
+    distiller.imitation.measure_teacher(loader())
+    assert measured == pytest.approx(objective.variances)
+
+
+def test_statistics_that_were_given_stay(distiller, tmp_path):
+    distiller.imitation.objective.variances = [3.0] * 5
+    trainer(tmp_path, steps=1).fit(distiller, loader(), loader())
+    assert distiller.imitation.objective.variances == [3.0] * 5
+
+
+def test_of_several_validation_loaders_the_first_is_the_held_out_one(distiller, tmp_path):
+    alone = trainer(tmp_path).validate(distiller, loader(), verbose=False)[0]
+    other = DataLoader(IDS[:16], batch_size=8, collate_fn=lambda rows: {"input_ids": torch.stack(rows)})
+    first, _second = trainer(tmp_path).validate(distiller, [loader(), other], verbose=False)
+    assert first == pytest.approx(alone)
+
+
+def test_an_objective_of_relations_alone_trains_too(tmp_path):
+    made = make(Objective((None, 4), {"relation": RelationKL(relation_heads=8)}))
+    run = trainer(tmp_path, steps=4)
+    run.fit(made, loader(), loader())
+    assert math.isfinite(run.callback_metrics["heldout/loss"])
+
+
+def test_averaged_weights_are_validated_and_kept(distiller, tmp_path):
+    run = trainer(tmp_path, steps=8, callbacks=[EMAWeightAveraging(decay=0.5)])
+    run.fit(distiller, loader(), loader())
+    assert math.isfinite(run.callback_metrics["heldout/loss"])
+    assert run.current_epoch == 2
+
+
+def test_optimizer_and_schedule_are_factories(tmp_path):
+    made = make(optimizer=torch.optim.Adafactor, scheduler=None)
+    run = trainer(tmp_path, steps=1)
+    run.fit(made, loader(), loader())
+    assert isinstance(run.optimizers[0], torch.optim.Adafactor)
+    assert run.optimizers[0].param_groups[0]["lr"] == 1e-2
+
+
+def test_the_student_is_an_ordinary_encoder_again_when_it_is_released(distiller, tmp_path):
+    trainer(tmp_path, steps=1).fit(distiller, loader())
+    student = release(distiller.student).eval()
+    assert student(IDS[:2]).pooler_output.shape == (2, 16)
 
 
 def test_gradients_are_clipped_by_norm(distiller, tmp_path, monkeypatch):

@@ -11,14 +11,12 @@ from tests.data.conftest import GivenTask
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
-from tinydistill.distillation.objective import Objective, Weights
+from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_logits import compute_logits, stored_logits
 from tinydistill.models.heads import add_head
 from tinydistill.models.observation import encoder_inputs
 from tinydistill.training.classifier import Scoring
-from tinydistill.training.optimization import Optimization
 
-OPTIMISATION = Optimization(steps=26, learning_rate=1e-3, warmup=0.1, weight_decay=0.01)
 CLASSES = Scoring(("accuracy",), "accuracy", ("matched", "mismatched"), 2, False)
 NUMBERS = Scoring(("pearson",), "pearson", ("matched", "mismatched"), 1, True)
 
@@ -28,7 +26,7 @@ def model(labels: tuple[str, ...] = ("no", "yes"), layers: int = 1, **options) -
 
 
 def predictor(scoring: Scoring = CLASSES, **options) -> LogitDistiller:
-    return LogitDistiller(model(() if scoring.regression else ("no", "yes")), OPTIMISATION, scoring, **options)
+    return LogitDistiller(model(() if scoring.regression else ("no", "yes")), scoring, **options)
 
 
 @pytest.fixture
@@ -42,36 +40,35 @@ def rows(tokenizer, tmp_path):
     return make
 
 
-def trainer(tmp_path, callbacks=()) -> pl.Trainer:
+def trainer(tmp_path, callbacks=(), epochs: int = 1) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
-        max_epochs=1,
+        max_epochs=epochs,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,
         default_root_dir=tmp_path,
         callbacks=list(callbacks),
     )
 
 
 def test_merged_the_losses_of_layers_and_logits_add_up_from_one_forward_pass_each():
-    objective = Objective((2,), Weights(), student_width=16, teacher_width=32)
+    objective = Objective((2,), scale="raw")
     student, teacher = add_head(bert(1, 16, hidden_dropout_prob=0), ("no", "yes"), seed=0), bert(2, 32, seed=1)
     batch = {"input_ids": torch.randint(5, 27, (3, 8)), "teacher_logits": torch.randn(3, 2)}
     passes: list[str] = []
     student.base_model.embeddings.register_forward_hook(lambda *_: passes.append("student"))
     teacher.embeddings.register_forward_hook(lambda *_: passes.append("teacher"))
-    merged = MergedDistiller(student.eval(), teacher, objective, OPTIMISATION, CLASSES, temperature=2.0)
+    merged = MergedDistiller(teacher, student.eval(), objective, CLASSES, temperature=2.0)
     merged.eval()
     logged: dict[str, torch.Tensor] = {}
-    merged.log_dict = logged.update
+    merged.log_training = logged.update
     loss = merged.training_step(batch, 0)
     assert passes == ["student", "teacher"]
     prediction = merged.loss(student(**encoder_inputs(batch)).logits, batch)
-    _, terms = LayerDistiller(student.base_model, teacher, objective, OPTIMISATION).eval().imitation(batch)
+    _, terms = LayerDistiller(teacher, student.base_model, objective).eval().imitation(batch)
     torch.testing.assert_close(loss, objective.total(terms) + prediction)
     assert {"train/raw/hidden/1", "train/raw/attention/1", "train/raw/prediction"} < logged.keys()
 
@@ -188,13 +185,13 @@ def test_a_computation_that_was_cut_leaves_nothing(rows):
 class Losses(pl.Callback):
     """The losses of a run, and how often the teacher had run when each epoch ended."""
 
-    def __init__(self, data: TaskDataModule, teacher: Counted):
-        self.data, self.teacher = data, teacher
+    def __init__(self, teacher: Counted):
+        self.teacher = teacher
         self.losses, self.forwards = [], []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.losses.append(float(outputs["loss"]))
-        if (batch_idx + 1) % self.data.batches_per_epoch == 0:
+        if batch_idx + 1 == trainer.num_training_batches:
             self.forwards.append(self.teacher.forwards)
 
 
@@ -211,25 +208,24 @@ class OnTheFly(LogitDistiller):
 
 def trained(data: TaskDataModule, teacher: Counted, kind: type[LogitDistiller], tmp_path) -> Losses:
     torch.manual_seed(0)
-    module, losses = kind(model(), OPTIMISATION, CLASSES), Losses(data, teacher)
+    module, losses = kind(model(), CLASSES, learning_rate=1e-3), Losses(teacher)
     module.__dict__["teacher"] = teacher
     if kind is LogitDistiller:
         data.teacher_logits = stored_logits(data, data.train, "teacher", teacher)
-    run = trainer(tmp_path, [losses])
-    data.trainer = run
+    run = trainer(tmp_path, [losses], epochs=2)
     run.fit(module, datamodule=data)
     return losses
 
 
 def test_later_epochs_and_later_runs_do_without_the_teacher_and_have_the_same_losses(rows, tmp_path):
     teacher = Counted()
-    stored = trained(rows(epochs=2), teacher, LogitDistiller, tmp_path)
+    stored = trained(rows(), teacher, LogitDistiller, tmp_path)
     once = 4  # batches of sixteen
     assert stored.forwards == [once, once]  # before the first epoch; none in the second
-    again = trained(rows(epochs=2), teacher, LogitDistiller, tmp_path)
+    again = trained(rows(), teacher, LogitDistiller, tmp_path)
     assert again.forwards == [once, once]
     assert again.losses == stored.losses
-    live = trained(rows(epochs=2), teacher, OnTheFly, tmp_path)
+    live = trained(rows(), teacher, OnTheFly, tmp_path)
     assert live.forwards == [once + 13, once + 26]
     assert live.losses == pytest.approx(stored.losses, rel=1e-4)
 

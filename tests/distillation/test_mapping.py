@@ -3,7 +3,9 @@ from itertools import combinations, pairwise
 import pytest
 import torch
 
+from tests.conftest import bert
 from tinydistill.distillation import mapping
+from tinydistill.distillation.mapping import layer_similarity
 
 
 def test_strategies_are_the_papers():
@@ -32,6 +34,20 @@ def test_uniform_spreads_over_depths_that_do_not_divide(student, teacher):
 def test_a_mapping_that_does_not_fit_is_refused(layers, message):
     with pytest.raises(ValueError, match=message):
         mapping.check(layers, 3, 6)
+
+
+def test_layers_may_be_listed_and_auto_reads_similarities():
+    assert mapping.listed(2, 12, layers=[3, None]) == (3, None)
+    similarity = torch.rand(7, 7, generator=torch.Generator().manual_seed(0))
+    assert mapping.auto(3, 7, similarity=similarity[:3]) == mapping.best_monotone(similarity[:3])
+    assert mapping.auto(3, 7, similarity=similarity) == mapping.most_representative(similarity, 3)
+
+
+def test_an_encoder_is_most_similar_to_itself_and_can_be_compared_with_another():
+    teacher, batch = bert(4, 32, seed=1, initializer_range=0.2), {"input_ids": torch.randint(5, 28, (8, 10))}
+    itself = layer_similarity(teacher, teacher, [batch])
+    torch.testing.assert_close(itself.diagonal(), torch.ones(4))
+    assert layer_similarity(bert(2, 16), teacher, iter([batch]), tokens=50).shape == (2, 4)
 
 
 def test_an_unmapped_student_layer_has_no_pair():

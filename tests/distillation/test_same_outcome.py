@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from tests.conftest import bert
-from tinydistill.distillation import imitation, losses
+from tinydistill.distillation import functional, imitation
 from tinydistill.distillation.layer_distiller import LayerDistiller
-from tinydistill.distillation.objective import Objective, Weights
-from tinydistill.models.fast_paths import attention
+from tinydistill.distillation.objective import Objective
+from tinydistill.models import attention
 from tinydistill.models.fast_paths import cpu_kernels as kernels
 from tinydistill.models.observation import Observer
-from tinydistill.training.optimization import Optimization
+from tinydistill.training.optimization import adamw, parameter_groups
 
 STEPS = 50
 BATCHES = torch.randint(5, 27, (STEPS, 8, 24), generator=torch.Generator().manual_seed(0))
@@ -19,10 +19,10 @@ BATCHES = torch.randint(5, 27, (STEPS, 8, 24), generator=torch.Generator().manua
 def trained(dtype: torch.dtype = torch.float32, **batch: torch.Tensor) -> torch.Tensor:
     """The losses [STEPS] of a distillation in this precision."""
     torch.manual_seed(0)
-    objective = Objective((1, 3), Weights(), student_width=16, teacher_width=32)
+    objective = Objective((1, 3), scale="raw")
     teacher = attention.use(bert(4, 32, seed=1, initializer_range=0.2).to(dtype))
-    distiller = LayerDistiller(attention.use(bert(2, 16)), teacher, objective, Optimization(STEPS, 1e-2, 0.1, 0.01))
-    optimizer = distiller.optimisation.optimizer(distiller)
+    distiller = LayerDistiller(teacher, attention.use(bert(2, 16)), objective)
+    optimizer = adamw(parameter_groups(distiller), lr=1e-2)
     seen = []
     for ids in BATCHES:
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
@@ -34,7 +34,7 @@ def trained(dtype: torch.dtype = torch.float32, **batch: torch.Tensor) -> torch.
         optimizer.zero_grad()
         seen.append(loss.detach())
     losses = torch.stack(seen)
-    assert losses[-5:].mean() < 0.5 * losses[0]  # something was learnt
+    assert losses[-5:].mean() < 0.5 * losses[0]  # something was learned
     return losses
 
 
@@ -64,5 +64,5 @@ def test_a_teacher_that_stops_at_its_last_mapped_layer_teaches_the_very_same(mon
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_both_forms_of_the_attention_loss_train_alike(dtype, monkeypatch):
     ours = trained(dtype)
-    monkeypatch.setattr(losses, "attention_mse_scores", losses.attention_mse_gram)
+    monkeypatch.setattr(functional, "attention_mse_scores", functional.attention_mse_gram)
     torch.testing.assert_close(ours, trained(dtype), rtol=1e-3 if dtype == torch.float32 else 0.02, atol=0)

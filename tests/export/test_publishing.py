@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 from tinydistill.export import publishing
 
 TOKEN = "hf_of_the_test"
@@ -123,11 +123,11 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tinydistill.export import publishing
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 try:
     publishing.check(sys.argv[2] or None)
     print(publishing.push(Path(sys.argv[1]), sys.argv[2], private=sys.argv[3] == "private"))
-except UserError as error:
+except InputError as error:
     sys.exit(str(error))
 """
 
@@ -182,13 +182,13 @@ def test_a_hub_that_refuses_is_one_clear_line(hub, directory, tmp_path, repo, en
 @pytest.mark.parametrize(
     ("repo", "token", "message"),
     [
-        (None, TOKEN, "export.push=true needs the name of a repository: export.repo=USER/NAME"),
-        ("model", TOKEN, "export.repo=model is no name of a repository: export.repo=USER/NAME"),
-        ("user/model", None, "export.push=true needs your token: set HF_TOKEN, or log in with hf auth login"),
+        (None, TOKEN, "a push to the hub needs the name of a repository: set repo=USER/NAME"),
+        ("model", TOKEN, "model is no name of a repository: set repo=USER/NAME"),
+        ("user/model", None, "a push to the hub needs your token: set HF_TOKEN, or log in with hf auth login"),
         ("user/model", TOKEN, "doesn't answer, or HF_HUB_OFFLINE is set"),  # as it is in these tests
     ],
 )
 def test_nothing_is_asked_of_the_hub_without_name_token_or_network(monkeypatch, repo, token, message):
     monkeypatch.setattr(publishing, "get_token", lambda: token)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         publishing.check(repo)

@@ -21,11 +21,11 @@ def test_parameters_are_told_apart_and_flops_are_those_of_the_formula():
         model = AutoModelForSequenceClassification.from_config(config)
     found = size(model, length)
     layer = 4 * (width * width + width) + 2 * width * inner + inner + width + 4 * width
-    assert found.embedding == (words + 20 + 2 + 2) * width
-    assert found.encoder == layers * layer
-    assert found.embedding + found.encoder + found.head == parameters(model)
+    assert found["embedding"] == (words + 20 + 2 + 2) * width
+    assert found["encoder"] == layers * layer
+    assert found["embedding"] + found["encoder"] + found["head"] == parameters(model)
     products = length * (4 * width * width + 2 * width * inner) + 2 * length * length * width
-    assert found.flops == 2 * (layers * products + width * width + width * 2)
+    assert found["flops"] == 2 * (layers * products + width * width + width * 2)
 
 
 def test_what_a_large_onnx_file_keeps_beside_itself_is_counted(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.conftest import bert
-from tinydistill.initialization import cached as solved_start
+from tinydistill.initialization import start
 from tinydistill.initialization.closed_form import solve_student
 from tinydistill.models import students
 
@@ -17,8 +17,8 @@ def new(seed: int = 0):
 
 @pytest.fixture
 def solve(tmp_path):
-    def call(student, teacher=TEACHER, mapping=(2,), sample=SAMPLE, seed=0) -> list[str]:
-        return solved_start.solve(student, teacher, mapping, sample, seed=seed, cache_dir=tmp_path)
+    def call(student, teacher=TEACHER, mapping=(2,), sample=SAMPLE, seed=0) -> tuple[str, ...]:
+        return start.solve_once(student, teacher, mapping, sample, seed=seed, cache_dir=tmp_path)
 
     return call
 
@@ -30,9 +30,9 @@ def same(one, other) -> bool:
 def test_a_start_is_solved_for_once_and_the_same_the_second_time(solve, monkeypatch):
     expected, first, second = new(), new(), new()
     left = solve_student(expected, TEACHER, (2,), SAMPLE, seed=0)
-    assert solve(first) == list(left)
-    monkeypatch.setattr(solved_start, "solve_student", lambda *_, **__: pytest.fail("solved for again"))
-    assert solve(second) == list(left)
+    assert solve(first) == left
+    monkeypatch.setattr(start, "solve_student", lambda *_, **__: pytest.fail("solved for again"))
+    assert solve(second) == left
     assert same(first, expected)
     assert same(second, expected)
 

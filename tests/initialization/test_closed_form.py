@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from tests.conftest import bert
 from tests.encoders import MODERNBERT, POST_NORM, encoder
+from tinydistill.errors import InputError
 from tinydistill.initialization import linear_algebra as linear
 from tinydistill.initialization.closed_form import complete, solve_projections, solve_student
 from tinydistill.initialization.linear_algebra import NormalEquations
@@ -54,7 +55,7 @@ def test_some_of_the_features_have_the_sums_they_would_have_alone():
 
 def test_a_slightly_indefinite_gram_matrix_gets_the_penalty_that_it_needs():
     gram = torch.diag(torch.tensor([1.0, 1.0, -0.02, 1.0], dtype=torch.double))
-    matrix, factor = linear.penalised(gram, 1e-4)
+    matrix, factor = linear.penalized(gram, 1e-4)
     assert matrix.diagonal()[:-1].min() > 0
     assert matrix[-1, -1] == 1
     torch.testing.assert_close(factor @ factor.T, matrix)
@@ -62,7 +63,7 @@ def test_a_slightly_indefinite_gram_matrix_gets_the_penalty_that_it_needs():
 
 def test_features_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="not finite"):
-        linear.penalised(torch.full((3, 3), torch.nan, dtype=torch.double), 1e-4)
+        linear.penalized(torch.full((3, 3), torch.nan, dtype=torch.double), 1e-4)
 
 
 def test_fewer_rows_than_features_still_have_a_solution():
@@ -104,7 +105,7 @@ def test_head_maps_of_full_rank_are_the_joint_ridge_regression():
     torch.testing.assert_close(bias, expected[-1])
 
 
-def test_one_heads_map_is_the_best_of_its_rank_and_no_step_of_gradient_descent_mends_it():
+def test_one_heads_map_is_the_best_of_its_rank_and_no_step_of_gradient_descent_improves_it():
     x, y = rows(80, 6), rows(80, 6, seed=1)
     value, output, bias = linear.head_maps(*summed(x, y).means(), heads=1, rank=2, strength=1e-6, sweeps=30)
     fitted = x @ linear.ridge(*summed(x, y).means(), 1e-6)[:-1]  # reduced rank: the best subspace of the fitted values
@@ -160,7 +161,7 @@ def test_a_rotation_is_orthogonal_and_made_by_its_seed():
         ((None, None, None, 2), 2, [1, 1, 2, 2]),
     ],
 )
-def test_a_layer_that_learns_from_nobody_lies_between_its_neighbours(mapping, layers, expected):
+def test_a_layer_that_learns_from_nobody_lies_between_its_neighbors(mapping, layers, expected):
     assert complete(mapping, layers) == expected
 
 
@@ -291,9 +292,9 @@ def test_an_electra_student_with_its_own_embedding_size_takes_over_the_tables_or
 
 def test_a_student_wider_than_its_teacher_and_too_little_text_are_errors():
     teacher = bert(layers=2, width=32)
-    with pytest.raises(ValueError, match="of width 64"):
+    with pytest.raises(InputError, match="no wider than the teacher, not 64 and 32"):
         solve_student(small_student(teacher, width=64), teacher, (1, 2), text(60, 0), seed=0)
-    with pytest.raises(ValueError, match="4 rows of text or more, not 3"):
+    with pytest.raises(InputError, match="4 rows of text or more, not 3"):
         solve_student(small_student(teacher), teacher, (1, 2), text(3, 0), seed=0)
 
 

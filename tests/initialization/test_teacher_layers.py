@@ -3,8 +3,8 @@ import torch
 from transformers import AlbertConfig, AutoModel
 
 from tests.conftest import bert
-from tinydistill.errors import UserError
-from tinydistill.initialization.teacher_layers import copy_layers
+from tinydistill.errors import InputError
+from tinydistill.initialization.start import copy_layers
 
 
 def test_student_layers_are_copies_of_the_mapped_teacher_layers():
@@ -25,7 +25,7 @@ def test_a_student_with_every_teacher_layer_is_the_teacher():
     assert torch.equal(student(ids).last_hidden_state, teacher(ids).last_hidden_state)
 
 
-def test_an_unmapped_layer_takes_one_between_its_neighbours():
+def test_an_unmapped_layer_takes_one_between_its_neighbors():
     student, teacher = bert(2, 16), bert(4, 16, seed=1)
     copy_layers(student, teacher, (None, 4))
     name = "attention.self.key.weight"
@@ -33,7 +33,7 @@ def test_an_unmapped_layer_takes_one_between_its_neighbours():
 
 
 def test_unequal_widths_are_refused():
-    with pytest.raises(ValueError, match="in the student"):
+    with pytest.raises(InputError, match="in the student"):
         copy_layers(bert(2, 16), bert(4, 32), (2, 4))
 
 
@@ -46,5 +46,5 @@ def test_an_architecture_that_shares_one_layer_has_none_to_copy():
         num_attention_heads=2,
         intermediate_size=32,
     )
-    with pytest.raises(UserError, match="keeps no list of 3 layers to copy; take student.init=random"):
+    with pytest.raises(InputError, match="keep no list of 3 layers to copy: take method=random"):
         copy_layers(AutoModel.from_config(config), AutoModel.from_config(config), (1, 2, 3))

@@ -3,7 +3,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.encoders import ENCODERS, encoder
-from tinydistill.models.fast_paths import attention
+from tinydistill.models import attention
+from tinydistill.models.fast_paths import attention as fast_path
 from tinydistill.models.fast_paths import cpu_kernels as kernels
 
 B, H, L, D = 5, 3, 20, 8
@@ -30,7 +31,7 @@ def attended(query, key, value, mask, **kwargs) -> torch.Tensor:
 
 @pytest.mark.parametrize("scores", [1, 2 * H * L * L, 2**21])
 def test_attention_in_products_is_the_fused_kernels_with_its_gradients(mask, scores, monkeypatch):
-    monkeypatch.setattr(attention, "_SCORES", scores)  # a row at a time, two with one left over, all
+    monkeypatch.setattr(fast_path, "_SCORES", scores)  # a row at a time, two with one left over, all
     ours, exact = inputs(torch.bfloat16), inputs(torch.bfloat16)
     output = attended(*ours, mask)
     expected = F.scaled_dot_product_attention(*(x.float() for x in exact), attn_mask=mask).transpose(1, 2)
@@ -55,8 +56,8 @@ def test_attention_in_products_is_the_fused_kernels_with_its_gradients(mask, sco
 )
 def test_only_what_products_do_faster_is_left_to_them(dtype, asked, products, monkeypatch):
     taken = []
-    apply = attention._Products.apply
-    monkeypatch.setattr(attention._Products, "apply", lambda *seen: taken.append(seen) or apply(*seen))
+    apply = fast_path._Products.apply
+    monkeypatch.setattr(fast_path._Products, "apply", lambda *seen: taken.append(seen) or apply(*seen))
     attended(*inputs(dtype), None, **asked)
     assert bool(taken) is products
     monkeypatch.setitem(kernels._chosen, "fast", False)
@@ -66,8 +67,8 @@ def test_only_what_products_do_faster_is_left_to_them(dtype, asked, products, mo
 
 
 def test_a_long_text_is_left_to_the_fused_kernel(monkeypatch):
-    monkeypatch.setattr(attention, "_LONGEST", L - 1)
-    monkeypatch.setattr(attention._Products, "apply", lambda *_: pytest.fail("taken apart"))
+    monkeypatch.setattr(fast_path, "_LONGEST", L - 1)
+    monkeypatch.setattr(fast_path._Products, "apply", lambda *_: pytest.fail("taken apart"))
     attended(*inputs(torch.bfloat16), None)
 
 

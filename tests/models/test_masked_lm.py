@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModel, AutoModelForMaskedLM, BertForPreTraining
 
 from tests.encoders import ENCODERS
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 from tinydistill.models.masked_lm import load_masked_lm, load_or_add_head, masked_logits, start_bias
 
 
@@ -51,7 +51,7 @@ def test_a_head_that_is_there_is_kept_and_one_that_is_missing_is_new(name, tmp_p
     assert not kept
     for parameter, value in new.state_dict().items():
         torch.testing.assert_close(again.state_dict()[parameter], value)
-    with pytest.raises(UserError, match="holds no masked-LM head: make one with stage=pretrain"):
+    with pytest.raises(InputError, match="holds no masked-LM head: make one with pretrain, or name one with path"):
         load_masked_lm(str(tmp_path / "without"))
 
 

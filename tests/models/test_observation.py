@@ -6,7 +6,7 @@ from transformers import AlbertConfig, AutoModel, MPNetConfig, PreTrainedModel
 
 from tests.conftest import bert
 from tests.encoders import ENCODERS, SIZES, encoder
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 from tinydistill.models.encoder_parts import transformer_layers
 from tinydistill.models.observation import Observer, padding_mask, release, valid_tokens
 
@@ -96,7 +96,7 @@ def test_a_released_model_computes_and_saves_as_before(model, batch, tmp_path):
 @pytest.mark.parametrize("config", [AlbertConfig(**SIZES, embedding_size=16), MPNetConfig(**SIZES)])
 def test_an_architecture_whose_attention_cannot_be_seen_says_so_and_still_shows_its_states(config):
     model = AutoModel.from_config(config).eval()
-    with pytest.raises(UserError, match=f"attention of {config.model_type} can't be observed.*objective.attention=0"):
+    with pytest.raises(InputError, match=f"attention of {config.model_type} encoders can't be observed.*in losses"):
         Observer(model, [0], [1])
     assert sorted(Observer(model, [0, 3])({"input_ids": torch.randint(5, 60, (2, 8))}).hidden) == [0, 3]
 
@@ -113,3 +113,9 @@ def test_without_a_mask_every_token_is_valid():
     assert padding_mask(batch) is None
     assert valid_tokens(batch).shape == (2, 3)
     assert valid_tokens(batch).all()
+
+
+def test_layers_that_one_observer_cuts_off_are_seen_by_the_next():
+    model, batch = bert(layers=3), {"input_ids": torch.randint(5, 20, (2, 8))}
+    Observer(model, [1], whole=False)(batch)
+    assert sorted(Observer(model, range(4))(batch).hidden) == [0, 1, 2, 3]

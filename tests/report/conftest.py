@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from tinydistill.config.compose import flatten
-
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
     """Dotted keys as dictionaries in dictionaries."""
@@ -36,18 +34,22 @@ class Maker:
     def make(
         self,
         path: str,
-        settings: dict[str, Any],
+        options: dict[str, Any],
         result: dict[str, Any],
         weights: str | None = None,
+        inputs: dict[str, str | None] | None = None,
         **configuration: Any,
     ) -> Path:
-        """One artifact; the configuration's dotted names have __ for a dot, the stage is the path's first part."""
+        """One artifact: the options and the inputs that it depends on, its result, its weights, its configuration.
+
+        The configuration's dotted names have __ for a dot, the stage is the path's first part.
+        """
         place = self.root / path
         place.mkdir(parents=True, exist_ok=True)
         named = {"stage": path.split("/")[0], **{key.replace("__", "."): value for key, value in configuration.items()}}
         record = {
-            "settings": nested(flatten(settings)),
-            "configuration": nested(named),
+            "settings": {"options": options, "inputs": inputs or {}},
+            "configuration": {**options, **nested(named)},
             "command": f"stage={named['stage']}",
             "finished": "2026-01-02T03:04:05+00:00",
             "versions": {"python": "3.11"},
@@ -61,10 +63,9 @@ class Maker:
 
     def finetune(self, name: str, score: float, model: str, task: str = "pets", rows: str = "r", **more: Any) -> Path:
         """A teacher or a baseline."""
-        settings = {"weights": "w", "task": {"rows": rows, "monitor": "accuracy"}, **more}
         result = scored(score) | {"parameters": 900 if model == "teacher" else 300}
-        options = {"task__name": task, "finetune__model": model, "task__train": None}
-        return self.make(f"finetune/{name}", settings, result, name, **options)
+        choices = {"task__name": task, "finetune__model": model}
+        return self.make(f"finetune/{name}", more, result, name, {"model": "w", "task": rows}, **choices)
 
     def task(
         self,
@@ -74,16 +75,11 @@ class Maker:
         teacher_score: float,
         task: str = "pets",
         rows: str = "r",
-        learnt_from: str | None = None,
+        learned_from: str | None = None,
         **more: Any,
     ) -> Path:
-        """A distilled student; `learnt_from` is the identity of its teacher's weights, if not that of a made one."""
-        settings = {
-            "teacher": learnt_from or weights_of(teacher),
-            "student": "s",
-            "task": {"rows": rows, "monitor": "accuracy"},
-            **more,
-        }
+        """A distilled student; `learned_from` is the identity of its teacher's weights, if not that of a made one."""
+        inputs = {"teacher": learned_from or weights_of(teacher), "student": "s", "task": rows, "augmentation": None}
         result = scored(score) | {
             "teacher_score": teacher_score,
             "teacher_scores": scored(teacher_score)["scores"],
@@ -91,9 +87,9 @@ class Maker:
             "parameters": 300,
             "phases": {},
         }
-        options = {"task__name": task, "task__train": None, "student__path": None, "augmentation__path": None}
-        options |= {"teacher__path": "/gone", "teacher__revision": None}
-        return self.make(f"task/{name}", settings, result, name, **options)
+        choices = {"task__name": task, "student__path": None, "augmentation__path": None}
+        choices |= {"teacher__path": "/gone", "teacher__revision": None}
+        return self.make(f"task/{name}", more, result, name, inputs, **choices)
 
 
 def scored(score: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.report.conftest import weights_of
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 from tinydistill.report.collected import collect
 
 
@@ -84,8 +84,8 @@ def half_made(path):
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda path: None, r"made: there is no such directory: name others with 'report.paths=\[DIR\]'"),
-        (foreign, r"made holds no artifact of tinydistill: name others with 'report.paths=\[DIR\]'"),
+        (lambda path: None, r"made: there is no such directory: name others with 'paths=\[DIR\]'"),
+        (foreign, r"made holds no artifact of tinydistill: name others with 'paths=\[DIR\]'"),
         (other_provenance, "made has a provenance.json that is none of tinydistill's"),
         (cut_short, "made is a damaged artifact: its record is no JSON"),
         (without_result, "made is a damaged artifact: it lacks result.json"),
@@ -94,5 +94,5 @@ def half_made(path):
 )
 def test_what_is_no_artifact_is_one_clear_line(tmp_path, prepare, message):
     prepare(tmp_path / "made")
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         collect([tmp_path / "made"])

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from tinydistill.report.page import code, escape, images, page, table
+from tinydistill.export.markdown import cell, code, escape, table
+from tinydistill.report.page import images, page
 from tinydistill.report.plots import panel
 
 
@@ -32,6 +33,10 @@ def test_any_text_is_shown_as_it_is(directory, text):
     shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert f"<td>{shown}</td>" in made
     assert f"<code>{shown}</code></td>" in made
+
+
+def test_a_figure_that_is_missing_is_a_dash():
+    assert [cell(0.25), cell(0.25, "{:.0%}"), cell(None)] == ["0.250", "25%", "-"]
 
 
 def test_words_stand_left_and_figures_right(directory):

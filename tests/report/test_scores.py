@@ -81,7 +81,7 @@ def test_a_pipeline_s_figures_are_taken_as_its_table_has_them_though_it_was_move
         pipeline_row(STUDENT, "outputs/task/second", 0.75, 91.5, 5.0, 6.0),
         pipeline_row(BASELINE, "outputs/finetune/alone", 0.5, 61.0, 5.1, 5.9),
     ]
-    family.make("pipeline/all", {"latency_length": 128}, {"models": rows})
+    family.make("pipeline/all", {}, {"models": rows}, pipeline__latency_length=128)
     task = one_task(family)
     measured = {model.name: (model.score, model.retention, model.latency_ms, model.speedup) for model in task.models}
     assert measured["finetune/big"] == (0.82, 100.0, 30.0, 1.0)
@@ -109,7 +109,7 @@ def test_a_teacher_that_taught_nobody_is_measured_against_the_one_that_did(famil
 
 
 def test_an_export_adds_latency_and_size_where_nothing_else_has_measured_them(family):
-    family.make("export/second", {"weights": weights_of("second")}, EXPORT, task__name="pets")
+    family.make("export/second", {}, EXPORT, inputs={"model": weights_of("second")}, task__name="pets")
     task = one_task(family)
     measured = {model.name: (model.latency_ms, model.speedup) for model in task.models}
     assert measured == {
@@ -119,7 +119,7 @@ def test_an_export_adds_latency_and_size_where_nothing_else_has_measured_them(fa
         "finetune/alone": (None, None),
     }
     (export,) = task.exports
-    assert timed_as(export) == "1 row of 8 word pieces, 1 thread"
+    assert timed_as(export) == "1 row of 8 tokens, 1 thread"
     rows = shipped(export)
     assert [(row.kind, row.runtime, row.latency_ms, row.speedup) for row in rows] == [
         (TEACHER, "PyTorch fp32", 80.0, 1.0),
@@ -130,7 +130,7 @@ def test_an_export_adds_latency_and_size_where_nothing_else_has_measured_them(fa
 
 
 def test_an_export_alone_tells_of_teacher_and_baseline_too(maker):
-    maker.make("export/second", {"weights": weights_of("second")}, EXPORT, "second", task__name="pets")
+    maker.make("export/second", {}, EXPORT, "second", {"model": weights_of("second")}, task__name="pets")
     task = one_task(maker)
     assert [(model.kind, model.score) for model in task.models] == [(TEACHER, 0.82), (STUDENT, 0.7), (BASELINE, 0.5)]
     assert task.models[1].retention == pytest.approx(100 * 0.7 / 0.82)

@@ -3,18 +3,18 @@ import pytest
 from tinydistill.report import tables
 from tinydistill.report.collected import collect
 from tinydistill.report.scores import scores
-from tinydistill.report.sweeps import figure, sweeps, varying
+from tinydistill.report.sweeps import sweeps, varying
 
 
-def phases(rate, epochs=3):
-    return {"prediction": {"learning_rate": rate, "epochs": epochs}}
+def phase(rate, epochs=3):
+    return {"learning_rate": rate, "epochs": epochs}
 
 
 @pytest.fixture
 def swept(maker):
     maker.finetune("big", 0.8, "teacher")
     for name, score, rate in (("a", 0.6, 1e-3), ("b", 0.7, 1e-4), ("c", 0.65, 1e-5)):
-        maker.task(name, score, "big", 0.8, phases=phases(rate), seed=0)
+        maker.task(name, score, "big", 0.8, prediction=phase(rate), seed=0)
     return maker
 
 
@@ -30,39 +30,48 @@ def test_the_table_has_exactly_the_settings_that_vary_and_the_best_run_first(swe
 
 def test_runs_that_differ_in_nothing_are_no_sweep(maker):
     for name in "ab":
-        maker.task(name, 0.6, "big", 0.8, phases=phases(1e-3))
+        maker.task(name, 0.6, "big", 0.8, prediction=phase(1e-3))
     assert not sweeps(collect([maker.root]))
 
 
 def test_a_phase_that_some_went_without_is_one_difference(maker):
-    maker.task("both", 0.7, "big", 0.8, phases={**phases(1e-3), "intermediate": {"epochs": 3, "learning_rate": 1e-4}})
-    maker.task("one", 0.6, "big", 0.8, phases=phases(1e-3))
+    maker.task("both", 0.7, "big", 0.8, prediction=phase(1e-3), intermediate=phase(1e-4))
+    maker.task("one", 0.6, "big", 0.8, prediction=phase(1e-3))
     (sweep,) = sweeps(collect([maker.root]))
-    assert sweep.varying == {"phases.intermediate": ("yes", "no")}
+    assert sweep.varying == {"intermediate": ("yes", "no")}
 
 
 def test_what_the_others_differ_in_is_shown_beside_what_one_went_without(maker):
-    layered = {"epochs": 3, "learning_rate": 1e-4}
-    for name, rate, objective in (("a", 1e-4, {"hidden": 1}), ("b", 1e-4, {"hidden": 0})):
-        phase = {**phases(1e-3), "intermediate": layered | {"learning_rate": rate}}
-        maker.task(name, 0.7, "big", 0.8, phases=phase, objective=objective)
-    maker.task("c", 0.6, "big", 0.8, phases=phases(1e-3))
+    for name, hidden in (("a", 1), ("b", 0)):
+        both = {"prediction": phase(1e-3), "intermediate": phase(1e-4)}
+        maker.task(name, 0.7, "big", 0.8, objective={"hidden": hidden}, **both)
+    maker.task("c", 0.6, "big", 0.8, prediction=phase(1e-3))
     (sweep,) = sweeps(collect([maker.root]))
-    assert sweep.varying == {"objective.hidden": (1, 0, "-"), "phases.intermediate": ("yes", "yes", "no")}
+    assert sweep.varying == {"objective.hidden": (1, 0, "-"), "intermediate": ("yes", "yes", "no")}
 
 
-def test_what_settings_know_by_a_hash_is_shown_by_the_option_that_names_it(maker):
-    rows = {"task__name": "pets", "student__path": None}
+def test_what_is_known_by_a_hash_is_shown_by_the_option_that_names_it(maker):
     result = {"score": 0.5, "monitor": "validation/accuracy"}
-    maker.make("task/a", {"augmentation": "0" * 64}, result, augmentation__path="rows.parquet", **rows)
-    maker.make("task/b", {"augmentation": None}, result, augmentation__path=None, **rows)
+    inputs = {"augmentation": "0" * 64, "student": "a" * 16}
+    maker.make("task/a", {}, result, None, inputs, task__name="pets", augmentation__path="rows.parquet")
+    maker.make("task/b", {}, result, None, {**inputs, "augmentation": None}, task__name="pets", augmentation__path=None)
     (sweep,) = sweeps(collect([maker.root]))
     assert sweep.varying == {"augmentation.path": ("rows.parquet", None)}
     runs = collect([maker.root]).runs
-    for run, weights in zip(runs, ("a" * 16, "b" * 16), strict=True):
-        run.settings["student"] = weights
+    runs[1].inputs["student"] = "b" * 16
     assert varying(runs)["student"] == ("a" * 16, "b" * 16)
     assert tables.shown("a" * 16) == "a" * 8
+
+
+def test_what_a_target_builds_goes_by_its_last_word(maker):
+    rules = {
+        "uniform": {"_target_": "tinydistill.distillation.mapping.uniform"},
+        "list": {"_target_": "tinydistill.distillation.mapping.listed", "layers": [2, None, 6]},
+    }
+    for (name, mapping), optimizer in zip(rules.items(), ("torch.optim.AdamW", "mine.Muon"), strict=True):
+        maker.task(name, 0.7, "big", 0.8, mapping=mapping, optimizer={"_target_": optimizer, "weight_decay": 0.01})
+    (sweep,) = sweeps(collect([maker.root]))
+    assert sweep.varying == {"mapping": ("listed [2,null,6]", "uniform"), "optimizer": ("Muon", "AdamW")}
 
 
 def test_general_students_are_compared_by_what_can_be_compared(maker):
@@ -71,13 +80,13 @@ def test_general_students_are_compared_by_what_can_be_compared(maker):
         maker.make(f"general/{scale}", {"objective": {"scale": scale}}, {"heldout_loss": loss, "layers": layers})
     (sweep,) = sweeps(collect([maker.root]))
     assert [run.name for run in sweep.runs] == ["general/raw", "general/teacher_variance"]
-    assert figure(sweep.runs[0]).value == pytest.approx(0.3)
-    assert sweep.figure == "mean unexplained variance"
+    assert sweep.runs[0].figure.value == pytest.approx(0.3)
+    assert sweep.runs[0].figure.name == "mean unexplained variance"
 
 
 def test_teachers_and_baselines_are_no_sweep_of_each_other(maker):
-    maker.finetune("big", 0.8, "teacher", finetune={"epochs": 3})
-    maker.finetune("alone", 0.5, "student", finetune={"epochs": 8})
+    maker.finetune("big", 0.8, "teacher", seed=1)
+    maker.finetune("alone", 0.5, "student", seed=2)
     assert not sweeps(collect([maker.root]))
 
 

@@ -4,11 +4,15 @@ import csv
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from transformers import BertTokenizerFast, PreTrainedModel
 
-from tests.conftest import WORDS
+from tests.conftest import WORDS, bert
 from tinydistill import __main__ as door
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import save_model
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def arguments(teacher_dir, text_file, tmp_path) -> dict[str, str]:
         "general.heldout_fraction": "0.1",
         "trainer.accelerator": "cpu",
         "trainer.precision": "'32'",
-        "trainer.workers": "0",
+        "runtime.num_workers": "0",
         "paths.outputs": str(tmp_path / "outputs"),
         "output_dir": str(tmp_path / "outputs" / "student"),
     }
@@ -40,7 +44,7 @@ class Cut(BaseException):
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Kills training once: `seen = cut(LayerDistiller, 7)` stops before batch 7 and lists all batches that were begun."""
+    """Kills training once: `seen = cut(LayerDistiller, 7)` stops before batch 7; it lists the batches begun."""
 
     def at(module: type, number: int) -> list[int]:
         step, seen = module.training_step, []
@@ -108,6 +112,72 @@ def task_arguments(arguments, tmp_path) -> dict[str, str]:
         "task.validation": write_csv(tmp_path / "validation.csv", animal_rows(40, 1)),
         "task.max_length": "12",
         "output_dir": str(tmp_path / "outputs" / "made"),
+    }
+
+
+STATES = ("asleep", "awake")
+
+
+def state_rows(count: int, seed: int) -> list[tuple[str, str, float]]:
+    """Words; which half of the words they are from; how many of them are `dog`, more or less."""
+    random = np.random.default_rng(seed)
+    classes = random.integers(0, 2, count)
+    texts = [" ".join(random.choice(WORDS[4 * c : 4 * c + 4], random.integers(3, 10))) for c in classes]
+    return [(text, STATES[c], text.split().count("dog") + 0.25) for text, c in zip(texts, classes, strict=True)]
+
+
+def write_states(file: Path, table: list[tuple[str, str, float]]) -> Path:
+    with file.open("w", newline="") as opened:
+        csv.writer(opened).writerows([("text", "label", "number"), *table])
+    return file
+
+
+def fine_tuned(tokenizer: BertTokenizerFast, labels: tuple[str, ...]) -> PreTrainedModel:
+    """A teacher that knows the task."""
+    table = state_rows(300, 0)
+    model = add_head(bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0), labels, seed=0).train()
+    inputs = tokenizer([text for text, *_ in table], padding=True, return_tensors="pt")
+    targets = torch.tensor([labels.index(label) if labels else number for _, label, number in table])
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    for _ in range(40):
+        model(**inputs, labels=targets).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, tokenizer) -> Path:
+    """A directory with a teacher of classes and one of numbers, a general student, and the rows."""
+    directory = tmp_path_factory.mktemp("task")
+    save_model(fine_tuned(tokenizer, STATES), tokenizer, directory / "teacher")
+    save_model(fine_tuned(tokenizer, ()), tokenizer, directory / "regressor")
+    save_model(bert(2, 16, seed=2, initializer_range=0.2), tokenizer, directory / "student")
+    write_states(directory / "train.csv", state_rows(96, 1))
+    write_states(directory / "dev.csv", state_rows(40, 2))
+    return directory
+
+
+@pytest.fixture
+def distillation_arguments(made, tmp_path) -> dict[str, str]:
+    """stage=task with what is made."""
+    return {
+        "stage": "task",
+        "task": "files",
+        "task.train": str(made / "train.csv"),
+        "task.validation": str(made / "dev.csv"),
+        "task.max_length": "16",
+        "teacher.path": str(made / "teacher"),
+        "student.path": str(made / "student"),
+        "intermediate.epochs": "2",
+        "intermediate.batch_size": "16",
+        "intermediate.learning_rate": "3e-3",
+        "prediction.epochs": "3",
+        "prediction.batch_size": "16",
+        "prediction.learning_rate": "3e-3",
+        "trainer.accelerator": "cpu",
+        "trainer.precision": "'32'",
+        "paths.outputs": str(tmp_path / "outputs"),
     }
 
 

@@ -13,7 +13,7 @@ from tests.conftest import SPECIAL, WORDS, bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tests.stages.test_ranks import launch
 from tinydistill.augmentation import candidates
-from tinydistill.models.loading import save_encoder
+from tinydistill.models.loading import save_model
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_every_row_is_followed_by_the_rows_made_from_it(run, output):
 def test_another_batch_size_gives_the_same_bytes_and_another_seed_other_rows(run, output, tmp_path):
     assert run(augmentation__batch_size="1")[0] == 0
     elsewhere = {"output_dir": str(tmp_path / "b"), "paths__outputs": str(tmp_path / "else")}
-    assert run(augmentation__batch_size="64", trainer__workers="1", **elsewhere)[0] == 0
+    assert run(augmentation__batch_size="64", runtime__num_workers="1", **elsewhere)[0] == 0
     assert bytes_of(tmp_path / "b") == bytes_of(output)
     assert run(seed="1", output_dir=str(tmp_path / "c"))[0] == 0
     assert bytes_of(tmp_path / "c") != bytes_of(output)
@@ -215,7 +215,7 @@ def test_the_task_stage_trains_on_what_is_made(run, command, augment_arguments, 
     tuned = {"finetune__teacher__epochs": "2", "finetune__teacher__learning_rate": "5e-4", "output_dir": str(path)}
     assert command(changed(augment_arguments, stage="finetune", **tuned))[0] == 0
     student = output.with_name("student")
-    save_encoder(bert(layers=2, width=16), tokenizer, student)
+    save_model(bert(layers=2, width=16), tokenizer, student)
     options = {"stage": "task", "intermediate__epochs": "1", "prediction__epochs": "1", "student__path": str(student)}
     trained = {"output_dir": str(output.with_name("task")), "augmentation__path": str(output / "augmented.parquet")}
     code, _, err = command(changed(augment_arguments, **options, **trained))
@@ -230,11 +230,11 @@ def test_the_task_stage_trains_on_what_is_made(run, command, augment_arguments, 
         ({"augmentation__model": None}, "augmentation.model is not set, stage=pretrain has made no "),
         (
             {"augmentation__word_vectors": "/nowhere.txt"},
-            "augmentation.word_vectors=/nowhere.txt: there is no such file",
+            "there is no file /nowhere.txt: check augmentation.word_vectors",
         ),
-        ({"augmentation__stop_words": "/nowhere.txt"}, "augmentation.stop_words=/nowhere.txt: there is no such file"),
-        ({"augmentation__input": "/nowhere.csv"}, "augmentation.input: there is no file /nowhere.csv"),
-        ({"augmentation__probability": "1.5"}, "augmentation.probability=1.5 must be at most 1"),
+        ({"augmentation__stop_words": "/nowhere.txt"}, "there is no file /nowhere.txt: check augmentation.stop_words"),
+        ({"augmentation__input": "/nowhere.csv"}, "there is no file /nowhere.csv: check augmentation.input"),
+        ({"augmentation__probability": "1.5"}, "augmentation.probability=1.5 is too large: it must be at most 1"),
         ({"augmentation__several_pieces": "guess"}, "augmentation.several_pieces=guess is not one of masked_lm"),
         ({"task__text": "sentence"}, "has no column 'sentence'"),
     ],

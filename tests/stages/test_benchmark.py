@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.stages.conftest import changed
-from tinydistill.benchmarking import gemm, workbench
+from tinydistill.benchmarking import gemm, tokenization
 
-PIECES = ["general", "intermediate", "prediction", "augmentation", "tokenisation", "latency"]
+PIECES = ["general", "intermediate", "prediction", "augmentation", "tokenization", "latency"]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_every_piece_is_measured_beside_matrix_products(run, output):
         assert speed == pytest.approx(row["units"] / row["seconds"])
         assert min(rate for of_time in rates for rate in of_time.values()) > 0
         assert row["peak_memory"] > 1e6
-        if row["piece"] == "tokenisation":
+        if row["piece"] == "tokenization":
             assert row["flops_per_unit"] is None
             continue
         fp32, bf16 = (sum(of_time[name] for of_time in rates) / 2 for name in ("fp32", "bf16"))
@@ -59,7 +59,7 @@ def test_every_piece_is_measured_beside_matrix_products(run, output):
         assert row["share_of_floor"] == pytest.approx(speed * row["flops_per_unit"] / max(fp32, bf16))
         assert row["piece"] in printed
     assert {"device", "threads", "precision", "seconds"} <= found.keys()
-    assert re.search(r"general +1\.5 k word pieces +\d", printed)
+    assert re.search(r"general +1\.5 k tokens +\d", printed)
     assert f"artifact: {output / 'made'}" in printed
     assert sorted(file.name for file in (output / "made").iterdir()) == ["provenance.json", "result.json"]
 
@@ -68,15 +68,15 @@ def test_a_run_is_estimated_from_the_rows_and_blocks_that_there_are(run, output)
     code, _, error = run(benchmark__pieces="[general,intermediate,prediction,augmentation]")
     assert code == 0, error
     runs = {row["piece"]: row["run"]["units"] for row in result(output / "made")["pieces"]}
-    assert runs["general"] == 12 * 8 * 16  # steps, blocks, word pieces
+    assert runs["general"] == 12 * 8 * 16  # steps, blocks, tokens
     assert runs["augmentation"] == 160
-    assert runs["intermediate"] == 160 * 3 * 10  # rows, epochs, word pieces: [CLS], eight words, [SEP]
+    assert runs["intermediate"] == 160 * 3 * 10  # rows, epochs, tokens: [CLS], eight words, [SEP]
     assert runs["prediction"] * 3 == pytest.approx(runs["intermediate"] * 2)
 
 
 def test_of_a_corpus_that_is_read_in_part_no_run_is_estimated(run, output, monkeypatch):
-    monkeypatch.setattr(workbench, "SAMPLE", 20_000)
-    pieces = "[general,tokenisation]"
+    monkeypatch.setattr(tokenization, "SAMPLE", 20_000)
+    pieces = "[general,tokenization]"
     assert run(benchmark__pieces=pieces)[0] == 0
     units = [row["run"]["units"] for row in result(output / "made")["pieces"]]
     assert units == [None, None]
@@ -85,7 +85,7 @@ def test_of_a_corpus_that_is_read_in_part_no_run_is_estimated(run, output, monke
     assert code == 0, error
     units = [row["run"]["units"] for row in result(output / "made")["pieces"]]
     assert units == [12 * 8 * 16, None]
-    assert re.search(r"tokenisation +each 1\.0 k MB ", printed)
+    assert re.search(r"tokenization +each 1\.0 k MB ", printed)
 
 
 def test_every_measurement_has_a_directory_of_its_own(run, output):

@@ -6,8 +6,9 @@ from pathlib import Path
 from PIL import Image
 
 from tests.stages.conftest import changed
-from tinydistill.artifacts.inputs import lineage, record
 from tinydistill.artifacts.writer import open_artifact
+from tinydistill.config.build.trainer import _lineage
+from tinydistill.config.compose import composed
 
 
 def test_where_both_look_is_a_picture_of_every_mapped_layer(arguments, command):
@@ -38,13 +39,13 @@ def test_predictions_are_a_table_with_the_worst_rows_first(task_arguments, comma
 def test_a_run_knows_what_its_artifact_is_made_from(tmp_path, arguments, command):
     assert command(changed(arguments, general__max_steps="2"))[0] == 0
     student = arguments["output_dir"]
-    values = {"stage": "task", "distill": {"phases": "both"}}
-    with open_artifact(tmp_path / "made", {"seed": 0}) as place:
-        record(place, [student, str(tmp_path / "rows.parquet"), None, "google-bert/bert-base-uncased"])
-        first, last = (lineage(values, place.work / f"made-{phase}") for phase in ("intermediate", "prediction"))
+    inputs = [student, str(tmp_path / "rows.parquet"), None, "google-bert/bert-base-uncased"]
+    config = composed(["stage=task"])
+    with open_artifact(tmp_path / "made", {"seed": 0}, inputs=inputs) as made:
+        first, last = (_lineage(config, made, made.work / f"made-{phase}") for phase in ("intermediate", "prediction"))
     assert first.made is None
     assert (last.made.name, last.made.stage, last.made.settings) == ("made", "task", {"seed": 0})
     for run in (first, last):
         (taken,) = run.taken
         assert (taken.name, taken.stage, taken.path) == (Path(student).name, "general", student)
-        assert taken.settings["general"]["max_steps"] == 2
+        assert taken.settings["options"]["general"]["max_steps"] == 2

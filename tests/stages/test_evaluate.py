@@ -11,11 +11,11 @@ from transformers import AutoModelForSequenceClassification
 
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
-from tests.config.test_compose import composed
+from tinydistill.config.compose import composed
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.loading import save_model
 
-GLUE_FILES = composed("stage=evaluate")["evaluate"]["submission"]
+GLUE_FILES = composed(["stage=evaluate"]).evaluate.submission
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def model(tokenizer, tmp_path):
     """Makes a model with a head for the given labels, none for a regression; its directory."""
 
     def make(*labels: str, name: str = "model") -> Path:
-        save_classifier(add_head(bert(seed=2), labels, seed=0), tokenizer, tmp_path / name)
+        save_model(add_head(bert(seed=2), labels, seed=0), tokenizer, tmp_path / name)
         return tmp_path / name
 
     return make
@@ -79,10 +79,10 @@ def test_what_was_fine_tuned_scores_as_it_did_then(run, command, task_arguments,
 
 
 def test_test_rows_are_predicted_with_labels_or_without(run, model, output, tmp_path):
-    labelled = write_csv(tmp_path / "test.csv", animal_rows(20, 3))
+    labeled = write_csv(tmp_path / "test.csv", animal_rows(20, 3))
     plain = write_csv(tmp_path / "plain.csv", [(text,) for text, _ in animal_rows(10, 3)], header=("text",))
     path = str(model("cat", "dog"))
-    assert run(evaluate__path=path, task__test=labelled)[0] == 0
+    assert run(evaluate__path=path, task__test=labeled)[0] == 0
     assert result_of(output)["scores"].keys() == {"validation", "test"}
     other = output.with_name("other")
     assert run(evaluate__path=path, task__test=plain, output_dir=str(other))[0] == 0
@@ -162,12 +162,12 @@ def test_a_submission_is_written_for_every_task_and_zipped_when_all_are_there(ru
 
 
 def test_conf_names_a_submission_file_for_every_test_split_of_glue():
-    tasks = {task: composed(f"task={task}")["task"] for task in "cola sst2 mrpc stsb qqp mnli qnli rte wnli ax".split()}
-    named = [file for options in tasks.values() for file in options["submission"]]
+    tasks = [composed([f"task={name}"]).task for name in "cola sst2 mrpc stsb qqp mnli qnli rte wnli ax".split()]
+    named = [file for task in tasks for file in task.submission]
     assert sorted(named) == sorted(GLUE_FILES)
-    for options in tasks.values():
-        assert len(options["submission"]) == len(options["test_splits"])
-        assert len(options["submission_labels"]) == len(options["labels"])
+    for task in tasks:
+        assert len(task.submission) == len(task.test_splits)
+        assert len(task.submission_labels) == len(task.labels)
 
 
 def test_the_score_of_mnli_is_that_of_the_matched_rows(run_glue, model, tmp_path):
@@ -179,7 +179,7 @@ def test_the_score_of_mnli_is_that_of_the_matched_rows(run_glue, model, tmp_path
 
 
 def test_a_directory_without_a_head_is_refused(run, tokenizer, tmp_path):
-    save_encoder(bert(), tokenizer, tmp_path / "encoder")
+    save_model(bert(), tokenizer, tmp_path / "encoder")
     code, _, err = run(evaluate__path=str(tmp_path / "encoder"))
     assert code == 2
     assert "holds no classification head: make one with stage=finetune" in err
@@ -207,6 +207,8 @@ def test_a_model_of_another_task_is_one_clear_line_and_leaves_nothing(run, model
     [
         ({"evaluate__path": "/nowhere/at/all"}, "evaluate.path=/nowhere/at/all: there is no such directory"),
         ({"evaluate__path": None}, "evaluate.path is not set and stage=task has made no "),
+        ({"task__monitor": "spearman"}, "set task.monitor=accuracy and 'task.metrics=[accuracy]'"),
+        ({"task__metrics": "[accuracy,pearson]"}, "pearson is no metric of this task: this task predicts classes"),
         ({"task__validation": "/nowhere/dev.csv"}, "there is no file /nowhere/dev.csv"),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 from transformers import AutoModel, ModernBertConfig
 
 from tests.stages.conftest import changed
-from tests.config.test_compose import composed
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.compose import composed, plain
+from tinydistill.config.help import CONF_DIR
 
 EXPERIMENTS = sorted((CONF_DIR / "experiment").glob("*.yaml"))
 SMALL = {
@@ -54,7 +54,7 @@ PAPER = {
     "prediction": {"epochs": 3, "batch_size": 32, "learning_rate": 3e-5, "temperature": 1.0},
     "augmentation": {"probability": 0.4, "candidates": 15},
     "objective": {"embedding": 1, "hidden": 1, "attention": 1, "scale": "raw"},
-    "mapping": {"strategy": "uniform"},
+    "mapping": {"_target_": "tinydistill.distillation.mapping.uniform"},
     "teacher": {"path": "google-bert/bert-base-uncased"},
     "corpus": {"repo": "wikimedia/wikipedia"},
     "pipeline": {"augment": True},
@@ -67,12 +67,13 @@ PAPER = {
     [("cola", 50, 30, 64), ("mnli", 10, 10, 128), ("qqp", 10, 10, 128), ("qnli", 10, 20, 128), ("sst2", 20, 20, 64)],
 )
 def test_the_papers_recipes_are_the_papers(experiment, size, task, epochs, rows, length):
-    values = composed(f"experiment={experiment}", f"task={task}")
+    config = composed([f"experiment={experiment}", f"task={task}"])
+    values = plain(config)
     for node, options in PAPER.items():
         assert {name: values[node][name] for name in options} == options
-    student = values["student"]
-    assert tuple(student[name] for name in ("num_layers", "hidden_size", "intermediate_size", "num_heads")) == size
-    assert student["init"] == "random"
-    assert values["general"]["batch_size"] * values["general"]["accumulate"] == 256
-    assert (values["intermediate"]["epochs"], values["augmentation"]["rows"]) == (epochs, rows)
-    assert values["task"]["max_length"] == length
+    student = config.student
+    assert (student.num_layers, student.hidden_size, student.intermediate_size, student.num_heads) == size
+    assert student.init == "random"
+    assert config.general.batch_size * config.general.accumulate_grad_batches == 256
+    assert (config.intermediate.epochs, config.augmentation.rows) == (epochs, rows)
+    assert config.task.max_length == length

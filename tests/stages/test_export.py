@@ -14,12 +14,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
-from tinydistill.artifacts.writer import file_hash
-from tinydistill.config.build.sources import finetuned_path
+from tinydistill.config.build import data, sources
+from tinydistill.config.build.origin import without_distillation
+from tinydistill.config.compose import composed, plain
+from tinydistill.config.names import finetuned_path
 from tinydistill.export import onnx_export, publishing
 from tinydistill.export.onnx_session import OnnxModel
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.loading import save_model
+from tinydistill.models.source import find
 from tinydistill.stages import export
 
 QUICK = {
@@ -35,7 +38,7 @@ TEXTS = ["the cat sat on the mat", "the dog", "cat"]
 
 def make_model(tokenizer, path: Path, labels=("cat", "dog"), seed: int = 2, layers: int = 2) -> Path:
     encoder = bert(layers=layers, seed=seed, initializer_range=0.5)
-    save_classifier(add_head(encoder, labels, seed=0), tokenizer, path)
+    save_model(add_head(encoder, labels, seed=0), tokenizer, path)
     return path
 
 
@@ -61,23 +64,20 @@ def shipped(tmp_path_factory, tokenizer) -> dict:
         *("task=files", f"task.train={rows['train']}", f"task.validation={rows['validation']}", "task.max_length=12"),
         *(f"teacher.path={teacher}", f"paths.outputs={root / 'outputs'}", "trainer.accelerator=cpu"),
     ]
-    from tests.config.test_compose import composed
-    from tinydistill.config.build import data as inputs
-    from tinydistill.training import scoring
-
-    values = composed(*choices, "stage=task")
-    of_task = scoring.settings(values, inputs.task(values))
+    config = composed([*choices, "stage=task"])
+    of_task = data.task(config).identity()
     layers = [{"loss": "hidden", "student_layer": m, "teacher_layer": 2 * m} for m in (1, 2)]
-    provenance = {"settings": {"teacher": file_hash(teacher / "model.safetensors")[:16], "task": of_task}}
+    inputs = {"teacher": find(str(teacher)).identity, "task": of_task}
     result = {
         "teacher_score": 0.9,
         "phases": {"intermediate": {"steps": 3, "layers": layers}, "prediction": {"steps": 2}},
     }
-    (student / "provenance.json").write_text(json.dumps({**provenance, "configuration": values}))
+    kept = {"settings": {"options": {}, "inputs": inputs}, "configuration": plain(config)}
+    (student / "provenance.json").write_text(json.dumps(kept))
     (student / "result.json").write_text(json.dumps(result))
-    alone = finetuned_path({**values, "student": {**values["student"], "init": "random"}}, "student")
+    alone = finetuned_path(without_distillation(config), "student")
     alone.mkdir(parents=True)
-    (alone / "provenance.json").write_text(json.dumps({"settings": {"task": of_task}, "configuration": values}))
+    (alone / "provenance.json").write_text(json.dumps(kept))
     (alone / "result.json").write_text(json.dumps({"score": 0.6}))
     words = [*choices, *(f"{key}={value}" for key, value in QUICK.items()), f"export.path={student}"]
     made = root / "made"
@@ -176,7 +176,7 @@ def test_the_card_tells_where_the_model_comes_from(shipped):
         "embedding 1, hidden 1, attention 1",
         "| teacher | 0.9000 |",
         "trained on the labels alone | 0.6000 |",
-        "Licence: mit.",
+        "License: mit.",
         "student, ONNX int8",
     ):
         assert said in card.text
@@ -207,7 +207,7 @@ def test_a_push_without_a_token_is_refused_before_any_work(run, tmp_path, monkey
     monkeypatch.setattr(publishing, "get_token", lambda: None)
     code, _, err = run(export__path="/nowhere/at/all", export__push="true", export__repo="user/name")
     assert code == 2
-    assert "export.push=true needs your token: set HF_TOKEN" in err
+    assert "a push to the hub needs your token: set HF_TOKEN" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "outputs").exists()
 
@@ -216,12 +216,12 @@ def test_a_teacher_that_ends_before_what_is_timed_is_found_before_anything_is_wr
     def end_early(config):
         return 8 if config.num_hidden_layers == 4 else 64
 
-    monkeypatch.setattr(export, "longest_input", end_early)
-    monkeypatch.setattr(export.models, "save_classifier", lambda *_: pytest.fail("it was too late"))
+    monkeypatch.setattr(sources, "longest_input", end_early)
+    monkeypatch.setattr(export, "save_model", lambda *_: pytest.fail("it was too late"))
     made = shipped["path"].with_name("another")
     code, _, err = command(dict(word.split("=", 1) for word in [*shipped["words"], f"output_dir={made}"]))
     assert code == 2
-    assert "export.latency.lengths holds 12, which is too long: the model ends at 8" in err
+    assert "export.latency.lengths=12 is too long: the models end at 8" in err
     assert not list(made.parent.glob("another*"))
 
 
@@ -246,19 +246,27 @@ def test_without_onnx_there_is_the_directory_alone(run, tokenizer, tmp_path, mon
     path = make_model(tokenizer, tmp_path / "model")
     code, _, err = run(export__path=str(path))
     assert code == 2
-    assert "pip install 'tinydistill[export]'" in err
+    assert "pip install onnx onnxruntime onnxscript, or go without: 'export.formats=[]'" in err
     monkeypatch.undo()
     code, out, _ = run(export__path=str(path), export__formats="[]")
     assert code == 0
     assert not (tmp_path / "outputs" / "made" / "onnx").exists()
-    assert "the teacher's licence isn't known: set export.license=NAME" in out
+    assert "the teacher's license isn't known: set export.license=NAME" in out
 
 
 @pytest.mark.parametrize(
     ("file", "wrong", "message"),
     [
-        ("model.onnx", lambda logits: logits + 0.001, "its logits are 0.001 off, beyond export.max_difference=0.0001"),
-        ("model_int8.onnx", lambda logits: -logits, "alike on 0.00% of the rows, beyond export.least_equal=0.9"),
+        (
+            "model.onnx",
+            lambda logits: logits + 0.001,
+            "0.001 off, beyond the bound of 0.0001: set export.max_difference anew",
+        ),
+        (
+            "model_int8.onnx",
+            lambda logits: -logits,
+            "on 0.00% of the rows, beyond the bound of 0.9: set export.least_equal anew",
+        ),
     ],
 )
 def test_a_file_that_answers_otherwise_fails_loudly_and_leaves_nothing(
@@ -268,7 +276,7 @@ def test_a_file_that_answers_otherwise_fails_loudly_and_leaves_nothing(
         return {name: shipped["path"] / made for name, made in onnx_export.FILES.items()}
 
     right = export._onnx_answer
-    monkeypatch.setattr(onnx_export, "write", made_before)
+    monkeypatch.setattr(onnx_export, "export_onnx", made_before)
     monkeypatch.setattr(
         export,
         "_onnx_answer",
@@ -284,7 +292,7 @@ def test_a_file_that_answers_otherwise_fails_loudly_and_leaves_nothing(
 
 def test_an_input_that_is_missing_foreign_or_half_made_is_one_clear_line(run, tokenizer, tmp_path):
     foreign = make_model(tokenizer, tmp_path / "foreign", labels=("a", "b", "c"))
-    save_encoder(bert(), tokenizer, tmp_path / "encoder")
+    save_model(bert(), tokenizer, tmp_path / "encoder")
     cut = make_model(tokenizer, tmp_path / "cut")
     weights = (cut / "model.safetensors").read_bytes()
     (cut / "model.safetensors").write_bytes(weights[: len(weights) // 2])
@@ -311,7 +319,7 @@ def test_options_that_cannot_be_are_one_clear_line(run, tokenizer, tmp_path):
         ({"export__formats": "[onxx]"}, "export.formats holds 'onxx', which is not one of onnx, onnx_int8"),
         (
             {"export__latency.lengths": "[4,65]"},
-            "export.latency.lengths holds 65, which is too long: the model ends at 64",
+            "export.latency.lengths=65 is too long: the models end at 64",
         ),
         ({"export__latency.threads": "[0]"}, "export.latency.threads holds 0: these are whole numbers from 1 on"),
     ):

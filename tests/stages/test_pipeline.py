@@ -10,7 +10,7 @@ from tests.conftest import bert
 from tests.stages.conftest import Cut, changed
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import save_classifier, save_encoder
+from tinydistill.models.loading import save_model
 
 NAME = "tiny_tiny3_uniform_tinybert"
 
@@ -107,8 +107,8 @@ def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
 
 def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
-    save_classifier(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
-    save_encoder(bert(2, 16, seed=2), tokenizer, student)
+    save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_model(bert(2, 16, seed=2), tokenizer, student)
     code, _, err = run(teacher__path=str(teacher), student__path=str(student), pipeline__baseline="false")
     assert code == 0, err
     assert {name.split("/")[0] for name in results(outputs)} == {"task", "evaluate", "pipeline"}
@@ -121,8 +121,8 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
 
 def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
-    save_classifier(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
-    save_encoder(bert(2, 16, seed=2), tokenizer, student)
+    save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_model(bert(2, 16, seed=2), tokenizer, student)
     given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
     short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}
     code, _, err = run(**given, **short, pipeline__export="true")
@@ -164,10 +164,10 @@ def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, ou
     ("change", "message"),
     [
         ({"pipeline__latency_length": "65"}, "pipeline.latency_length=65 is too long: the models end at 64"),
-        ({"pipeline__export": "true"}, "export.latency.lengths holds 128, which is too long: the model ends at 64"),
+        ({"pipeline__export": "true"}, "export.latency.lengths=128 is too long: the models end at 64"),
         (
             {"pipeline__export": "true", "export__push": "true", "export__latency.lengths": "[8]"},
-            "export.push=true needs the name of a repository: export.repo=USER/NAME",
+            "a push to the hub needs the name of a repository: set export.repo=USER/NAME",
         ),
     ],
 )
@@ -189,6 +189,9 @@ def test_one_repository_is_not_for_several_tasks(run, outputs, glue):
 
 def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs, glue):
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
+    code, _, err = run(**several, pipeline__tasks="[mrpc,stsb]", task__monitor="accuracy")
+    assert code == 2
+    assert "accuracy is no metric of this task: this task predicts numbers" in err
     code, _, err = run(**several, pipeline__tasks="[mrpc,mnly]")
     assert code == 2
     assert "task=mnly: there is no such task (did you mean mnli?)" in err

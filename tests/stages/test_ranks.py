@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,15 +21,44 @@ def launch(arguments: dict[str, str], **changes: str) -> subprocess.CompletedPro
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=240)
 
 
+# by stage: the fixture of its arguments, more of them, and the batch size of one process alone
+RUNS = {
+    "general": ("arguments", {}, {"general.batch_size": "16"}),
+    "finetune": (
+        "task_arguments",
+        {"finetune.model": "student", "student.init": "random", "finetune.batch_size": "8"},
+        {"finetune.batch_size": "16"},
+    ),
+    "task": (  # the loss of the other phase is a mean over tokens, of which ranks have different numbers
+        "distillation_arguments",
+        {"distill.phases": "prediction", "prediction.batch_size": "8"},
+        {"prediction.batch_size": "16"},
+    ),
+}
+
+
+def without_dropout(student: Path, directory: Path) -> str:
+    config = json.loads((shutil.copytree(student, directory) / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (directory / "config.json").write_text(json.dumps(config))
+    return str(directory)
+
+
 @pytest.mark.slow
-def test_two_processes_learn_what_one_with_twice_the_batch_learns(arguments, tmp_path):
+@pytest.mark.parametrize("stage", RUNS)
+def test_two_processes_learn_what_one_with_twice_the_batch_learns(stage, request, tmp_path):
+    given, more, doubled = RUNS[stage]
+    arguments = {**request.getfixturevalue(given), "stage": stage, **more}
+    if "student.path" in arguments:
+        arguments["student.path"] = without_dropout(Path(arguments["student.path"]), tmp_path / "student")
     pair = launch(arguments, trainer__devices="2", trainer__strategy="ddp", output_dir=str(tmp_path / "pair"))
     assert pair.returncode == 0, pair.stderr
     assert pair.stdout.count("artifact: ") == 1
-    alone = launch(arguments, general__batch_size="16", output_dir=str(tmp_path / "alone"))
+    alone = launch({**arguments, **doubled}, output_dir=str(tmp_path / "alone"))
     assert alone.returncode == 0, alone.stderr
     ours, theirs = (load_file(tmp_path / name / "model.safetensors") for name in ("pair", "alone"))
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name], value, rtol=0, atol=2e-3)
-    losses = [json.loads((Path(tmp_path / n) / "result.json").read_text())["heldout_loss"] for n in ("pair", "alone")]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("pair", "alone")]
+    number = "heldout_loss" if stage == "general" else "score"
+    assert results[0][number] == pytest.approx(results[1][number], rel=1e-4)

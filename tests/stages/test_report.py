@@ -11,7 +11,7 @@ from tests.conftest import bert
 from tests.report.conftest import Maker
 from tests.stages.conftest import changed
 from tinydistill.models.heads import add_head
-from tinydistill.models.loading import identity, save_classifier
+from tinydistill.models.loading import identity, save_model
 
 LAYERS = [
     {
@@ -42,7 +42,7 @@ def made(tmp_path_factory, tokenizer) -> Path:
     maker = Maker(tmp_path_factory.mktemp("made") / "outputs")
     for layers, path in ((4, "finetune/big_pets"), (2, "finetune/tiny_pets"), (2, "task/student_pets")):
         model = add_head(bert(layers, 8 * layers, seed=layers + len(path)), ("cat", "dog"), seed=0)
-        save_classifier(model, tokenizer, maker.root / path)
+        save_model(model, tokenizer, maker.root / path)
     big = maker.finetune("big_pets", 0.9, "teacher")
     alone = maker.finetune("tiny_pets", 0.6, "student")
     student = maker.task(
@@ -50,16 +50,17 @@ def made(tmp_path_factory, tokenizer) -> Path:
         0.8,
         "big_pets",
         0.9,
-        learnt_from=identity(str(maker.root / "finetune/big_pets")),
+        learned_from=identity(str(maker.root / "finetune/big_pets")),
         objective=OBJECTIVE,
-        phases={"prediction": {"learning_rate": 0.1}},
+        prediction={"learning_rate": 0.1},
     )
     result = json.loads((student / "result.json").read_text())
     (student / "result.json").write_text(
         json.dumps({**result, "phases": {"intermediate": IMITATION, "prediction": {}}})
     )
     gone = {"teacher__path": "/gone", "teacher__revision": None}
-    maker.make("general/a", {"teacher": "w", "objective": OBJECTIVE}, {**IMITATION, "heldout_loss": 1.0}, **gone)
+    general = {**IMITATION, "heldout_loss": 1.0}
+    maker.make("general/a", {"objective": OBJECTIVE}, general, inputs={"teacher": "w"}, **gone)
     rows = [
         {
             **{
@@ -83,7 +84,7 @@ def made(tmp_path_factory, tokenizer) -> Path:
             ("student, distilled", student, 0.8, 4.0),
         )
     ]
-    maker.make("pipeline/pets", {"latency_length": 8}, {"models": rows})
+    maker.make("pipeline/pets", {}, {"models": rows}, pipeline__latency_length=8)
     log(maker.root / "general" / "a", "", "train/loss", "heldout/loss")
     log(big, "", "train/loss", "validation/accuracy")
     log(student, "intermediate", "train/loss", "train/unexplained/hidden/1", "train/unexplained/attention/2")
@@ -118,7 +119,7 @@ def test_everything_is_on_one_page_that_needs_nothing_else(run, made, tmp_path):
     html, text = (page / "report.html").read_text(), (page / "report.md").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', html)
     assert "<script" not in html
-    for heading in ("Scores", "Training", "How well every layer is imitated", "Where they look", "Where it comes from"):
+    for heading in ("Scores", "Training", "How well every layer is imitated", "Attention maps", "Where it comes from"):
         assert f"## {heading}\n" in text
     assert "## Settings compared" not in text  # nothing was swept
     drawn = set(re.findall(r"\]\((figures/[^)]+)\)", text))
@@ -154,7 +155,7 @@ def test_a_sweep_is_a_table_of_what_varies(run, made, tmp_path):
         copy = tmp_path / "swept" / str(rate) / "task"
         shutil.copytree(artifact(made, "task"), copy, ignore=shutil.ignore_patterns("logs"))
         record, result = (json.loads((copy / f"{name}.json").read_text()) for name in ("provenance", "result"))
-        record["settings"]["phases"]["prediction"]["learning_rate"] = rate
+        record["settings"]["options"]["prediction"]["learning_rate"] = rate
         (copy / "provenance.json").write_text(json.dumps(record))
         (copy / "result.json").write_text(json.dumps({**result, "score": score}))
     code, _, err = run(report__paths=f"[{tmp_path / 'swept'}]", report__sentences="[]")

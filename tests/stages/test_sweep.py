@@ -29,7 +29,7 @@ def words(task_arguments, arguments) -> dict[str, str | None]:
         "prediction.batch_size": "16",
         "prediction.learning_rate": "3e-3",
         "distill.check_score": "false",
-        "trainer.progress": "false",
+        "trainer.enable_progress_bar": "false",
         "logger": "none",
         "hydra.mode": "MULTIRUN",
         "report.sweeps": "false",

@@ -5,12 +5,13 @@ import math
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, OnExceptionCheckpoint
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
 from tinydistill.models import heads
-from tinydistill.training.classifier import BestWeights, Classifier, Scoring, by_row, supervised_loss
-from tinydistill.training.optimization import Optimization
+from tinydistill.training.checkpoints import best_checkpoint, load_best
+from tinydistill.training.classifier import Classifier, Scoring, by_row, supervised_loss
 
 SCORING = Scoring(("accuracy",), "accuracy", ("validation", "other"), outputs=2, regression=False)
 
@@ -33,23 +34,20 @@ def loader(batches):
 def classifier(scoring: Scoring = SCORING, **changes) -> Classifier:
     labels = () if scoring.regression else ("no", "yes")
     model = heads.add_head(bert(2, 32, seed=3), labels, seed=0)
-    options = {"steps": 60, "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.0, **changes}
-    return Classifier(model, Optimization(**options), scoring)
+    return Classifier(model, scoring, **{"learning_rate": 3e-3, **changes})
 
 
 def trainer(tmp_path, *callbacks, **options) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
-        max_epochs=1,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=False,
+        enable_checkpointing=bool(callbacks),
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,
         default_root_dir=tmp_path,
         callbacks=list(callbacks),
-        **options,
+        **{"max_epochs": 1, **options},
     )
 
 
@@ -65,7 +63,7 @@ def test_the_loss_of_a_regression_is_the_squared_error():
     assert float(supervised_loss(scores, targets, regression=True)) == pytest.approx(naive, rel=1e-5)
 
 
-def test_a_learnable_task_is_learnt_and_every_split_is_scored_by_its_name(tmp_path):
+def test_a_learnable_task_is_learned_and_every_split_is_scored_by_its_name(tmp_path):
     module, fit = classifier(), trainer(tmp_path)
     fit.fit(module, loader(rows(480, 0)), [loader(rows(40, 1)), loader(rows(16, 2))])
     scores = {name: float(value) for name, value in fit.callback_metrics.items()}
@@ -74,7 +72,7 @@ def test_a_learnable_task_is_learnt_and_every_split_is_scored_by_its_name(tmp_pa
     assert scores["train/loss"] < 0.5
 
 
-def test_a_regression_is_learnt_and_scored_by_correlation(tmp_path):
+def test_a_regression_is_learned_and_scored_by_correlation(tmp_path):
     scoring = Scoring(("spearman", "pearson"), "pearson", ("validation",), outputs=1, regression=True)
     module, fit = classifier(scoring), trainer(tmp_path)
     fit.fit(module, loader(rows(480, 0, regression=True)), loader(rows(40, 1, regression=True)))
@@ -111,46 +109,92 @@ def scripted(given: list[float]) -> Scripted:
     return module
 
 
-def fit_scripted(tmp_path, given: list[float]) -> tuple[BestWeights, list[dict[str, torch.Tensor]], Scripted]:
+Weights = dict[str, torch.Tensor]
+
+
+class History(pl.Callback):
+    """The weights at every validation."""
+
+    def __init__(self):
+        self.weights: list[Weights] = []
+
+    def on_validation_end(self, trainer, pl_module):
+        self.weights.append({name: value.clone() for name, value in pl_module.state_dict().items()})
+
+
+def fit_scripted(tmp_path, given: list[float], *callbacks, **options) -> tuple[pl.Trainer, list[Weights], Scripted]:
     """Validates after every second of eight batches; returns the weights at each validation too."""
-    history: list[dict[str, torch.Tensor]] = []
+    module, history = scripted(given), History()
+    best = best_checkpoint(tmp_path, "validation/accuracy")
+    run = trainer(tmp_path, best, history, *callbacks, **{"val_check_interval": 2, **options})
+    run.fit(module, loader(rows(64, 0)), loader(rows(8, 1)))
+    return run, history.weights, module
 
-    class History(pl.Callback):
-        def on_validation_end(self, trainer, pl_module):
-            history.append({name: value.clone() for name, value in pl_module.state_dict().items()})
 
-    module, best = scripted(given), BestWeights("validation/accuracy")
-    trainer(tmp_path, best, History(), val_check_interval=2).fit(module, loader(rows(64, 0)), loader(rows(8, 1)))
-    return best, history, module
+def same(module: pl.LightningModule, weights: Weights) -> bool:
+    return all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [([0.2, 0.9, 0.5, 0.9], 1), ([math.nan, 0.1, 0.0, 0.0], 1), ([0.1, 0.2, 0.3, 0.4], 3)]
+    ("given", "expected"),
+    [
+        ([0.2, 0.9, 0.5, 0.9], 1),
+        ([math.nan, 0.1, 0.0, 0.0], 1),
+        ([0.3, math.nan, 0.2, 0.1], 0),
+        ([math.nan] * 4, 0),
+        ([0.1, 0.2, 0.3, 0.4], 3),
+    ],
 )
 def test_the_weights_of_the_highest_score_come_back_exactly(tmp_path, given, expected):
-    best, history, module = fit_scripted(tmp_path, list(given))
-    assert best.score == pytest.approx(given[expected])
-    assert best.step == 2 * (expected + 1)
-    best.restore(module)
-    for name, value in module.state_dict().items():
-        assert torch.equal(value, history[expected][name])
+    run, history, module = fit_scripted(tmp_path, list(given))
+    assert load_best(run, module) == 2 * (expected + 1)
+    assert same(module, history[expected])
 
 
 def test_a_later_validation_outside_of_training_changes_nothing(tmp_path):
-    best, _, module = fit_scripted(tmp_path, [0.2, 0.9, 0.5, 0.1])
+    run, history, module = fit_scripted(tmp_path, [0.2, 0.9, 0.5, 0.1])
     module.given = [1.0]
-    trainer(tmp_path, best).validate(module, loader(rows(8, 1)), verbose=False)
-    assert (best.score, best.step) == (pytest.approx(0.9), 4)
+    run.validate(module, loader(rows(8, 1)), verbose=False)
+    assert load_best(run, module) == 4
+    assert same(module, history[1])
 
 
-def test_checkpoints_take_the_best_weights_along(tmp_path):
-    best, *_ = fit_scripted(tmp_path, [0.2, 0.9, 0.5, 0.1])
-    file = tmp_path / "state.pt"
-    torch.save(best.state_dict(), file)
-    other = BestWeights("validation/accuracy")
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert (other.score, other.step) == (best.score, best.step)
-    assert all(torch.equal(value, best.weights[name]) for name, value in other.weights.items())
+def test_a_run_that_was_never_validated_keeps_the_weights_that_it_ends_with(tmp_path):
+    run, history, module = fit_scripted(tmp_path, [], val_check_interval=1.0, max_steps=3)
+    ended = {name: value.clone() for name, value in module.state_dict().items()}
+    assert (load_best(run, module), history) == (3, [])
+    assert same(module, ended)
+
+
+def test_a_resumed_run_knows_the_best_weights_from_before(tmp_path):
+    class Stop(pl.Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if batch_idx == 6:
+                raise KeyError
+
+    kept = OnExceptionCheckpoint(tmp_path, "fell")
+    with pytest.raises(KeyError):
+        fit_scripted(tmp_path, [0.2, 0.9, 0.5], kept, Stop())
+    module = scripted([0.3])
+    run = trainer(tmp_path, best_checkpoint(tmp_path, "validation/accuracy"), val_check_interval=2)
+    run.fit(module, loader(rows(64, 0)), loader(rows(8, 1)), ckpt_path=tmp_path / "fell.ckpt")
+    assert load_best(run, module) == 4
+
+
+def test_early_stopping_ends_a_run_whose_score_no_longer_rises(tmp_path):
+    stopping = EarlyStopping("validation/accuracy", mode="max", patience=1)
+    run, _, module = fit_scripted(
+        tmp_path, [0.2, 0.9, 0.5, 0.4, 0.3, 0.2], stopping, val_check_interval=1.0, max_epochs=6
+    )
+    assert (run.current_epoch, run.global_step) == (3, 24)
+    assert load_best(run, module) == 16
+
+
+def test_averaged_weights_are_scored_and_are_the_best_ones(tmp_path):
+    run, _, module = fit_scripted(tmp_path, [0.2, 0.9, 0.5, 0.4], EMAWeightAveraging(decay=0.9))
+    plain, _, other = fit_scripted(tmp_path / "plain", [0.2, 0.9, 0.5, 0.4])
+    assert load_best(run, module) == load_best(plain, other) == 4
+    assert not same(module, other.state_dict())
 
 
 def test_logits_of_a_prediction_come_in_the_order_of_the_rows(tmp_path):

@@ -9,11 +9,10 @@ import torch
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
 
-from tinydistill.models.observation import QKV
 from tinydistill.training import dashboards
-from tinydistill.training.attention_picture import attention_picture
-from tinydistill.training.dashboards import Lineage, Product, TeachersLine
+from tinydistill.training.dashboards import Lineage, Product, TeachersLine, attention_picture
 
 MADE = Product("student_sst2", "task", {"seed": 0}, "outputs/task/student_sst2")
 TAKEN = Product("student", "general", {"seed": 0}, "outputs/general/student")
@@ -110,7 +109,7 @@ def test_pictures_and_tables_reach_every_logger(tmp_path):
 
 
 def test_w_and_b_gets_them_offline_too(tmp_path, monkeypatch):
-    about = {"project": "p", "group": "g", "name": "n", "values": {"seed": 1}, "tags": ["stage:task"]}
+    about = {"project": "p", "group": "g", "run_name": "n", "run_config": {"seed": 1}, "run_tags": ["stage:task"]}
     monkeypatch.setenv("WANDB_MODE", "offline")
     logger = dashboards.wandb_logger(tmp_path, **about)
     try:
@@ -137,22 +136,30 @@ def test_caches_go_below_the_directory_unless_the_user_says_where(tmp_path, monk
     assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "mine")
 
 
-def _looking(at: int, length: int = 6) -> QKV:
-    """Every query attends to one key."""
-    key = torch.zeros(1, 2, length, 4)
-    key[:, :, at] = 50
-    return QKV(torch.ones(1, 2, length, 4), key, key)
+@pytest.mark.parametrize("mode", [None, "disabled"])
+def test_w_and_b_without_a_key_runs_offline_and_says_so(tmp_path, monkeypatch, capsys, mode):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.delenv("WANDB_MODE", raising=False) if mode is None else monkeypatch.setenv("WANDB_MODE", mode)
+    for variable in dashboards._PLACES:
+        monkeypatch.delenv(variable, raising=False)
+    assert isinstance(dashboards.wandb_logger(tmp_path / "logs"), WandbLogger)
+    said = capsys.readouterr().out
+    assert ("logged offline" in said) is (mode is None)
+    assert os.environ["WANDB_MODE"] == ("offline" if mode is None else mode)
+    assert os.environ["WANDB_CACHE_DIR"].startswith(str(tmp_path))
 
 
-def test_a_picture_has_the_teacher_above_and_the_student_below():
-    picture = attention_picture({1: _looking(0)}, {2: _looking(5)}, [(1, 2)])
+def _looking(at: int, length: int = 6) -> Tensor:
+    """Every token attends to one."""
+    maps = torch.zeros(2, length, length)
+    maps[:, :, at] = 1
+    return maps
+
+
+def test_a_picture_has_a_column_a_pair_with_the_teacher_above_and_the_student_below():
+    picture = attention_picture([(_looking(0), _looking(5))])
     above, below = picture[:256], picture[-256:]
-    assert above[128, -1].sum() < above[128, 0].sum()  # dark where the teacher looks: at the last piece
+    assert above[128, -1].sum() < above[128, 0].sum()  # dark where the teacher looks: at the last token
     assert below[128, 0].sum() < below[128, -1].sum()
-
-
-def test_a_picture_has_a_column_a_mapped_pair_and_knows_sliding_windows():
-    banded = _looking(0)._replace(window=1)
-    picture = attention_picture({1: _looking(0), 2: banded}, {2: _looking(0), 4: banded}, [(1, 2), (2, 4)])
-    assert picture.shape == (2 * 256 + 8, 2 * 256 + 8, 3)
-    assert picture[255, -256].sum() == 3 * 255  # the last query is too far from the first key
+    assert attention_picture([(_looking(0), _looking(5))] * 2).shape == (2 * 256 + 8, 2 * 256 + 8, 3)

@@ -5,10 +5,16 @@ import math
 import pytest
 import torch
 
-from tinydistill.errors import UserError
-from tinydistill.training.metrics import majority, predicted, scores, task_metrics
+from tinydistill.errors import InputError
+from tinydistill.training.metrics import majority, predicted, task_metrics
 
 GENERATOR = torch.Generator().manual_seed(0)
+
+
+def scores(names, outputs, regression, predictions, labels) -> dict[str, float]:
+    """All of them at once."""
+    computed = task_metrics(names, outputs, regression)(predictions, labels)
+    return {name: float(value) for name, value in computed.items()}
 
 
 def classes(count: int, rows: int = 97) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,11 +99,11 @@ def test_who_cannot_read_always_says_the_commonest_class():
 @pytest.mark.parametrize(
     ("name", "regression", "message"),
     [
-        ("accuracy", True, "this task predicts numbers, .* set task.monitor=spearman and 'task.metrics="),
-        ("pearson", False, "this task predicts classes, .* set task.monitor=accuracy"),
+        ("accuracy", True, "this task predicts numbers, .* set monitor=spearman and 'metrics="),
+        ("pearson", False, "this task predicts classes, .* set monitor=accuracy"),
         ("bleu", False, "bleu"),
     ],
 )
 def test_a_metric_that_does_not_fit_is_refused(name, regression, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         task_metrics([name], 2, regression)

@@ -6,14 +6,14 @@ import torch
 
 from tinydistill.console import Meter, count, duration
 from tinydistill.training import progress
-from tinydistill.training.progress import EvaluationProgress, Progress, shown_losses
+from tinydistill.training.progress import Progress, shown_losses
 
 
 class FakeModule:
     def __init__(self):
         self.logged = {}
 
-    def log(self, name, value):
+    def log(self, name, value, **_):
         self.logged[name] = value
 
 
@@ -27,7 +27,12 @@ def clock(monkeypatch):
 
 def run(clock, capsys, steps=4, seconds=20.0, **options) -> tuple[list[str], dict[str, float]]:
     trainer = SimpleNamespace(
-        global_step=0, world_size=1, is_global_zero=True, callback_metrics={}, estimated_stepping_batches=steps
+        global_step=0,
+        world_size=1,
+        is_global_zero=True,
+        callback_metrics={},
+        estimated_stepping_batches=steps,
+        datamodule=None,
     )
     module, shown = FakeModule(), Progress(**options)
     shown.on_train_start(trainer, module)
@@ -36,12 +41,12 @@ def run(clock, capsys, steps=4, seconds=20.0, **options) -> tuple[list[str], dic
         trainer.global_step = step
         trainer.callback_metrics = {"train/loss": torch.tensor(2.0), "train/raw/hidden/1": torch.tensor(0.5)}
         shown.on_train_batch_end(trainer, module, None, {"input_ids": torch.zeros(10, 100)}, step - 1)
-    shown.on_train_end(trainer, module)
     return capsys.readouterr().out.splitlines(), module.logged
 
 
 def test_without_a_terminal_a_plain_line_now_and_then_tells_speed_time_left_and_losses(clock, capsys):
-    lines, logged = run(clock, capsys)
+    (plan, *lines), logged = run(clock, capsys)
+    assert plan == "plan: 4 steps"
     assert lines[0] == "step 1/4  50 tokens/s  1:00 left  loss 2.000  hidden 0.500"
     assert lines[-1].startswith("step 4/4")
     assert logged.pop("memory/peak_gb") > 0.1
@@ -49,7 +54,7 @@ def test_without_a_terminal_a_plain_line_now_and_then_tells_speed_time_left_and_
 
 
 def test_fast_steps_share_a_line_and_the_last_step_always_has_one(clock, capsys):
-    lines, _ = run(clock, capsys, steps=10, seconds=4.0)
+    (_, *lines), _ = run(clock, capsys, steps=10, seconds=4.0)
     assert [line.split()[1] for line in lines] == ["4/10", "8/10", "10/10"]
 
 
@@ -83,13 +88,13 @@ def test_durations_read_as_people_write_them(seconds, text):
 
 
 def test_after_a_few_steps_a_run_says_how_long_it_takes(clock, capsys):
-    lines, _ = run(clock, capsys, steps=30, seconds=2.0)
+    (_, *lines), _ = run(clock, capsys, steps=30, seconds=2.0)
     assert [line for line in lines if not line.startswith("step")] == ["at 2.00 s a step this takes about 1:00"]
     assert lines.index("at 2.00 s a step this takes about 1:00") <= 1
 
 
 def test_a_short_run_needs_no_estimate(clock, capsys):
-    lines, _ = run(clock, capsys, steps=30, seconds=0.1)
+    (_, *lines), _ = run(clock, capsys, steps=30, seconds=0.1)
     assert not [line for line in lines if not line.startswith("step")]
 
 
@@ -118,11 +123,20 @@ def test_a_meter_tells_now_and_then_how_far_a_long_piece_of_work_is(clock, capsy
 @pytest.mark.parametrize("kind", ["validation", "predict"])
 def test_an_evaluation_is_counted_in_batches_of_all_loaders(clock, capsys, kind):
     trainer = SimpleNamespace(num_val_batches=[2, 3], num_predict_batches=[5])
-    shown = EvaluationProgress()
+    shown = Progress()
     getattr(shown, f"on_{kind}_start")(trainer, None)
     for batch in range(5):
         clock.time += 4
         getattr(shown, f"on_{kind}_batch_end")(trainer, None, None, {}, batch)
-    getattr(shown, f"on_{kind}_end")(trainer, None)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith("2 of 5 batches  12s left")
+
+
+def test_a_prediction_may_be_counted_in_units_of_its_own(clock, capsys):
+    trainer = SimpleNamespace(num_predict_batches=[3], world_size=2)
+    shown = Progress(questions=50, unit="word")
+    shown.on_predict_start(trainer, None)
+    for batch in range(3):
+        clock.time += 6
+        shown.on_predict_batch_end(trainer, None, 10, {}, batch)
+    assert capsys.readouterr().out.splitlines() == ["predicting: 20 of 50 words  9s left"]

@@ -16,13 +16,14 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.contexts import Group, MaskedWords
 from tinydistill.augmentation.masked_positions import MaskedPositions
 from tinydistill.augmentation.words import is_plain
-from tinydistill.data.text.blocks import digest
+from tinydistill.data.loading import BatchLoader
 from tinydistill.data.text.masking import word_mark
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none
@@ -78,10 +79,7 @@ class Shards:
 
     def __init__(self, directory: Path, questions: MaskedWords, count: int):
         self.directory, self.questions, self.count = directory, questions, count
-
-    @property
-    def _whole(self) -> Path:
-        return self.directory / "candidates.npy"
+        self._whole = directory / "candidates.npy"
 
     def left(self) -> list[int]:
         """The numbers of the groups without an answer."""
@@ -126,18 +124,20 @@ class CandidateFinder(pl.LightningModule):
     threads: sums then run in the same order however many there are.
     """
 
-    def __init__(self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, workers: int):
+    def __init__(
+        self, model: PreTrainedModel, words: WholeWords, shards: Shards, *, batch_size: int, num_workers: int = 0
+    ):
         super().__init__()
         self.model = MaskedPositions(model)
-        self.words, self.shards, self.workers = words, shards, workers
+        self.words, self.shards, self.num_workers = words, shards, num_workers
         left = shards.left()
         self.words_left = sum(len(shards.questions.groups[number]) for number in left)
         self.batches = [left[i : i + batch_size] for i in range(0, len(left), batch_size)]
 
-    def predict_dataloader(self) -> DataLoader:
+    def predict_dataloader(self) -> BatchLoader:
         """This device's share of the batches."""
         mine = self.batches[self.trainer.global_rank :: self.trainer.world_size]
-        return DataLoader(_Batches(self.shards.questions, mine), batch_size=None, num_workers=self.workers)
+        return BatchLoader(_Groups(self.shards.questions), mine, self.num_workers)
 
     def on_predict_start(self) -> None:
         """Prepares the model for the device that it is on by now."""
@@ -164,15 +164,14 @@ class CandidateFinder(pl.LightningModule):
         self.trainer.strategy.barrier()
 
 
-class _Batches(Dataset[Any]):
-    def __init__(self, questions: MaskedWords, batches: list[list[int]]):
-        self.questions, self.batches = questions, batches
+class _Groups(Dataset[Any]):
+    """Indexing with the numbers of groups gives these and the groups."""
 
-    def __len__(self) -> int:
-        return len(self.batches)
+    def __init__(self, questions: MaskedWords):
+        self.questions = questions
 
-    def __getitem__(self, index: int) -> tuple[list[int], list[Group]]:
-        return self.batches[index], [self.questions.group(number) for number in self.batches[index]]
+    def __getitem__(self, numbers: list[int]) -> tuple[list[int], list[Group]]:
+        return numbers, [self.questions.group(number) for number in numbers]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Every word in its context, masked: what the masked LM is asked, each question once.
 
-R: masked texts in a group, L: word pieces in each.
+R: masked texts in a group, L: tokens in each.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from tinydistill.console import Meter
 from tinydistill.data.tasks.encoding import ROWS_AT_ONCE
 from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
 
-GROUP = 1024  # word pieces in one forward: more are no faster, not even on one core
+GROUP = 1024  # tokens in one forward: more are no faster, not even on one core
 
 Numbers = NDArray[np.int64]
 
@@ -153,7 +153,7 @@ def _frame(tokenizer: PreTrainedTokenizerBase) -> _Frame:
 def _encoded(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-    """TokenIds and the characters that they come from, without special tokens."""
+    """Token ids and the characters that they come from, without special tokens."""
     backend, *_ = prepare_tokenizer(tokenizer)
     with tokenizer_threads(), Meter("finding words", "text", len(texts)) as meter:
         for first in range(0, len(texts), ROWS_AT_ONCE):

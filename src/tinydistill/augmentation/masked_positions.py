@@ -1,6 +1,6 @@
 """A masked LM's logits at one position of each text, with nothing computed that only the others need.
 
-R: masked texts, L: word pieces in each, D: hidden width, H: heads, d: head size, V: vocabulary.
+R: masked texts, L: tokens in each, D: hidden width, H: heads, d: head size, V: vocabulary.
 """
 
 import copy
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tinydistill.models.encoder_parts import BERT_LIKE, EncoderParts, Layer, transformer_layers
+from tinydistill.models.encoder_parts import Layer, post_norm_layers, transformer_layers
 from tinydistill.models.fast_paths import cpu_kernels as kernels
 from tinydistill.models.masked_lm import GivenStates
 
@@ -29,9 +29,9 @@ class MaskedPositions(nn.Module):
         self.encoder = model.base_model
         setattr(model, model.base_model_prefix, GivenStates())
         self.head = copy.deepcopy(model).float()  # a copy: it may share weights with the encoder
-        self.last = None
-        if self.encoder.config.model_type in (*BERT_LIKE, "distilbert"):
-            self.last = (EncoderParts.of(self.encoder).layers or [])[-1]
+        self.last: Layer | None = None
+        if layers := post_norm_layers(self.encoder):
+            self.last = layers[-1]
             self._last_block = transformer_layers(self.encoder).pop(-1)  # held, so that it moves with the module
 
     def pack(self) -> None:

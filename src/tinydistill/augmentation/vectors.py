@@ -13,15 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import file_hash
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import is_plain
 from tinydistill.data.files import numbered_lines
 from tinydistill.data.text.blocks import prepare_tokenizer
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 ROWS = 100_000  # of a file that are read, as in the original: the commonest words stand first
-_AT_ONCE = 512  # words whose neighbours are looked for together
-_OPTION = "augmentation.word_vectors"
+_AT_ONCE = 512  # words whose neighbors are looked for together
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,6 @@ class WordVectors:
 
     rows: dict[str, int]
     table: Tensor
-
-    @classmethod
-    def none(cls) -> "WordVectors":
-        """Vectors of no word."""
-        return cls({}, torch.zeros(0, 1))
 
     def nearest(self, words: Sequence[str], vectors_QD: Tensor, count: int) -> dict[str, list[str]]:
         """For each word the words of largest cosine with its vector, best first, itself left out.
@@ -56,13 +51,13 @@ class WordVectors:
 
 
 def read_vectors(path: Path) -> WordVectors:
-    """The plain words among a file's first 100,000 rows. Raises UserError where it is no GloVe or word2vec text."""
-    if not path.is_file():
-        raise UserError(f"{_OPTION}={path}: there is no such file")
+    """The plain words among a file's first 100,000 rows. Raises InputError where it is no GloVe or word2vec text."""
+    _check_file(path)
+    advice = "{read_vectors.path} takes GloVe or word2vec text"
     rows: dict[str, int] = {}
     vectors: list[np.ndarray] = []
     width = 0
-    for number, line in numbered_lines(path, "utf-8", option=_OPTION, encoding_option=_OPTION):
+    for number, line in numbered_lines(path, argument="{read_vectors.path}"):
         cells = line.split()
         if number == 1 and len(cells) == 2:  # word2vec's header: words, width
             continue
@@ -73,18 +68,27 @@ def read_vectors(path: Path) -> WordVectors:
         except ValueError:
             vector = np.zeros(0, np.float32)
         if width < 2 or len(vector) != width or not np.isfinite(vector).all():
-            raise UserError(
-                f"{path} line {number} is not a word with {width if width > 1 else 'its'} numbers after it: "
-                f"{_OPTION} takes GloVe or word2vec text"
-            )
+            wanted = f"a word with {width if width > 1 else 'its'} numbers after it"
+            raise InputError(f"{path} line {number} is not {wanted}", advice)
         if is_plain(word) and word.lower() not in rows:
             rows[word.lower()] = len(rows)
             vectors.append(vector)
         if number >= ROWS:
             break
     if not rows:
-        raise UserError(f"{path} holds no words of the letters a to z: {_OPTION} takes GloVe or word2vec text")
+        raise InputError(f"{path} holds no words of the letters a to z", advice)
     return WordVectors(rows, torch.from_numpy(np.stack(vectors)))
+
+
+def vectors_identity(path: Path) -> str:
+    """The hash of a file of vectors. Raises InputError where there is none."""
+    _check_file(path)
+    return file_hash(path)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", "check {read_vectors.path}")
 
 
 def input_embeddings(model: PreTrainedModel, words: WholeWords) -> WordVectors:

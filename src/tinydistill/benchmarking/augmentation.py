@@ -1,31 +1,46 @@
 """Rows augmented from the texts to the Parquet file, timed."""
 
+import copy
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
+from tinydistill.augmentation.augmenter import Augmenter
+from tinydistill.augmentation.candidates import CandidateFinder
 from tinydistill.augmentation.contexts import MaskedWords
-from tinydistill.augmentation.replacements import Replacements
-from tinydistill.augmentation.rows import Counts, augmented_rows, write_rows
-from tinydistill.augmentation.words import eligible_words, read_stop_words
-from tinydistill.benchmarking.flops import counted
+from tinydistill.benchmarking.gemm import counted
+from tinydistill.benchmarking.piece import Piece
 from tinydistill.data.tasks.examples import Split
 
+FIRST = 8  # rows that are augmented to see how fast that is
 
-@dataclass(frozen=True)
-class Augmented:
-    """What was done: rows read, words asked about, word pieces that went through the encoder; how long it took."""
 
-    rows: int
-    words: int
-    pieces: int
-    flops: float
-    seconds: float
-    processor_seconds: float
+def measure_augmentation(
+    rows: Split,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    make_trainer: Callable[[], pl.Trainer],
+    directory: Path,
+    *,
+    seconds: float,
+    **options: Any,
+) -> Piece:
+    """Augment as many rows, drawn at random, as take so long; `options` are those of `augment`."""
+    order = np.random.default_rng(0).permutation(len(rows))
+
+    def work(count: int, name: str) -> Piece:
+        some, own = rows.take(order[:count]), copy.deepcopy(model)
+        return augment(some, own, tokenizer, make_trainer(), directory / f"augmentation-{name}", **options)
+
+    first = work(FIRST, "first")
+    done = work(max(FIRST, round(first.units * seconds / first.seconds)), "second")
+    return replace(done, whole=float(len(rows)))
 
 
 def augment(
@@ -36,42 +51,38 @@ def augment(
     directory: Path,
     *,
     max_length: int = 128,
-    count: int = 20,
-    probability: float = 0.4,
     candidates: int = 15,
     batch_size: int = 16,
-) -> Augmented:
-    """Makes `count` new rows of each, as stage=augment does; the model is taken apart for it."""
-    vocabulary = WholeWords(tokenizer)
-    start, used = time.perf_counter(), time.process_time()
-    stop_words = read_stop_words(None)
-    words = {text: eligible_words(text, stop_words) for text in dict.fromkeys([*rows.texts, *(rows.pairs or ())])}
-    questions = MaskedWords(words, tokenizer, max_length=max_length, askable=lambda _: True)
-    shards = Shards(directory / "candidates", questions, candidates)
-    finder = CandidateFinder(model, vocabulary, shards, batch_size=batch_size, workers=0)
-    paused, paused_used = time.perf_counter(), time.process_time()
-    flops = _flops(finder, questions)
-    start, used = start + time.perf_counter() - paused, used + time.process_time() - paused_used
+    count: int = 20,
+    probability: float = 0.4,
+) -> Piece:
+    """Make `count` new rows of each in an empty directory, as the augment stage does; the model is taken apart."""
+    start = time.perf_counter()
+    augmenter = Augmenter(
+        rows, tokenizer, cache_dir=directory, identity="", max_length=max_length, candidates=candidates
+    )
+    finder = augmenter.finder(model, batch_size=batch_size)
+    paused = time.perf_counter()
+    tokens, flops = _size(finder, augmenter.questions)
+    start += time.perf_counter() - paused
     trainer.predict(finder, return_predictions=False)
-    replacements = Replacements(words, questions, shards.collect(), vocabulary, {})
-    made = augmented_rows(rows, replacements, count, probability, 0, Counts())
-    write_rows(directory / "rows.parquet", made, pairs=rows.pairs is not None, made_from="")
-    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - used
-    pieces = sum(questions.group(number).inputs["input_ids"].numel() for number in range(len(questions.groups)))
-    return Augmented(len(rows), len(questions), pieces, flops, seconds, processor_seconds)
+    augmenter.write(directory / "rows.parquet", lambda: model, count=count, probability=probability)
+    taken, words = time.perf_counter() - start, len(augmenter.questions)
+    more = {"words": words, "words_per_second": words / taken, "tokens": tokens}  # those that the encoder saw
+    return Piece("augmentation", "row", len(rows), taken, flops, more=more)
 
 
-def _flops(finder: CandidateFinder, questions: MaskedWords) -> float:
-    """Those of the questions, from one question of every length."""
+def _size(finder: CandidateFinder, questions: MaskedWords) -> tuple[int, float]:
+    """Tokens and FLOPs of the questions, these from one question of every length."""
     of_one: dict[int, int] = {}
-    total = 0
+    tokens, flops = 0, 0
     for number in range(len(questions.groups)):
         group = questions.group(number)
         asked, length = group.inputs["input_ids"].shape
         if length not in of_one:
-            first = {name: rows[:1] for name, rows in group.inputs.items()}
             with counted() as counter:
-                finder.model(first, group.places[:1])
+                finder.model({name: rows[:1] for name, rows in group.inputs.items()}, group.places[:1])
             of_one[length] = counter.get_total_flops()
-        total += asked * of_one[length]
-    return float(total)
+        tokens += asked * length
+        flops += asked * of_one[length]
+    return tokens, float(flops)

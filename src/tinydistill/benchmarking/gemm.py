@@ -1,10 +1,15 @@
-"""How fast a machine multiplies matrices: what every other speed is held against."""
+"""How fast a machine multiplies matrices, what every other speed is held against, and how much of it work does."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tinydistill.models.fast_paths import cpu_kernels
 
 Done = TypeVar("Done")
 
@@ -12,45 +17,36 @@ SIDES = {"cpu": 2048}  # of square matrices large enough for the best rate there
 _LARGE = 8192  # on other devices
 
 
-class Rate(NamedTuple):
-    """FLOP a second: by the clock, and by the processor time used, which other programs disturb less."""
-
-    clock: float
-    processor: float
-
-
 class Rates(NamedTuple):
-    """By the clock, in the precisions that count."""
+    """FLOP a second by the clock, in the precisions that count."""
 
     fp32: float
     bf16: float
 
 
-def gemm_rate(dtype: torch.dtype, device: torch.device | str = "cpu", *, seconds: float = 0.5) -> Rate:
-    """The rate of products of two square matrices, in all of torch's threads."""
+def gemm_rate(dtype: torch.dtype, device: torch.device | str = "cpu", *, seconds: float = 0.5) -> float:
+    """FLOP a second of products of two square matrices, in all of torch's threads."""
     device = torch.device(device)
     side = SIDES.get(device.type, _LARGE)
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
     wait(device)
-    count, start, used = 0, time.perf_counter(), time.process_time()
+    count, start = 0, time.perf_counter()
     while not count or time.perf_counter() - start < seconds:
         torch.mm(a, b, out=out)
         wait(device)
         count += 1
-    flops = 2.0 * count * side**3
-    return Rate(flops / (time.perf_counter() - start), flops / max(time.process_time() - used, 1e-9))
+    return 2.0 * count * side**3 / (time.perf_counter() - start)
 
 
 def gemm_rates(device: torch.device | str = "cpu", *, seconds: float = 0.5) -> Rates:
     """Both rates, one after the other."""
-    fp32, bf16 = (gemm_rate(dtype, device, seconds=seconds).clock for dtype in (torch.float32, torch.bfloat16))
-    return Rates(fp32, bf16)
+    return Rates(*(gemm_rate(dtype, device, seconds=seconds) for dtype in (torch.float32, torch.bfloat16)))
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU is through with what it was given."""
+    """Wait until a GPU is through with what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -66,14 +62,6 @@ class Beside(NamedTuple):
         """The pace of the work in between, as well as it can be known."""
         return Rates(*((a + b) / 2 for a, b in zip(self.before, self.after, strict=True)))
 
-    def multiple(self, flops_per_second: float) -> float:
-        """A speed in multiples of fp32 matrix products."""
-        return flops_per_second / self.mean.fp32
-
-    def share(self, flops_per_second: float) -> float:
-        """A speed as a share of the fastest that the machine could have: its best rate of matrix products."""
-        return flops_per_second / max(self.mean)
-
 
 def beside(
     work: Callable[[], Done], device: torch.device | str = "cpu", *, seconds: float = 0.5
@@ -82,3 +70,14 @@ def beside(
     before = gemm_rates(device, seconds=seconds)
     done = work()
     return done, Beside(before, gemm_rates(device, seconds=seconds))
+
+
+@contextmanager
+def counted() -> Iterator[FlopCounterMode]:
+    """Count the matrix products within, forward and backward: two FLOPs for each multiplication and addition.
+
+    Attention is computed by its definition meanwhile, whatever the model was told: kernels that do it at one stroke
+    hide what they do, and those that save memory do some of it twice.
+    """
+    with cpu_kernels.plain(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        yield counter

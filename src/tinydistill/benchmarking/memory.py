@@ -14,7 +14,7 @@ _SELF = Path("/proc/self")
 
 
 def restart(device: torch.device) -> bool:
-    """Gives free memory back and begins anew; False where the system can't, and `peak` is the process's so far."""
+    """Give free memory back and begin anew; False where the system can't, and `peak` is the process's so far."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

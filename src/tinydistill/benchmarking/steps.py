@@ -1,68 +1,61 @@
 """Training steps timed where they happen, inside of Lightning's trainer, with all that it does around them.
 
-B: rows in a batch, L: word pieces in the longest of them.
+Lightning's ThroughputMonitor must be told the FLOPs of a batch, waits for the device after each, and ends no run.
+
+B: rows in a batch, L: tokens in the longest of them.
 """
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
-from torch import Tensor
 
-from tinydistill.benchmarking.flops import counted
-from tinydistill.benchmarking.gemm import wait
-from tinydistill.data.loading import Batch, BatchLoader, Order, RowNumbers
-
-_ENDLESS = 10**6  # batches: the timer stops earlier
+from tinydistill.benchmarking.gemm import counted, wait
+from tinydistill.benchmarking.piece import Piece
 
 
-class CountedFirst(Sequence[RowNumbers]):
-    """The batches of a run over and over, after single rows [1] to count the FLOPs of."""
+def measure_steps(
+    name: str,
+    module: pl.LightningModule,
+    loader: Any,
+    trainer: pl.Trainer,
+    *,
+    seconds: float,
+    whole: float | None = None,
+) -> Piece:
+    """Time steps of a run in the trainer of its stage, logging included; speed in tokens without padding.
 
-    def __init__(self, single: Sequence[int], order: Sequence[RowNumbers] | Order):
-        self.single = [np.array([row], np.int64) for row in single]
-        self.order = order
-
-    def __len__(self) -> int:
-        return _ENDLESS
-
-    def __getitem__(self, batch: Any) -> Any:
-        if batch >= _ENDLESS:
-            raise IndexError(batch)
-        if batch < len(self.single):
-            return self.single[batch]
-        return self.order[(batch - len(self.single)) % len(self.order)]
-
-
-@dataclass
-class Steps:
-    """What was done in the time that was measured; word pieces without padding, FLOPs with it."""
-
-    steps: int = 0
-    rows: int = 0
-    pieces: int = 0
-    flops: float = 0.0
-    seconds: float = 0.0
+    Args:
+        name: what is done.
+        module: what is trained.
+        loader: its batches, each with input_ids [B, L], over and over.
+        trainer: one that wouldn't end by itself: max_epochs=-1, max_steps far away, limit_val_batches=0.
+        seconds: how long steps are timed.
+        whole: tokens of a whole run.
+    """
+    timer = StepTimer(seconds)
+    trainer.callbacks.insert(0, timer)
+    trainer.fit(module, loader)
+    counts = {"steps": timer.steps, "rows": timer.rows}
+    return Piece(name, "token", timer.tokens, timer.seconds, timer.flops, whole, counts)
 
 
 class StepTimer(pl.Callback):
-    """Counts the FLOPs of the first batches, warms up, times what follows, and stops the trainer.
+    """Warms up, times what follows, and stops the trainer; FLOPs are counted with padding, tokens without.
+
+    The first batch of every length L is cut to one row [1, L] to count its FLOPs, while the clock stands still.
 
     Args:
-        single: how many batches come first that are one row each, a row of every length L that follows.
-        seconds: how long steps are timed.
+        wanted: how many seconds steps are timed.
         warmup: steps before the first that counts.
         least: steps that are timed at least.
     """
 
-    def __init__(self, single: int, seconds: float, *, warmup: int = 2, least: int = 3):
-        self.seconds, self.least = seconds, least
-        self.single, self.first = single, single + warmup
-        self.done = Steps()
+    def __init__(self, wanted: float, *, warmup: int = 2, least: int = 3):
+        self.wanted, self.warmup, self.least = wanted, warmup, least
+        self.steps = self.rows = self.tokens = 0
+        self.flops = self.seconds = 0.0
         self._flops: dict[int, int] = {}  # of a row, by L
         self._counting = ExitStack()
         self._start = 0.0
@@ -70,44 +63,46 @@ class StepTimer(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Begins to count."""
-        if batch_idx < self.single:
+        """Begin to count where the length is new."""
+        if batch["input_ids"].shape[1] not in self._flops:
+            self._stop(pl_module)
+            batch |= {name: rows[:1] for name, rows in batch.items()}
             self._counter = self._counting.enter_context(counted())
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Adds a batch to what was done."""
+        """Add a batch to what was done."""
         rows, width = batch["input_ids"].shape
-        if batch_idx < self.single:
+        if width not in self._flops:
             self._counting.close()
             self._flops[width] = self._counter.get_total_flops()
+        elif self.warmup:
+            self.warmup -= 1
+        else:
+            mask = batch.get("attention_mask")
+            self.steps += 1
+            self.rows += rows
+            self.tokens += int(batch["input_ids"].numel() if mask is None else mask.sum())
+            self.flops += rows * self._flops[width]
+            self._lap()
+            if self.steps >= self.least and self.seconds >= self.wanted:
+                self._stop(pl_module)
+                trainer.should_stop = True
             return
-        if batch_idx >= self.first:
-            self.done.steps += 1
-            self.done.rows += rows
-            self.done.pieces += word_pieces(batch)
-            self.done.flops += rows * self._flops[width]
-            self.done.seconds = time.perf_counter() - self._start
-        if self.done.steps >= self.least and self.done.seconds >= self.seconds:
-            wait(pl_module.device)
-            self.done.seconds = time.perf_counter() - self._start
-            trainer.should_stop = True
-        if batch_idx == self.first - 1:
-            wait(pl_module.device)
-            self._start = time.perf_counter()
+        wait(pl_module.device)
+        self._start = time.perf_counter()
+
+    def _stop(self, module: pl.LightningModule) -> None:
+        """Stop the clock, once the device has done what it was given."""
+        wait(module.device)
+        if self.steps:
+            self._lap()
+
+    def _lap(self) -> None:
+        now = time.perf_counter()
+        self.seconds, self._start = self.seconds + now - self._start, now
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Counts no longer."""
+        """Count no longer."""
         self._counting.close()
-
-
-def word_pieces(batch: Batch) -> int:
-    """Those of a batch that aren't padding."""
-    mask: Tensor | None = batch.get("attention_mask")
-    return int(batch["input_ids"].numel() if mask is None else mask.sum())
-
-
-def loader(of: BatchLoader, single: Sequence[int]) -> BatchLoader:
-    """The batches of a run's loader, after single rows."""
-    return BatchLoader(of.rows, CountedFirst(single, of.order), of.num_workers)

@@ -1,4 +1,4 @@
-"""Prints docs/configuration.md: python -m tinydistill.config.schema > docs/configuration.md."""
+"""Prints docs/configuration.md: python -m tinydistill.config > docs/configuration.md."""
 
 from tinydistill.config.reference import reference
 

@@ -1,86 +1,167 @@
-"""Where the jobs of a sweep share what they start from: one place for the same settings, another for others.
+"""What an artifact depends on, said once: by it a run is resumed or refused, and jobs of a sweep share what they can.
 
-In a single run an input stands under its readable name alone. The jobs of a sweep may need several of the same name at
-the same time, so there the name ends in a digest of the options that the input depends on: jobs that agree on these
-share it, others don't meet it.
+An artifact depends on options, which count by their values, and on inputs: models, text, rows. What an input is, its
+content decides, wherever it lies: an artifact's settings hold the identities of its inputs. Before anything is read,
+as when jobs of a sweep look for what they may share, the options that name the inputs stand for them.
 """
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from tinydistill.artifacts.writer import read_json
-from tinydistill.data.text.blocks import digest
+from tinydistill.artifacts.files import digest as digest_of
+from tinydistill.config.schema import Config
 
-Values = dict[str, Any]
-_OF_ROWS = ("path", "batch_size")  # of augmentation: which rows to train on, and how fast they are made
+Options = dict[str, Any]
 
-
-def shared_path(values: Values, plain: Path, options: Callable[[Values], Values]) -> Path:
-    """The place of an input whose readable name is `plain`, and which depends on these options of a configuration.
-
-    Outside of a sweep's job that is `plain`; inside as well where something with the same options stands there already.
-    """
-    if values["paths"]["job"] is None:
-        return plain
-    wanted = digest(options(values))
-    ours = plain.with_name(f"{plain.name}-{wanted[:8]}")
-    return plain if not ours.exists() and _made_with(plain, options) == wanted else ours
+# Arguments of the trainer that say where, how fast and how talkatively a run goes, not what comes out.
+_SURROUNDINGS = {
+    *("accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "benchmark", "plugins"),
+    *("log_every_n_steps", "enable_progress_bar", "enable_model_summary", "enable_checkpointing", "profiler"),
+    *("barebones", "detect_anomaly", "sync_batchnorm", "num_sanity_val_steps", "limit_test_batches"),
+    *("limit_predict_batches", "inference_mode", "model_registry"),
+}
+_WATCHING = {"checkpoint", "learning_rate"}  # callbacks that change nothing
 
 
-def _made_with(path: Path, options: Callable[[Values], Values]) -> str | None:
-    file = path / "provenance.json"
-    if not file.is_file():
-        return None
-    try:
-        return digest(options(read_json(file)["configuration"]))
-    except KeyError:  # made before there was such an option
-        return None
+@dataclass(frozen=True)
+class Dependencies:
+    """The options that count by value, and for every input those that name it."""
+
+    options: Options
+    inputs: dict[str, Any]
+
+    def settings(self, **identities: str | None) -> dict[str, Any]:
+        """What an artifact records of itself: the options, and the identities of exactly these inputs."""
+        if identities.keys() != self.inputs.keys():
+            raise ValueError(f"identities of {sorted(identities)} for the inputs {sorted(self.inputs)}")
+        return {"options": self.options, "inputs": identities}
+
+    @property
+    def digest(self) -> str:
+        """The same for the same options, those that name inputs among them."""
+        return digest_of(asdict(self))
 
 
-def of_general(values: Values) -> Values:
+def of_general(config: Config) -> Dependencies:
     """What the general student depends on."""
-    return _some(values, "seed", "teacher", "student", "mapping", "objective", "corpus", "general")
+    options = {**_training(config), "general": asdict(config.general), **_imitation(config)}
+    inputs = {"teacher": asdict(config.teacher), "student": config.student.path, "corpus": config.corpus}
+    return Dependencies(options | _new_student(config), inputs)
 
 
-def of_pretrained(values: Values) -> Values:
+def of_pretrained(config: Config) -> Dependencies:
     """What the masked language model depends on."""
-    return _some(values, "seed", "teacher", "corpus", "pretrain")
+    options = {**_training(config), "pretrain": asdict(config.pretrain)}
+    return Dependencies(options, {"teacher": asdict(config.teacher), "corpus": config.corpus})
 
 
-def of_finetuned_teacher(values: Values) -> Values:
-    """What the fine-tuned teacher depends on."""
+def of_finetuned(config: Config) -> Dependencies:
+    """What a fine-tuned model depends on: the teacher of a task, or the student without distillation."""
+    student = config.finetune.model == "student"
+    kept = _without(asdict(config.finetune), "teacher" if student else "student")
+    options = {**_training(config), **_scoring(config), "finetune": kept}
+    named: Any = asdict(config.teacher)
+    if student:
+        options |= _new_student(config)
+        if config.student.path is None and config.student.init != "random":
+            options |= {"mapping": config.mapping, "sample_tokens": config.general.sample_tokens}
+        named = config.student.path or named
+    return Dependencies(options, {"model": named, "task": _rows(config)})
+
+
+def of_augmented(config: Config) -> Dependencies:
+    """What the augmented rows depend on."""
+    augmentation = config.augmentation
+    kept = ("rows", "probability", "candidates", "several_pieces")
+    options = {
+        "seed": config.seed,
+        "max_length": config.task.max_length,
+        "augmentation": {name: getattr(augmentation, name) for name in kept},
+    }
+    inputs = {
+        "model": augmentation.model or asdict(of_pretrained(config)),
+        "texts": augmentation.input or _rows(config),
+        "stop_words": augmentation.stop_words,
+        "word_vectors": augmentation.word_vectors,
+    }
+    return Dependencies(options, inputs)
+
+
+def of_distilled(config: Config) -> Dependencies:
+    """What the distilled student of a task depends on."""
+    phases = config.distill.phases
+    options = {**_training(config), **_scoring(config), "phases": phases}
+    if phases in ("both", "intermediate"):
+        options["intermediate"] = asdict(config.intermediate)
+    if phases != "intermediate":
+        options["prediction"] = asdict(config.prediction)
+    if phases != "prediction":
+        options |= _imitation(config)
+    inputs = {
+        "teacher": asdict(config.teacher),
+        "student": config.student.path,
+        "task": _rows(config),
+        "augmentation": config.augmentation.path,
+    }
+    return Dependencies(options, inputs)
+
+
+def of_evaluated(config: Config) -> Dependencies:
+    """What scores and predictions depend on."""
+    task = {name: getattr(config.task, name) for name in ("labels", "metrics", "submission", "submission_labels")}
+    return Dependencies({**_scoring(config), "task": task}, {"model": config.evaluate.path, "task": _rows(config)})
+
+
+def of_exported(config: Config) -> Dependencies:
+    """What the files of a model to ship depend on."""
+    kept = _without(asdict(config.export), "path", "batch_size", "push", "repo", "private")
+    options = {**_scoring(config), "labels": config.task.labels, "export": kept}
+    return Dependencies(options, {"model": config.export.path, "task": _rows(config)})
+
+
+OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
+    "general": of_general,
+    "pretrain": of_pretrained,
+    "finetune": of_finetuned,
+    "augment": of_augmented,
+    "task": of_distilled,
+    "evaluate": of_evaluated,
+    "export": of_exported,
+}
+
+
+def _training(config: Config) -> Options:
+    trainer = {name: value for name, value in config.trainer.items() if name not in _SURROUNDINGS}
     return {
-        **_some(values, "seed", "teacher"),
-        **_rows(values),
-        "finetune": _without(values["finetune"], "model", "student"),
+        "seed": config.seed,
+        "optimizer": config.optimizer,
+        "scheduler": config.scheduler,
+        **({"trainer": trainer} if trainer else {}),
+        **({"callbacks": callbacks} if (callbacks := _without(config.callbacks, *_WATCHING)) else {}),
     }
 
 
-def of_baseline(values: Values) -> Values:
-    """What the student without distillation depends on."""
-    options = {**_some(values, "seed", "teacher", "student"), **_rows(values)}
-    if values["student"]["init"] != "random":
-        options |= {"mapping": values["mapping"], "sample_tokens": values["general"]["sample_tokens"]}
-    return {**options, "finetune": _without(values["finetune"], "model", "teacher")}
+def _imitation(config: Config) -> Options:
+    return {"mapping": config.mapping, "objective": _without(asdict(config.objective), "name")}
 
 
-def of_augmented(values: Values) -> Values:
-    """What the augmented rows depend on."""
-    options = _without(values["augmentation"], *_OF_ROWS)
-    model = {} if options["model"] is not None else of_pretrained(values)
-    return {**model, "seed": values["seed"], **_rows(values), "augmentation": options}
+def _new_student(config: Config) -> Options:
+    """The sizes and the start of a student that isn't given."""
+    new = config.student.path is None
+    return {"student": _without(asdict(config.student), "name", "path", "learning_rate")} if new else {}
 
 
-def _rows(values: Values) -> Values:
+def _scoring(config: Config) -> Options:
+    return {"max_length": config.task.max_length, "monitor": config.task.monitor}
+
+
+def _rows(config: Config) -> Options:
     """The options of the rows themselves, not those that stages take from the task."""
-    task = {name: value for name, value in values["task"].items() if not isinstance(value, dict)}
-    return {"task": task, "glue": values["paths"]["glue"]}
+    task = config.task
+    source = _without(task.source, "cache_dir")
+    return {"source": source, "share": task.train_share, "max_rows": task.max_rows, "split_seed": task.split_seed}
 
 
-def _some(values: Values, *names: str) -> Values:
-    return {name: values[name] for name in names}
-
-
-def _without(values: Values, *names: str) -> Values:
+def _without(values: Options, *names: str) -> Options:
     return {name: value for name, value in values.items() if name not in names}

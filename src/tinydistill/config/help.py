@@ -5,8 +5,11 @@ from string import Template
 
 import yaml
 
+_PACKAGED = Path(__file__).parents[1] / "conf"
+CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "conf"
 
-def usage(conf: Path) -> str:
+
+def usage(conf: Path = CONF_DIR) -> str:
     """The help of the command line, with the groups of the directory `conf` and their options."""
     text = yaml.safe_load((conf / "hydra" / "help" / "tinydistill.yaml").read_text(encoding="utf-8"))
     for part in ("header", "footer"):

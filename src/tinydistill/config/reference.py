@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from tinydistill.config.compose import CONF_DIR
+from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
+
+_OPEN = ("corpus", "mapping", "optimizer", "scheduler", "trainer")
 
 _HEAD = """# Configuration
 
 Every option, its default, and what it means: `key=value` sets it. Made from the schema by
-`python -m tinydistill.config.schema > docs/configuration.md`; `tinydistill --cfg job` prints what a command line comes to,
+`python -m tinydistill.config > docs/configuration.md`; `tinydistill --cfg job` prints what a command line comes to,
 `tinydistill --info defaults` from which file each part is.
+
+Options of type open hold what is built (`_target_`) and its arguments; the files of a group fill them, and
+`+option.name=VALUE` adds to them ([extending.md](extending.md)).
 
 ## Groups
 
@@ -26,7 +30,6 @@ Every option, its default, and what it means: `key=value` sets it. Made from the
 
 def reference() -> str:
     """All of docs/configuration.md."""
-    ConfigStore.instance().store("schema", Config)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         values: Any = OmegaConf.to_container(compose("config"), resolve=False)
@@ -37,9 +40,18 @@ def _groups() -> list[str]:
     lines = []
     for group in sorted(path for path in CONF_DIR.iterdir() if path.is_dir() and path.name != "hydra"):
         lines += [f"### {group.name}", "", "| | |", "|---|---|"]
-        lines += [f"| `{group.name}={file.stem}` | {_first_sentence(file)} |" for file in sorted(group.glob("*.yaml"))]
+        for file in sorted(group.glob("*.yaml")):
+            told = _first_sentence(file) + (_arguments(file) if group.name in _OPEN else "")
+            lines.append(f"| `{group.name}={file.stem}` | {told} |")
         lines.append("")
     return lines[:-1]
+
+
+def _arguments(file: Path) -> str:
+    """Which arguments of an open node a file sets."""
+    node: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    names = [str(name) for name in node if name not in ("defaults", "name", "_target_")]
+    return f" Sets {', '.join(f'`{name}`' for name in names)}." if names else ""
 
 
 def _first_sentence(file: Path) -> str:
@@ -49,7 +61,7 @@ def _first_sentence(file: Path) -> str:
         if not line.startswith("#"):
             break
         text = line.lstrip("# ").strip()
-        if text and not text.startswith(("@package", "tinydistill ")):
+        if text and not text.startswith(("@package", "tinydistill ", "python -m tinydistill ")):
             said.append(text)
     text = " ".join(said).replace("|", "\\|")
     return text[: text.find(". ") + 1] if ". " in text else text
@@ -71,13 +83,18 @@ def _section(schema: type, prefix: str, values: Any, level: int) -> list[str]:
 
 
 def _row(f: "Field[Any]", prefix: str, default: Any) -> str:
-    choices, least = f.metadata["choices"], f.metadata["at_least"]
-    meaning = f.metadata["meaning"]
+    choices, meaning = f.metadata["choices"], f.metadata["meaning"]
     meaning += f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
-    meaning += f" (at least {least:g})" if least else ""
-    kind = str(f.type).replace("typing.", "").removeprefix("<class '").removesuffix("'>")
-    cells = (f"`{prefix}{f.name}`", kind, f"`{_as_written(default)}`", meaning)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    bounds = [(words, f.metadata[words.replace(" ", "_")]) for words in ("at least", "above", "at most", "below")]
+    within = ", ".join(f"{words} {bound:g}" for words, bound in bounds if bound or (words == "above" and bound == 0))
+    meaning += f" ({within})" if within else ""
+    if isinstance(default, dict):
+        group = (prefix or f.name).rstrip(".")
+        kind, shown = "open", f"see [{group}](#{group})"
+    else:
+        kind = str(f.type).replace("typing.", "").removeprefix("<class '").removesuffix("'>")
+        shown = f"`{_as_written(default)}`"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{prefix}{f.name}`", kind, shown, meaning)) + " |"
 
 
 def _as_written(value: Any) -> str:

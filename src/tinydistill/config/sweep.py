@@ -1,4 +1,4 @@
-"""Sweeps: what came of every job, on disk as soon as it is known, and a table of all of them at the end."""
+"""Sweeps: the result of every job, on disk as soon as it is known, and a table of all of them at the end."""
 
 import logging
 import math
@@ -17,9 +17,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from tinydistill.artifacts.writer import JOB, read_json, write_json
-from tinydistill.config.compose import resolved
+from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.provenance import record_of
+from tinydistill.artifacts.writer import JOB
+from tinydistill.config.compose import resolved, stored
 from tinydistill.config.errors import explain
+from tinydistill.config.schema import Config
 from tinydistill.console import say, table
 from tinydistill.ranks import rank
 
@@ -30,7 +33,7 @@ _unsummed: list[Path] = []  # the directory of the sweep that this process has b
 
 @dataclass(frozen=True)
 class Job:
-    """What came of a job: its score, or why there is none in one line.
+    """The result of a job: its score, or why there is none in one line.
 
     `mistake` says whether the error is the user's; `overrides` are those that vary in the sweep.
     """
@@ -46,8 +49,8 @@ class Job:
     seconds: float = 0.0
 
 
-def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float | None:
-    """Runs a job of a sweep and leaves what came of it in its directory; its score, or None.
+def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
+    """Runs a job of a sweep and leaves its result in its directory; its score, or None.
 
     A job that fails ends no sweep, whatever launches it: no exception leaves here.
     """
@@ -60,9 +63,9 @@ def outcome(cfg: DictConfig, run: Callable[[dict[str, Any]], float]) -> float | 
     say(f"job {hydra.job.num}: {' '.join(varied)}")
     begun = time.monotonic()
     try:
-        values = resolved(cfg)
-        job = replace(job, output_dir=values["output_dir"], higher_is_better=not _returns_loss(values))
-        score = run(values)
+        config = resolved(cfg)
+        job = replace(job, output_dir=config.output_dir, higher_is_better=not _returns_loss(config))
+        score = run(config)
         job = replace(job, score=None if math.isnan(score) else score, error=None)
     except Exception as error:
         mistake = explain(error)
@@ -83,11 +86,11 @@ def _record(directory: Path, job: Job) -> None:
         write_json(directory / JOB, asdict(job))
 
 
-def _returns_loss(values: dict[str, Any]) -> bool:
+def _returns_loss(config: Config) -> bool:
     """Whether the stage's number is a held-out loss, of which less is better, and not a score."""
-    if values["stage"] == "task":
-        return bool(values["distill"]["phases"] == "intermediate")
-    return values["stage"] in ("general", "pretrain")
+    if config.stage == "task":
+        return config.distill.phases == "intermediate"
+    return config.stage in ("general", "pretrain")
 
 
 def _close_wandb(*, failed: bool) -> None:
@@ -150,21 +153,20 @@ def finish() -> int:
 
 def _report(directory: Path, best: Job) -> None:
     """The page of all jobs, with the best one's options of stage=report; without it the sweep is none the worse."""
-    record = Path(str(best.output_dir), "provenance.json")
-    values = read_json(record)["configuration"] if record.is_file() else {}
-    if not values.get("report", {}).get("sweeps"):
+    made = record_of(str(best.output_dir))
+    if made is None or not made.configuration["report"]["sweeps"]:
         return
+    config = stored(made.configuration)
     say()
     try:
-        report = import_module("tinydistill.stages.report")
-        report.run(
-            {
-                **values,
-                "stage": "report",
-                "output_dir": str(directory / "report"),
-                "paths": {**values["paths"], "job": None},
-                "report": {**values["report"], "paths": [str(directory)]},
-            }
+        import_module("tinydistill.stages").run(
+            replace(
+                config,
+                stage="report",
+                output_dir=str(directory / "report"),
+                paths=replace(config.paths, job=None),
+                report=replace(config.report, paths=[str(directory)]),
+            )
         )
     except Exception as error:
         print(f"tinydistill: the sweep has no report: {explain(error) or error!r}", file=sys.stderr, flush=True)
@@ -177,7 +179,7 @@ def _score(job: Job) -> object:
 
 
 def read_jobs(directory: Path) -> list[Job]:
-    """What came of the jobs below a sweep's directory, as far as they have begun."""
+    """The results of the jobs below a sweep's directory, as far as they have begun."""
     return [Job(**read_json(file)) for file in sorted(directory.glob(f"*/{JOB}"))]
 
 

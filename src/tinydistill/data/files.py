@@ -1,4 +1,7 @@
-"""Files as numbered lines of text, plain or compressed; what can't be read is one clear line."""
+"""Files as numbered lines of text, plain or compressed; what can't be read is one clear line.
+
+`argument` is what advice calls the argument that named the file, in braces: "{FilesCorpus.paths}".
+"""
 
 import codecs
 import gzip
@@ -7,9 +10,8 @@ import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 COMPRESSED = (".gz", ".xz", ".zst")
 
@@ -20,36 +22,34 @@ def extension(path: Path) -> str:
 
 
 def numbered_lines(
-    path: Path, encoding: str, *, option: str, encoding_option: str, limit: int = -1
+    path: Path, encoding: str = "utf-8", *, argument: str, encoding_argument: str = "", limit: int = -1
 ) -> Iterator[tuple[int, str]]:
-    """(number from 1, line with its line end) of a file; lines longer than `limit` bytes come in pieces.
+    """(number from 1, line with its line end) of a file; lines longer than `limit` bytes come in parts.
 
-    Raises:
-        UserError: what can't be read; it names `option`, which named the file, or `encoding_option`.
+    Raises InputError where the file can't be read, with its name and line.
     """
     try:
         decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)()
     except LookupError:
-        raise UserError(f"{encoding_option}={encoding} is not an encoding that Python knows, such as utf-8") from None
+        advice = f"set {encoding_argument} to one, such as utf-8"
+        raise InputError(f"'{encoding}' is not an encoding that Python knows", advice) from None
     number = 1
     try:
         with open_binary(path) as file:
             while raw := file.readline(limit):
                 if b"\0" in raw:
-                    raise UserError(f"{path} is not text (NUL byte in line {number}): check {option}")
+                    raise InputError(f"{path} is not text (NUL byte in line {number})", f"check {argument}")
                 yield number, decoder.decode(raw)
                 number += raw.endswith(b"\n")
             decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise UserError(
-            f"{path} line {number} is not {encoding}: set {encoding_option} (for example latin-1) or convert the file"
-        ) from None
+        other = f"set {encoding_argument} (for example to latin-1) or " if encoding_argument else ""
+        raise InputError(f"{path} line {number} is not {encoding}", f"{other}convert the file") from None
     except PermissionError:
-        raise UserError(f"{path} can't be read (permission denied): check {option}") from None
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, _DamagedError) as error:
-        raise UserError(
-            f"{path} is cut short or damaged ({first_line(error)}): fetch it again, or check {option}"
-        ) from None
+        raise InputError(f"{path} can't be read (permission denied)", f"check {argument}") from None
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        advice = f"fetch it again, or check {argument}"
+        raise InputError(f"{path} is cut short or damaged ({first_line(error)})", advice) from None
 
 
 def first_line(error: Exception) -> str:
@@ -64,53 +64,8 @@ def open_binary(path: Path) -> io.BufferedIOBase:
     if path.suffix == ".xz":
         return lzma.open(path)
     if path.suffix == ".zst":
-        return io.BufferedReader(_open_zstd(path), 1 << 20)
+        import pyarrow  # slow to import, and few files need it
+
+        # unlike zstandard's reader, pyarrow's doesn't take a file that is cut short for a complete one
+        return io.BufferedReader(pyarrow.input_stream(str(path), compression="zstd"), 1 << 20)
     return io.BufferedReader(io.FileIO(path), 1 << 20)
-
-
-class _DamagedError(Exception):
-    """Compressed data that doesn't decompress."""
-
-
-def _open_zstd(path: Path) -> "_ZstdFile":
-    try:
-        import zstandard
-    except ImportError:
-        raise UserError(f"reading {path} needs zstandard: pip install 'tinydistill[zstd]'") from None
-    return _ZstdFile(path, zstandard)
-
-
-class _ZstdFile(io.RawIOBase):
-    """zstandard's own reader takes a file that is cut short for a complete one; this one doesn't."""
-
-    def __init__(self, path: Path, zstandard: Any):
-        self._file = path.open("rb")
-        self._new = lambda: zstandard.ZstdDecompressor().decompressobj()
-        self._error = zstandard.ZstdError
-        self._frame, self._fed, self._ready = self._new(), False, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            data = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:  # a file may hold several frames, one after the other
-                self._frame, self._fed = self._new(), False
-            data = data or self._file.read(1 << 17)
-            if not data:
-                if self._fed:
-                    raise EOFError("the compressed data ended too early")
-                return 0
-            self._fed = True
-            try:
-                self._ready = self._frame.decompress(data)
-            except self._error as error:
-                raise _DamagedError(str(error)) from None
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

@@ -1,157 +1,173 @@
-"""Training on the layered losses, as stages do it: from the choice of the mapping to the report by layer."""
+"""Training on the layered losses: what is measured before and after, and a run that goes on where it was cut."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Timer
-from pytorch_lightning.loggers import Logger
-from transformers import PreTrainedModel
 
-from tinydistill.artifacts.writer import read_json, write_json
-from tinydistill.config.build import models as parts
-from tinydistill.config.build import training as trainers
-from tinydistill.config.build.sources import Values
-from tinydistill.console import count, say
-from tinydistill.data.loading import Batch, BatchLoader
+from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.console import count, say, table
+from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.distillation.imitation import attention_maps
 from tinydistill.distillation.layer_distiller import LayerDistiller
-from tinydistill.distillation.layer_report import layer_rows, show_mapping
 from tinydistill.distillation.mapping import Mapping
 from tinydistill.distillation.objective import Objective
-from tinydistill.distillation.teacher_statistics import TeacherStatistics, teacher_statistics_over
-from tinydistill.models import loading as models
-from tinydistill.models.observation import Observer, encoder_inputs, release
+from tinydistill.distillation.teacher_statistics import TeacherStatistics
+from tinydistill.initialization.linear_algebra import subspace_floor
+from tinydistill.models.loading import parameters
+from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank
-from tinydistill.training import dashboards, runtime
-from tinydistill.training import plan as plans
-from tinydistill.training.attention_picture import attention_picture
-from tinydistill.training.optimization import NO_TRAINING, Optimization
+from tinydistill.training import dashboards
+from tinydistill.training.checkpoints import last_checkpoint
+from tinydistill.training.runtime import training_seconds
+
+Data = TextDataModule | TaskDataModule
 
 
-@dataclass
-class Layers:
-    """A student and its teacher, encoders without heads; what of them is compared, and how that was before training."""
+@dataclass(frozen=True)
+class Before:
+    """What the teacher is like on held-out text, and how far the student was from it before training."""
 
-    student: PreTrainedModel
-    teacher: PreTrainedModel
-    mapping: Mapping
-    objective: Objective
-    moments: TeacherStatistics
-    heldout: BatchLoader
-    trainer: pl.Trainer
-    before: dict[str, float] = field(default_factory=dict)
-
-    def distiller(self, optimisation: Optimization = NO_TRAINING) -> LayerDistiller:
-        """What trains the student, or measures it."""
-        return LayerDistiller(self.student, self.teacher, self.objective, optimisation)
-
-    def measure(self) -> dict[str, float]:
-        """The held-out losses as they are now."""
-        (metrics,) = self.trainer.validate(self.distiller(), self.heldout, verbose=False)
-        return {name: float(value) for name, value in metrics.items()}
-
-    def picture(self, loggers: Sequence[Logger], step: int) -> None:
-        """Where both look in a held-out row, for dashboards; nothing where the objective doesn't look at attention."""
-        pairs = [(m, n) for name, m, n in self.objective.scores if name == "attention"]
-        if not loggers or not pairs or rank() != 0:
-            return
-        with torch.no_grad():
-            row = {name: tensor[-1:].to(self.student.device) for name, tensor in next(iter(self.heldout)).items()}
-            row = encoder_inputs(row)
-            if "attention_mask" in row:
-                row = {name: tensor[:, : int(row["attention_mask"].sum())] for name, tensor in row.items()}
-            ours, theirs = (
-                Observer(model, (), layers)(row).attention
-                for model, layers in zip((self.student, self.teacher), zip(*pairs, strict=True), strict=True)
-            )
-        dashboards.log_picture(loggers, "attention", attention_picture(ours, theirs, pairs), step)
-
-    def report(self) -> dict[str, Any]:
-        """How well every layer is imitated after training; the student gets its ordinary attention back."""
-        after = self.measure()
-        release(self.student).requires_grad_(True)
-        return {
-            "heldout_loss": after["heldout/loss"],
-            "layers": layer_rows(self.objective, self.moments, self.before, after, self.student.config.hidden_size),
-            "mapping": self.mapping,
-        }
+    statistics: TeacherStatistics
+    losses: dict[str, float]
 
 
-def prepare(
-    values: Values,
+def chosen_mapping(directory: Path) -> Mapping | None:
+    """The mapping that an interrupted run below `directory` began with; None where a run begins."""
+    return tuple(read_json(directory / "start.json")["mapping"]) if last_checkpoint(directory) else None
+
+
+def measure(trainer: pl.Trainer, distiller: LayerDistiller, data: Data) -> dict[str, float]:
+    """The held-out losses as they are now."""
+    (metrics,) = trainer.validate(distiller, data.heldout_batches(), verbose=False)
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def begin(
     trainer: pl.Trainer,
+    distiller: LayerDistiller,
+    data: Data,
     directory: Path,
-    heldout: BatchLoader,
-    sample_batches: Callable[[int], Iterable[Batch]],
-    teacher: PreTrainedModel,
-    student: PreTrainedModel,
-) -> Layers:
-    """Chooses the mapping, and gives student and projections their first weights.
+    initialize: Callable[[], None] = lambda: None,
+) -> Before:
+    """Measure the teacher, give student and projections their first weights with `initialize`, and measure them.
 
-    Where a run goes on from a checkpoint below `directory`, what was chosen and measured at first comes from there.
-    `sample_batches` gives training batches of about so many word pieces. With student.path=null the student is new, and
-    student.init gives it its first weights.
+    Where a run goes on from a checkpoint below `directory`, nothing is initialized, and the losses come from there.
     """
-    resumed = runtime.last_checkpoint(directory) is not None
-    started: dict[str, Any] = read_json(directory / "start.json") if resumed else {}
-    sample = [] if resumed else list(sample_batches(values["general"]["sample_tokens"]))
-    known = student if values["student"]["path"] is not None else None
-    layer_mapping = (
-        tuple(started["mapping"]) if started else parts.chosen_mapping(values, student.config, known, teacher, sample)
-    )
-    objective = parts.objective(values, layer_mapping, student.config, teacher.config)
-    moments = teacher_statistics_over(Observer(teacher, *objective.layers(1)), heldout)
-    objective.measure_against(moments)
+    objective, teacher = distiller.imitation.objective, distiller.imitation.teacher
+    statistics = distiller.imitation.measure_teacher(data.heldout_batches())
     show_mapping(objective)
-    ours, theirs = models.parameters(student), models.parameters(teacher)
+    ours, theirs = parameters(distiller.student), parameters(teacher)
     say(f"student {count(ours)} parameters, teacher {count(theirs)} ({theirs / ours:.1f}x)")
-    layers = Layers(student, teacher, layer_mapping, objective, moments, heldout, trainer)
-    if started:
-        layers.before = started["before"]
-        return layers
-    say(f"first weights and projections: {values['student']['path'] or values['student']['init']}")
-    parts.start(values, student, teacher, layer_mapping, objective, sample)
-    layers.before = layers.measure()
+    if last_checkpoint(directory):
+        return Before(statistics, read_json(directory / "start.json")["before"])
+    initialize()
+    losses = measure(trainer, distiller, data)
     if rank() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / "start.json", {"mapping": layer_mapping, "before": layers.before})
-    return layers
+        write_json(directory / "start.json", {"mapping": objective.mapping, "before": losses})
+    return Before(statistics, losses)
+
+
+def end(trainer: pl.Trainer, distiller: LayerDistiller, data: Data, before: Before) -> dict[str, Any]:
+    """Report how well every layer is imitated after training; the student gets its ordinary attention back."""
+    after = measure(trainer, distiller, data)
+    release(distiller.student)
+    objective, width = distiller.imitation.objective, distiller.student.config.hidden_size
+    return {
+        "heldout_loss": after["heldout/loss"],
+        "layers": layer_rows(objective, before.statistics, before.losses, after, width),
+        "mapping": objective.mapping,
+    }
 
 
 def distill_layers(
-    values: Values,
-    options: Values,
+    trainer: pl.Trainer,
+    distiller: LayerDistiller,
+    data: Data,
+    *,
     directory: Path,
-    data: TextDataModule | TaskDataModule,
-    heldout: BatchLoader,
-    sample_batches: Callable[[int], Iterable[Batch]],
-    teacher: PreTrainedModel,
-    student: PreTrainedModel,
+    initialize: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Trains the student (two encoders, no heads) below `directory`, going on from a checkpoint there; the report.
+    """Train the student on a data module, going on from a checkpoint below `directory`, and return the report.
 
-    `options` are those of the stage or phase: learning_rate, warmup, weight_decay, clip, accumulate. The rest is what
-    `prepare` takes.
+    `initialize` gives student and projections their first weights; without it they keep what they have.
     """
-    pl.seed_everything(values["seed"], verbose=False)
-    timer = Timer()
-    trainer = trainers.trainer(values, directory, options, callbacks=[timer])
-    data.trainer = trainer  # the number of steps depends on the number of devices
-    layers = prepare(values, trainer, directory, heldout, sample_batches, teacher, student)
-    distiller = layers.distiller(trainers.optimisation(options, data.total_steps))
-    distiller.freeze_unreached({name: rows[:1] for name, rows in next(iter(heldout)).items()})
-    checkpoint = runtime.last_checkpoint(directory)
-    plans.announce(data)
+    before = begin(trainer, distiller, data, directory, initialize)
+    checkpoint = last_checkpoint(directory)
     if checkpoint:
         say(f"going on from {checkpoint}")
-    if data.total_steps:
-        trainer.fit(distiller, data.train_dataloader(), heldout, ckpt_path=checkpoint)
-    layers.picture(trainer.loggers, data.total_steps)
-    report = layers.report()
-    runtime.finish(trainer)
-    return {**report, "steps": data.total_steps, "seconds": round(timer.time_elapsed("train"), 1)}
+    trainer.fit(distiller, datamodule=data, ckpt_path=checkpoint)
+    steps, seconds = trainer.global_step, training_seconds(trainer)
+    log_attention(trainer, distiller, next(iter(data.heldout_batches())), steps)
+    report = end(trainer, distiller, data, before)
+    dashboards.finish(trainer.loggers)
+    return {**report, "steps": steps, "seconds": seconds}
+
+
+def log_attention(trainer: pl.Trainer, distiller: LayerDistiller, batch: Batch, step: int) -> None:
+    """Log the attention maps of a held-out row, where there is a logger and the objective looks at attention."""
+    pairs = list(dict.fromkeys(term.layers for term in distiller.imitation.objective.of("attention")))
+    if not trainer.loggers or not pairs or rank() != 0:
+        return
+    device = distiller.student.device
+    row = {name: tensor[-1:].to(device) for name, tensor in encoder_inputs(batch).items()}
+    if "attention_mask" in row:
+        row = {name: tensor[:, : int(row["attention_mask"].sum())] for name, tensor in row.items()}
+    with torch.no_grad():
+        maps = attention_maps(distiller.student, distiller.imitation.teacher.to(device), row, pairs)
+    dashboards.log_picture(trainer.loggers, "attention", dashboards.attention_picture(maps), step)
+
+
+def show_mapping(objective: Objective) -> None:
+    """Print which student layer learns from which of the teacher's."""
+    pairs = sorted({term.layers for term in objective.terms})
+    rows = [[f"layer {number}" if number else "embeddings" for number in pair] for pair in pairs]
+    table("mapping", ("student", "learns from teacher"), rows)
+
+
+def layer_rows(
+    objective: Objective,
+    statistics: TeacherStatistics,
+    before: dict[str, float],
+    after: dict[str, float],
+    width: int,
+) -> list[dict[str, Any]]:
+    """One row a term: the raw loss, and the unexplained variance before and after beside its floor."""
+    rows = []
+    for term in objective.terms:
+        raw, unexplained = f"heldout/raw/{term.name}", f"heldout/unexplained/{term.name}"
+        bounded = unexplained in after and term in objective.of("hidden")
+        rows.append(
+            {
+                **term._asdict(),
+                "raw": after[raw],
+                "raw_before": before[raw],
+                "unexplained_before": before.get(unexplained),
+                "unexplained": after.get(unexplained),
+                "floor": subspace_floor(statistics.hidden[term.teacher_layer], width) if bounded else None,
+            }
+        )
+    return rows
+
+
+def show_layers(layers: list[dict[str, Any]]) -> None:
+    """Print how well every layer is imitated on held-out text."""
+    rows = [
+        (
+            f"{row['loss']} {row['student_layer']} <- {row['teacher_layer']}",
+            *(row[key] for key in ("raw", "unexplained_before", "unexplained", "floor")),
+        )
+        for row in layers
+    ]
+    say()
+    table(
+        "held-out text: unexplained variance (1 is guessing the mean, 0 a perfect copy)",
+        ("loss, student <- teacher layer", "raw loss", "before", "after", "floor"),
+        rows,
+    )

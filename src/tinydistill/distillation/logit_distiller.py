@@ -9,36 +9,35 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.distillation.functional import soft_cross_entropy
 from tinydistill.distillation.imitation import Imitation
-from tinydistill.distillation.losses import soft_cross_entropy
 from tinydistill.distillation.objective import Objective
 from tinydistill.training.classifier import Batch, Classifier, Scoring
-from tinydistill.training.optimization import Optimization
 
 
 class LogitDistiller(Classifier):
-    """Learns teacher_logits [B, C], which training batches hold beside input_ids and labels; the teacher isn't needed.
+    """Learn teacher_logits [B, C], which training batches hold beside input_ids and labels; the teacher isn't needed.
 
     Args:
         student: a model with a classification head.
-        optimisation: how its weights are stepped.
         scoring: how it is validated.
         temperature: of classes' soft cross-entropy (eq. 10).
         scale_by_temperature: whether that loss is multiplied by temperature², so that its gradients keep their size.
         hard_share: weight of the loss against the labels; the rest is the teacher's.
+        options: learning_rate, optimizer and scheduler, as OptimizedModule takes them.
     """
 
     def __init__(
         self,
         student: PreTrainedModel,
-        optimisation: Optimization,
         scoring: Scoring,
         *,
         temperature: float = 1.0,
         scale_by_temperature: bool = False,
         hard_share: float = 0.0,
+        **options: Any,
     ):
-        super().__init__(student, optimisation, scoring)
+        super().__init__(student, scoring, **options)
         self.temperature, self.hard_share = temperature, hard_share
         self.scale = temperature**2 if scale_by_temperature else 1.0
 
@@ -55,28 +54,31 @@ class LogitDistiller(Classifier):
 
 
 class MergedDistiller(LogitDistiller):
-    """Learns the teacher's answers and its inner layers at once (eq. 11 as a whole); the options are a LogitDistiller's.
+    """Learn the teacher's answers and its inner layers at once (eq. 11 as a whole).
 
     Args:
         teacher: the fine-tuned encoder, with or without its head; its stored logits come with the batches.
+        student: a model with a classification head.
         objective: the layered losses, which are added to the prediction layer's.
+        scoring: how the student is validated.
+        options: what a LogitDistiller takes.
     """
 
     def __init__(
         self,
-        student: PreTrainedModel,
         teacher: PreTrainedModel,
+        student: PreTrainedModel,
         objective: Objective,
-        optimisation: Optimization,
         scoring: Scoring,
         **options: Any,
     ):
-        super().__init__(student, optimisation, scoring, **options)
-        self.imitation = Imitation(student, teacher, objective)
+        super().__init__(student, scoring, **options)
+        self.imitation = Imitation(teacher, student, objective)
 
-    def setup(self, stage: str) -> None:
-        """Brings the teacher to the student's device."""
-        self.imitation.teacher.to(self.device)
+    def on_train_start(self) -> None:
+        """See that the teacher is measured; go on with the random numbers of a run that is resumed."""
+        self.imitation.measure_once(self.trainer)
+        super().on_train_start()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The sum of both losses of one batch; logs it with every term."""
@@ -85,5 +87,5 @@ class MergedDistiller(LogitDistiller):
         metrics = self.imitation.metrics("train", terms)
         prediction = self.loss(seen.logits, batch)
         metrics |= {"train/raw/prediction": prediction, "train/loss": metrics["train/loss"] + prediction}
-        self.log_dict(metrics)
+        self.log_training(metrics)
         return metrics["train/loss"]

@@ -1,121 +1,140 @@
-"""The losses, as pure functions of tensors. Means run over valid tokens and valid pairs of tokens only.
+"""The losses between student and teacher as objects: what an objective is made of.
 
-Shapes: B batch, L length, D hidden size, H heads, d head size, C classes; `mask` [B, L] is True where a token is valid,
-None where all are.
-S and T mark student and teacher. Equation numbers are the TinyBERT paper's (arXiv 1909.10351) unless said otherwise.
+Shapes: B batch, L length, D_T the teacher's hidden size, C classes.
 """
 
-import math
+from typing import Any, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import PretrainedConfig
 
-from tinydistill.distillation.score_maps import squared_difference
+from tinydistill.distillation import functional as F
+from tinydistill.distillation.mapping import Mapping, pairs
+from tinydistill.distillation.teacher_statistics import TeacherStatistics
+from tinydistill.errors import InputError
+from tinydistill.initialization.linear_algebra import variance
 from tinydistill.models.observation import QKV
 
-# Lengths, in multiples of both head sizes, up to which score maps are faster than Gram matrices, whose sums are fp32's.
-_SHORT, _SHORT_BF16 = 4, 8
+Needs = Literal["hidden", "attention", "logits"]
 
 
-def state_mse(student_BLD: Tensor, teacher_BLD: Tensor, mask_BL: Tensor | None = None) -> Tensor:
-    """Mean squared difference of projected student states and teacher states (eq. 8 for hidden states, eq. 9)."""
-    student_BLD, teacher_BLD = student_BLD.float(), teacher_BLD.float()
-    if mask_BL is None:
-        return F.mse_loss(student_BLD, teacher_BLD)
-    student_BLD = torch.where(mask_BL.unsqueeze(-1), student_BLD, teacher_BLD)  # no difference where nothing is
-    return F.mse_loss(student_BLD, teacher_BLD, reduction="sum") / (mask_BL.sum() * student_BLD.shape[-1])
+class Loss(nn.Module):
+    """A term of an objective, computed for every pair of layers that it applies to. Subclass it for a loss of your own.
 
+    A subclass says with `needs` what it compares, and implements `forward`; the rest has defaults. What it sees of
+    student and teacher: hidden states [B, L, D_T], the student's projected; QKV; or logits [B, C].
 
-def attention_mse(student: QKV, teacher: QKV, mask_BL: Tensor | None = None) -> Tensor:
-    """Mean squared difference of unnormalised attention scores QKᵀ/√d over heads and valid pairs (eq. 7).
+        class HiddenCosine(Loss):
+            needs = "hidden"
 
-    Student and teacher need equal head counts; head sizes may differ. Of the two exact forms the faster one for this
-    length is taken; a sliding-window layer (of the teacher or of the student) always takes score maps, inside its band.
+            def forward(self, student, teacher, mask_BL):
+                distance = 1 - torch.cosine_similarity(student, teacher, dim=-1)
+                return distance.mean() if mask_BL is None else distance[mask_BL].mean()
+
+    Args:
+        weight: of every term in the sum that is trained on; with 0 the loss is neither observed nor computed.
     """
-    length, width = student.query.shape[-2], student.query.shape[-1] + teacher.query.shape[-1]
-    banded = student.window is not None or teacher.window is not None
-    short = length <= width * (_SHORT if student.query.dtype == torch.float32 else _SHORT_BF16)
-    form = attention_mse_scores if banded or short else attention_mse_gram
-    return form(student, teacher, mask_BL)
+
+    needs: Needs = "hidden"
+    weight: float = 1.0
+    name: str | None = None
+    """What its terms are called; by default its key in the objective's losses."""
+
+    def __init__(self, weight: float = 1.0):
+        super().__init__()
+        self.weight = weight
+
+    def pairs(self, mapping: Mapping) -> list[tuple[int, int]]:
+        """(student layer, teacher layer) of every term; by default all mapped layers, for logits what follows them."""
+        mapped = pairs(mapping)
+        return [(len(mapping) + 1, mapped[-1][1] + 1)] if self.needs == "logits" else mapped
+
+    def check(self, student: PretrainedConfig, teacher: PretrainedConfig) -> None:
+        """Raise InputError where models of these configurations can't be compared; by default all can."""
+
+    def variance(self, statistics: TeacherStatistics, layer: int) -> float | None:
+        """What guessing the teacher's mean costs at a layer; None for what is no squared error and never scaled."""
+        return None
+
+    def forward(self, student: Any, teacher: Any, mask_BL: Tensor | None) -> Tensor:
+        """A scalar; `mask_BL` is True where a token is valid, None where all are."""
+        raise NotImplementedError
 
 
-def attention_mse_scores(student: QKV, teacher: QKV, mask_BL: Tensor | None = None) -> Tensor:
-    """`attention_mse` through the score maps themselves, of which a part exists at a time."""
-    scaled = _scaled(student, teacher)
-    window = min((qkv.window for qkv in (student, teacher) if qkv.window is not None), default=None)
-    total = squared_difference(*scaled, mask_BL, window)
-    return total / (_pairs(student.query, mask_BL, window) * student.query.shape[1])
+class HiddenMSE(Loss):
+    """Squared difference of hidden states (eq. 8)."""
+
+    needs: Needs = "hidden"
+
+    def variance(self, statistics: TeacherStatistics, layer: int) -> float | None:
+        """Of the teacher's hidden states."""
+        return variance(statistics.hidden[layer])
+
+    def forward(self, student: Tensor, teacher: Tensor, mask_BL: Tensor | None) -> Tensor:
+        """See `functional.state_mse`."""
+        return F.state_mse(student, teacher, mask_BL)
 
 
-def attention_mse_gram(student: QKV, teacher: QKV, mask_BL: Tensor | None = None) -> Tensor:
-    """`attention_mse` in memory linear in the length, from ‖QKᵀ‖² = ⟨QᵀQ, KᵀK⟩ on the paired queries and keys.
+class EmbeddingMSE(HiddenMSE):
+    """Squared difference of the embedding layers' outputs (eq. 9)."""
 
-    Exact for full attention. Sums run in fp32, since the squares of student and teacher cancel as they come closer.
+    def pairs(self, mapping: Mapping) -> list[tuple[int, int]]:
+        """Layer 0 of both."""
+        return [(0, 0)]
+
+
+class AttentionMSE(Loss):
+    """Squared difference of attention scores before the softmax (eq. 7)."""
+
+    needs: Needs = "attention"
+
+    def check(self, student: PretrainedConfig, teacher: PretrainedConfig) -> None:
+        """Raise InputError where the numbers of heads differ."""
+        heads = student.num_attention_heads, teacher.num_attention_heads
+        if heads[0] != heads[1]:
+            raise InputError(
+                f"the student has {heads[0]} attention heads, the teacher {heads[1]}",
+                f"set {{initialize_student.num_heads}}={heads[1]}, or take RelationKL in place of AttentionMSE "
+                "({objective:minilmv2}), which needs no equal numbers",
+            )
+
+    def variance(self, statistics: TeacherStatistics, layer: int) -> float | None:
+        """Of the teacher's scores, around each head's mean."""
+        return statistics.attention[layer]
+
+    def forward(self, student: QKV, teacher: QKV, mask_BL: Tensor | None) -> Tensor:
+        """See `functional.attention_mse`."""
+        return F.attention_mse(student, teacher, mask_BL)
+
+
+class RelationKL(Loss):
+    """Self-attention relations of MiniLMv2, between any numbers of heads.
+
+    Args:
+        relation_heads: into how many heads queries, keys and values are split anew.
+        weight: of every term.
     """
-    query_S, key_S, query_T, key_T = _scaled(student, teacher)
-    query, key = torch.cat([query_S, -query_T], dim=-1).float(), torch.cat([key_S, key_T], dim=-1).float()
-    if mask_BL is not None:
-        query, key = (x.masked_fill(~mask_BL[:, None, :, None], 0.0) for x in (query, key))
-    with torch.autocast(query.device.type, enabled=False):
-        squares = (query.transpose(-1, -2) @ query) * (key.transpose(-1, -2) @ key)
-    return squares.sum() / (_pairs(query, mask_BL) * query.shape[1])
+
+    needs: Needs = "attention"
+
+    def __init__(self, relation_heads: int = 12, weight: float = 1.0):
+        super().__init__(weight)
+        self.relation_heads = relation_heads
+
+    def check(self, student: PretrainedConfig, teacher: PretrainedConfig) -> None:
+        """Raise InputError where the relation heads don't divide a width."""
+        for width in (student.hidden_size, teacher.hidden_size):
+            if width % self.relation_heads:
+                raise InputError(
+                    f"{self.relation_heads} relation heads don't divide a width of {width}",
+                    "set {RelationKL.relation_heads} to a number that does",
+                )
+
+    def forward(self, student: QKV, teacher: QKV, mask_BL: Tensor | None) -> Tensor:
+        """See `functional.relation_kl`."""
+        return F.relation_kl(student, teacher, mask_BL, self.relation_heads)
 
 
-def _scaled(student: QKV, teacher: QKV) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Q_S, K_S, Q_T, K_T, [B, H, L, d], each scaled by d^(-1/4) of its own head size, in the student's precision."""
-    if student.query.shape[1] != teacher.query.shape[1]:
-        raise ValueError(f"attention heads differ: student {student.query.shape[1]}, teacher {teacher.query.shape[1]}")
-    scale_S, scale_T = student.query.shape[-1] ** -0.25, teacher.query.shape[-1] ** -0.25
-    query_T, key_T = (x.to(student.query.dtype) * scale_T for x in teacher[:2])
-    return student.query * scale_S, student.key * scale_S, query_T, key_T
-
-
-def _pairs(query: Tensor, mask_BL: Tensor | None, window: int | None = None) -> Tensor | int:
-    """How many pairs of tokens count, of all rows."""
-    B, _, L, _ = query.shape
-    if window is None:
-        return B * L * L if mask_BL is None else mask_BL.sum(-1).square().sum()
-    position = torch.arange(L, device=query.device)
-    near_LL = ((position.unsqueeze(-1) - position).abs() <= window).float()
-    valid_BL = torch.ones(B, L, device=query.device) if mask_BL is None else mask_BL.float()
-    return (valid_BL @ near_LL * valid_BL).sum()
-
-
-def relation_kl(student: QKV, teacher: QKV, mask_BL: Tensor | None, heads: int) -> Tensor:
-    """Self-attention relation distillation (MiniLMv2, arXiv 2012.15828, eq. 4–6): the mean of its three terms.
-
-    For queries, keys and values alike: all heads are joined and split anew into `heads` relation heads, so that head
-    counts may differ; KL(softmax(X_T X_Tᵀ/√d) ‖ softmax(X_S X_Sᵀ/√d)) is averaged over relation heads and valid rows.
-    """
-    return torch.stack(
-        [_relation_kl(s, t, mask_BL, heads) for s, t in zip(student[:3], teacher[:3], strict=True)]
-    ).mean()
-
-
-def _relation_kl(student_BHLd: Tensor, teacher_BHLd: Tensor, mask_BL: Tensor | None, heads: int) -> Tensor:
-    log_S, log_T = (_log_relations(x, mask_BL, heads) for x in (student_BHLd, teacher_BHLd))
-    if mask_BL is None:
-        B, _, L, _ = log_S.shape
-        return (log_T.exp() * (log_T - log_S)).sum() / (B * L * heads)
-    valid_B1L1 = mask_BL[:, None, :, None]
-    # Invalid columns carry the lowest number on both sides: they are cut out of the sum.
-    kl = torch.where(mask_BL[:, None, None, :] & valid_B1L1, log_T.exp() * (log_T - log_S), 0.0)
-    return kl.sum() / (mask_BL.sum() * heads)
-
-
-def _log_relations(x_BHLd: Tensor, mask_BL: Tensor | None, heads: int) -> Tensor:
-    B, H, L, d = x_BHLd.shape
-    if H * d % heads:
-        raise ValueError(f"{heads} relation heads do not divide a width of {H * d}")
-    x = x_BHLd.transpose(1, 2).reshape(B, L, heads, H * d // heads).transpose(1, 2)
-    scores = (x @ x.transpose(-1, -2)).float() / math.sqrt(x.shape[-1])
-    if mask_BL is not None:
-        scores = scores.masked_fill(~mask_BL[:, None, None, :], torch.finfo(scores.dtype).min)
-    return scores.log_softmax(-1)
-
-
-def soft_cross_entropy(student_BC: Tensor, teacher_BC: Tensor, temperature: float = 1.0) -> Tensor:
-    """−Σ_c softmax(z^T/t) · log softmax(z^S/t), summed over classes, averaged over the batch (eq. 10)."""
-    target = (teacher_BC.float() / temperature).softmax(-1)
-    return F.cross_entropy(student_BC.float() / temperature, target)
+def paper_losses() -> dict[str, Loss]:
+    """Those of TinyBERT's Transformer distillation, each with weight 1."""
+    return {"embedding": EmbeddingMSE(), "hidden": HiddenMSE(), "attention": AttentionMSE()}

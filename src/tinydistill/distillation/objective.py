@@ -1,138 +1,188 @@
 """Which losses apply to which pairs of layers, and the projections from the student's width to the teacher's."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 
-from tinydistill.distillation import losses, mapping
-from tinydistill.distillation.teacher_statistics import TeacherStatistics, variance
+from tinydistill.distillation import mapping as mappings
+from tinydistill.distillation.losses import Loss, Needs, paper_losses
+from tinydistill.distillation.teacher_statistics import TeacherStatistics
+from tinydistill.errors import InputError
 from tinydistill.models.observation import Observation
 
 Terms = dict[str, Tensor]
 
+SCALES = ("teacher_variance", "raw")
+PROJECTIONS = ("per_layer", "shared", "none")
 
-@dataclass(frozen=True)
-class Weights:
-    """The weight of each loss; 0 switches it off, and what it alone needs is neither observed nor computed."""
 
-    embedding: float = 1.0
-    hidden: float = 1.0
-    attention: float = 1.0
-    relation: float = 0.0
+class Term(NamedTuple):
+    """A loss at one pair of layers."""
+
+    loss: str
+    student_layer: int
+    teacher_layer: int
+
+    @property
+    def layers(self) -> tuple[int, int]:
+        """The student's and the teacher's."""
+        return self.student_layer, self.teacher_layer
+
+    @property
+    def name(self) -> str:
+        """LOSS/STUDENT_LAYER."""
+        return f"{self.loss}/{self.student_layer}"
 
 
 class Objective(nn.Module):
     """The layered loss of TinyBERT (eq. 11 without the prediction layer) between two observations.
 
-    A term is named by its loss and student layer: `embedding/0`, `hidden/2`, `attention/2`, `relation/2`. Its raw value
-    is the paper's; with `scale="teacher_variance"` it enters the sum divided by the teacher's own variance at that
-    layer, so that every layer counts by the share of its variance that is still unexplained.
+    A term is named by its loss and student layer: `embedding/0`, `hidden/2`, `attention/2`. Its raw value is the
+    paper's; with `scale="teacher_variance"` it enters the sum divided by the teacher's own variance at that layer, so
+    that every layer counts by the share of its variance that is still unexplained.
+
+    A term that a subclass's `forward` returns beside these counts with weight 1.
+
+    Args:
+        mapping: the teacher layer of every student layer, as the rules of `tinydistill.distillation.mapping` give it.
+        losses: by name; None for the paper's. A loss that is None or has weight 0 is left out.
+        scale: teacher_variance or raw.
+        projection: per_layer, shared or none: how the student's hidden states reach the teacher's width.
     """
 
     def __init__(
         self,
-        layer_mapping: mapping.Mapping,
-        weights: Weights,
+        mapping: Sequence[int | None],
+        losses: Dictionary[str, Loss | None] | None = None,
         *,
-        student_width: int,
-        teacher_width: int,
+        scale: str = "teacher_variance",
         projection: str = "per_layer",
-        scale: str = "raw",
-        relation_heads: int = 12,
     ):
         super().__init__()
-        if scale not in ("raw", "teacher_variance"):
-            raise ValueError(f"unknown scale {scale!r}")
-        self.pairs = mapping.pairs(layer_mapping)
-        self.weights = weights
-        self.scale = scale
-        self.relation_heads = relation_heads
-        self.states: list[tuple[str, int, int]] = []  # (loss, student layer, teacher layer)
-        if weights.embedding:
-            self.states.append(("embedding", 0, 0))
-        if weights.hidden:
-            self.states += [("hidden", m, n) for m, n in self.pairs]
-        self.scores = [
-            (name, m, n) for name in ("attention", "relation") if getattr(weights, name) for m, n in self.pairs
-        ]
-        if not self.states and not self.scores:
-            raise ValueError("every loss has weight 0")
-        self.projections = _projections(projection, [m for _, m, _ in self.states], student_width, teacher_width)
-        self.register_buffer("variances", torch.ones(len(self.states) + len(self.scores)))
-        self.variances: Tensor
+        for argument, value, known in (("scale", scale, SCALES), ("projection", projection, PROJECTIONS)):
+            if value not in known:
+                raise InputError(
+                    f"unknown {argument} {value!r}", f"set {{Objective.{argument}}} to {' or '.join(known)}"
+                )
+        self.mapping = tuple(mapping)
+        self.scale, self.projection = scale, projection
+        given = paper_losses() if losses is None else losses
+        active = {loss.name or key: loss for key, loss in given.items() if loss is not None and loss.weight}
+        if not active:
+            raise InputError("every loss has weight 0", "give one of {Objective.losses} a weight")
+        self.losses = nn.ModuleDict(active)
+        self.terms = [Term(name, m, n) for name, loss in active.items() for m, n in loss.pairs(self.mapping)]
+        self.projections: nn.ModuleDict | None = None
+        self._widths: tuple[int, int] | None = None
+        self.variances: list[float] | None = None  # no buffer: weight averaging would average it
 
-    @property
-    def names(self) -> list[str]:
-        """The terms in the order of `variances`."""
-        return [f"{name}/{m}" for name, m, _ in self.states + self.scores]
+    def loss(self, name: str) -> Loss:
+        """The loss of that name."""
+        loss = self.losses[name]
+        assert isinstance(loss, Loss)
+        return loss
+
+    def of(self, *needs: Needs) -> list[Term]:
+        """The terms whose losses need one of these."""
+        return [term for term in self.terms if self.loss(term.loss).needs in needs]
 
     def layers(self, side: int) -> tuple[list[int], list[int]]:
         """Layers whose (hidden states, attention) are needed: of the student for side 0, of the teacher for side 1."""
-        states, scores = ([(m, n)[side] for _, m, n in rows] for rows in (self.states, self.scores))
-        return states, scores
+        hidden, attention = self.of("hidden"), self.of("attention")
+        return [term.layers[side] for term in hidden], [term.layers[side] for term in attention]
 
-    def measure_against(self, teacher: TeacherStatistics) -> None:
-        """Sets the variances that terms are compared with; terms that are no squared error keep 1."""
-        for i, (name, _, n) in enumerate(self.states + self.scores):
-            if name == "attention":
-                self.variances[i] = teacher.attention[n]
-            elif name != "relation":
-                self.variances[i] = variance(teacher.hidden[n])
+    def bind(self, student: PretrainedConfig, teacher: PretrainedConfig) -> "Objective":
+        """Make the projections between models of these configurations; a second time with the same sizes does nothing.
+
+        Raises:
+            InputError: mapping, heads or widths don't fit the models.
+        """
+        widths = student.hidden_size, teacher.hidden_size
+        if self._widths is not None:
+            if self._widths != widths:
+                raise InputError(f"the objective has projected {self._widths[0]} to {self._widths[1]}, not {widths}")
+            return self
+        mappings.check(self.mapping, student.num_hidden_layers, teacher.num_hidden_layers)
+        for name in self.losses:
+            self.loss(name).check(student, teacher)
+        projected = dict.fromkeys(term.student_layer for term in self.of("hidden"))
+        if self.projection == "none" and projected and widths[0] != widths[1]:
+            raise InputError(
+                f"without a projection the widths must agree: student {widths[0]}, teacher {widths[1]}",
+                "set {Objective.projection} to per_layer",
+            )
+        self._widths = widths
+        if self.projection == "per_layer":
+            self.projections = nn.ModuleDict({str(m): nn.Linear(*widths) for m in projected})
+        elif self.projection == "shared":
+            self.projections = nn.ModuleDict({"shared": nn.Linear(*widths)})
+        return self
+
+    def measure_against(self, statistics: TeacherStatistics) -> None:
+        """Set the variances that terms are compared with; terms that are no squared error get 1."""
+        measured = [self.loss(term.loss).variance(statistics, term.teacher_layer) for term in self.terms]
+        self.variances = [1.0 if variance is None else variance for variance in measured]
+
+    def get_extra_state(self) -> list[float] | None:
+        """Put the variances into checkpoints."""
+        return self.variances
+
+    def set_extra_state(self, state: list[float] | None) -> None:
+        """Take the variances from a checkpoint that has them."""
+        self.variances = state or self.variances
 
     def forward(self, student: Observation, teacher: Observation, mask_BL: Tensor | None) -> Terms:
         """The raw terms, scalars in fp32."""
         terms: Terms = {}
-        for name, m, n in self.states:
-            projected = self.project(m, student.hidden[m])
-            terms[f"{name}/{m}"] = losses.state_mse(projected, teacher.hidden[n], mask_BL)
-        for name, m, n in self.scores:
-            seen = (student.attention[m], teacher.attention[n], mask_BL)
-            if name == "attention":
-                terms[f"{name}/{m}"] = losses.attention_mse(*seen)
+        for term in self.terms:
+            _, m, n = term
+            loss = self.loss(term.loss)
+            if loss.needs == "hidden":
+                terms[term.name] = loss(self.project(m, student.hidden[m]), teacher.hidden[n], mask_BL)
+            elif loss.needs == "attention":
+                terms[term.name] = loss(student.attention[m], teacher.attention[n], mask_BL)
+            elif student.logits is None or teacher.logits is None:
+                raise InputError(f"{term.loss} compares logits: student and teacher need heads")
             else:
-                terms[f"{name}/{m}"] = losses.relation_kl(*seen, heads=self.relation_heads)
+                terms[term.name] = loss(student.logits, teacher.logits, mask_BL)
         return terms
 
     def project(self, layer: int, states_BLD: Tensor) -> Tensor:
         """Student states of one layer at the teacher's width."""
-        return states_BLD if self.projections is None else self._projection(layer)(states_BLD)
+        if self.projection == "none":
+            return states_BLD
+        projected: Tensor = self._projection(layer)(states_BLD)
+        return projected
 
     @torch.no_grad()
     def set_projection(self, layer: int, weight: Tensor, bias: Tensor) -> None:
-        """Gives one student layer's projection (or the shared one) a weight [d_T, d_S] and a bias [d_T]."""
+        """Give one student layer's projection (or the shared one) a weight [d_T, d_S] and a bias [d_T]."""
         linear = self._projection(layer)
         linear.weight.copy_(weight)
         linear.bias.copy_(bias)
 
     def _projection(self, layer: int) -> nn.Linear:
-        assert self.projections is not None
+        if self.projections is None:
+            raise RuntimeError("an objective knows the models' widths after bind(student.config, teacher.config)")
         linear = self.projections[str(layer) if str(layer) in self.projections else "shared"]
         assert isinstance(linear, nn.Linear)
         return linear
 
     def unexplained(self, terms: Terms) -> Terms:
-        """Each squared-error term over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
-        scaled = {name: terms[name] / variance for name, variance in zip(self.names, self.variances, strict=True)}
-        return {name: value for name, value in scaled.items() if not name.startswith("relation")}
+        """Each squared error over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
+        squared = {name for name in self.losses if type(self.loss(name)).variance is not Loss.variance}
+        known = [term for term in zip(self.terms, self.variances or (), strict=False) if term[0].loss in squared]
+        return {term.name: terms[term.name] / variance for term, variance in known}
 
     def total(self, terms: Terms) -> Tensor:
         """The weighted sum that is trained on."""
-        scales = self.variances if self.scale == "teacher_variance" else torch.ones_like(self.variances)
-        weights = [getattr(self.weights, name.split("/")[0]) for name in self.names]
-        return torch.stack([w * terms[n] / s for n, w, s in zip(self.names, weights, scales, strict=True)]).sum()
-
-
-def _projections(kind: str, layers: Iterable[int], student_width: int, teacher_width: int) -> nn.ModuleDict | None:
-    if kind == "per_layer":
-        return nn.ModuleDict({str(m): nn.Linear(student_width, teacher_width) for m in layers})
-    if kind == "shared":
-        return nn.ModuleDict({"shared": nn.Linear(student_width, teacher_width)})
-    if kind != "none":
-        raise ValueError(f"unknown projection {kind!r}")
-    if student_width != teacher_width:
-        raise ValueError(
-            f"without a projection the widths must agree: student {student_width}, teacher {teacher_width}"
-        )
-    return None
+        scales = [1.0] * len(self.terms) if self.scale == "raw" else self.variances
+        if scales is None:
+            raise RuntimeError("the teacher's variances aren't known: call measure_against, or scale by raw")
+        known = {term.name: self.loss(term.loss).weight for term in self.terms}
+        weighted = [known[name] * terms[name] / scale for name, scale in zip(known, scales, strict=True)]
+        return torch.stack([*weighted, *(value for name, value in terms.items() if name not in known)]).sum()

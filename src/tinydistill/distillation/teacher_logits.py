@@ -1,4 +1,4 @@
-"""A fine-tuned teacher's logits for every row of a split: computed once, kept beside the tokenised rows.
+"""A fine-tuned teacher's logits for every row of a split: computed once, kept beside the encoded rows.
 
 N: rows of the split, B: rows in a batch, C: outputs of the prediction layer.
 """
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.artifacts.files import built_once, digest
 from tinydistill.console import Meter
-from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.text.blocks import digest
 from tinydistill.models.observation import encoder_inputs
 
 FORMAT = 1  # part of every cache key: raise it when the same teacher and rows give other logits
@@ -36,7 +35,8 @@ def stored_logits(
         np.save(directory / "logits.npy", compute_logits(load(), data.loader(split), len(split)))
 
     entry = built_once(Path(data.cache_dir) / f"logits-{key}", build)
-    return np.load(entry / "logits.npy", mmap_mode="r")
+    logits: NDArray[np.float32] = np.load(entry / "logits.npy", mmap_mode="r")
+    return logits
 
 
 @torch.no_grad()

@@ -10,51 +10,12 @@ import torch
 from torch import Tensor
 
 from tinydistill.console import Meter
-from tinydistill.models.observation import QKV, Observer, valid_tokens
-
-
-class RunningCovariance:
-    """Running mean and covariance of vectors, in double precision."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._sum: Tensor | float = 0.0
-        self._products: Tensor | float = 0.0
-
-    def update(self, x_ND: Tensor) -> None:
-        """Adds N vectors."""
-        x = x_ND.double()
-        self.count += len(x)
-        self._sum = self._sum + x.sum(0)
-        self._products = self._products + x.T @ x
-
-    @property
-    def mean(self) -> Tensor:
-        """[D]."""
-        return torch.as_tensor(self._sum) / self.count
-
-    @property
-    def covariance(self) -> Tensor:
-        """[D, D], divided by N."""
-        return torch.as_tensor(self._products) / self.count - torch.outer(self.mean, self.mean)
-
-
-def variance(covariance_DD: Tensor) -> float:
-    """The mean variance of a feature: what guessing the mean costs in mean squared error."""
-    return float(covariance_DD.diagonal().mean())
-
-
-def subspace_floor(covariance_DD: Tensor, width: int) -> float:
-    """The share of variance outside the best subspace of `width` dimensions, 0 to 1.
-
-    No linear map of `width` features can leave less of the states unexplained than the smallest eigenvalues hold.
-    """
-    eigenvalues = torch.linalg.eigvalsh(covariance_DD).clamp_min(0)  # ascending
-    return float(eigenvalues[: max(0, len(eigenvalues) - width)].sum() / eigenvalues.sum())
+from tinydistill.initialization.linear_algebra import RunningCovariance
+from tinydistill.models.observation import QKV, Observer, encoder_inputs, valid_tokens
 
 
 class RunningScoreVariance:
-    """Running variance of unnormalised attention scores, around each head's own mean, over valid pairs of tokens."""
+    """Running variance of unnormalized attention scores, around each head's own mean, over valid pairs of tokens."""
 
     def __init__(self) -> None:
         self._count = 0.0
@@ -85,10 +46,6 @@ class RunningScoreVariance:
         return float((torch.as_tensor(self._squares) / self._count - mean_H.square()).mean())
 
 
-def _length(batches: Iterable[Mapping[str, Tensor]]) -> int | None:
-    return len(batches) if isinstance(batches, Sized) else None
-
-
 @dataclass(frozen=True)
 class TeacherStatistics:
     """Covariance [D, D] of the hidden states and variance of the attention scores, by teacher layer."""
@@ -99,19 +56,21 @@ class TeacherStatistics:
 
 @torch.no_grad()
 def teacher_statistics_over(observer: Observer, batches: Iterable[Mapping[str, Tensor]]) -> TeacherStatistics:
-    """RunningCovariance of everything the observer sees over the batches, valid tokens alone."""
+    """Measure everything the observer sees over the batches, valid tokens alone, on the observed model's device."""
     hidden = {n: RunningCovariance() for n in observer.hidden_layers}
     attention = {n: RunningScoreVariance() for n in observer.attention_layers}
-    with Meter("measuring the teacher", "batch", _length(batches)) as meter:
-        for batch in batches:
+    length = len(batches) if isinstance(batches, Sized) else None
+    with Meter("measuring the teacher", "batch", length) as meter:
+        for given in batches:
+            batch = {name: tensor.to(observer.model.device) for name, tensor in encoder_inputs(given).items()}
             mask = valid_tokens(batch)
             seen = observer(batch)
-            for n, moments in hidden.items():
-                moments.update(seen.hidden[n][mask])
+            for n, states in hidden.items():
+                states.update(seen.hidden[n][mask])
             for n, scores in attention.items():
                 scores.update(seen.attention[n], mask)
             meter.update()
     return TeacherStatistics(
-        {n: moments.covariance for n, moments in hidden.items()},
+        {n: states.covariance for n, states in hidden.items()},
         {n: scores.variance for n, scores in attention.items()},
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 from tinydistill.training.metrics import predicted
 
 
@@ -22,7 +22,7 @@ class Agreement:
 
 
 def agreement(exported_NC: Tensor, original_NC: Tensor, *, regression: bool) -> Agreement:
-    """How far the exported model's logits are the original's."""
+    """Compare the exported model's logits with the original's."""
     difference = float((exported_NC - original_NC).abs().max())
     ours, theirs = (predicted(logits, regression=regression) for logits in (exported_NC, original_NC))
     if regression:
@@ -39,19 +39,20 @@ class Bounds:
     least_correlation: float
 
     def check(self, file: str, found: Agreement, *, int8: bool) -> None:
-        """Raises UserError where a bound is broken, nan included."""
+        """Raise InputError where a bound is broken, nan included."""
         if not int8:
-            said, kept = f"its logits are {found.difference:.2g} off", found.difference <= self.max_difference
-            bound = f"export.max_difference={self.max_difference:g}"
+            name, said = "max_difference", f"its logits are {found.difference:.2g} off"
+            kept = found.difference <= self.max_difference
         elif found.equal is not None:
-            said, kept = f"it answers alike on {found.equal:.2%} of the rows", found.equal >= self.least_equal
-            bound = f"export.least_equal={self.least_equal:g}"
+            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the rows"
+            kept = found.equal >= self.least_equal
         else:
             correlation = float("nan") if found.correlation is None else found.correlation
-            said, kept = f"its numbers correlate {correlation:.4f}", correlation >= self.least_correlation
-            bound = f"export.least_correlation={self.least_correlation:g}"
+            name, said = "least_correlation", f"its numbers correlate {correlation:.4f}"
+            kept = correlation >= self.least_correlation
         if not kept:
-            raise UserError(
-                f"{file} doesn't answer as PyTorch does: {said}, beyond {bound}; set that bound anew if it will do, or "
-                f"leave {'onnx_int8' if int8 else 'the format'} out of export.formats"
+            raise InputError(
+                f"{file} doesn't answer as PyTorch does: {said}, beyond the bound of {getattr(self, name):g}",
+                f"set {{Bounds.{name}}} anew if that will do, or leave {'onnx_int8' if int8 else 'the format'} out of "
+                "{export_onnx.formats}",
             )

@@ -1,99 +1,100 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.writer import versions
+from tinydistill.artifacts.provenance import versions
 from tinydistill.console import count
+from tinydistill.export.markdown import cell, table
+from tinydistill.export.size import PARTS
+from tinydistill.export.summary import kept, kept_as, sizes
+from tinydistill.models import loading as models
 
-PACKAGES = ("tinydistill", "torch", "transformers", "onnx", "onnxruntime")
+PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
+_OTHERS = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
 
 
 def card(
     name: str,
-    task: dict[str, Any],
+    result: dict[str, Any],
+    *,
+    task: str,
     labels: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
-    result: dict[str, Any],
-    licence: str | None,
+    max_length: int,
+    text_pair: bool = False,
+    repo: str | None = None,
+    license_name: str | None = None,
 ) -> ModelCard:
-    """The card of a model called `name`.
+    """Write the card of a model called `name`, of which `result` is what the export stage found.
 
-    Args:
-        task: the options of conf/task.
-        labels: what its outputs are called; none for a regression.
-        tokenizer: the model's.
-        result: what stage=export found.
-        licence: of the weights; None where it isn't known.
+    `labels` are what its outputs are called, none for a regression; `max_length` are the tokens at which its inputs are
+    cut; `repo` is the hub's name of the task's data set, if it is there, and `license_name` that of the weights, if
+    it is known.
     """
+    whole = count(sum(result["sizes"][-1][part] for part in PARTS))
+    says = f"one of {', '.join(labels)}" if labels else "a number"
     parts = [
         f"# {name}",
-        _summary(task, labels, result),
+        f"A small Transformer of {whole} parameters for the task {task}: of {'two texts' if text_pair else 'a text'}, "
+        f"cut at {max_length} tokens, it predicts {says}. Made with tinydistill, after "
+        "[TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
         f"## How it was distilled\n\n{_origin(result['origin'])}",
-        f"## Use\n\n{_use(task, tokenizer, result)}",
-        f"## Size and latency\n\n{_sizes(result)}\n\n{_latency(result)}",
-        f"## Provenance\n\n{_provenance(result, licence)}",
+        f"## Use\n\n{_use(tokenizer, result, max_length, text_pair=text_pair)}",
+        f"## Size and latency\n\n{table(*sizes(result))}\n\nFLOPs of a row of {result['sizes'][0]['flops_length']} "
+        f"tokens.\n\n{_latency(result)}",
+        f"## Provenance\n\n{_provenance(result, license_name)}",
     ]
-    return ModelCard(f"---\n{_metadata(name, task, result, licence).to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
+    metadata = _metadata(name, result, task, repo, license_name)
+    return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
-def _metadata(name: str, task: dict[str, Any], result: dict[str, Any], licence: str | None) -> ModelCardData:
+def _metadata(
+    name: str, result: dict[str, Any], task: str, repo: str | None, license_name: str | None
+) -> ModelCardData:
     split, _, metric = result["monitor"].rpartition("/")
     teacher = (result["origin"] or {}).get("teacher", "")
-    repo = task["repo"] if task["kind"] == "glue" else None
+    scores = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=repo or task,
+            dataset_name=task,
+            dataset_split=split,
+            metric_type=metric,
+            metric_value=round(score, 4),
+        )
+        for score in (result["score"],)
+        if score is not None
+    ]
     return ModelCardData(
         model_name=name,
-        license=licence,
+        license=license_name,
         library_name="transformers",
         pipeline_tag="text-classification",
         tags=["distillation", "tinybert", *(["onnx"] if len(result["checks"]) > 1 else [])],
         base_model=teacher if "/" in teacher else None,
         datasets=[repo] if repo else None,
         metrics=[metric],
-        eval_results=[
-            EvalResult(
-                task_type="text-classification",
-                dataset_type=repo or task["name"],
-                dataset_name=task["name"],
-                dataset_split=split,
-                metric_type=metric,
-                metric_value=round(result["score"], 4),
-            )
-        ]
-        if result["score"] is not None
-        else None,
-    )
-
-
-def _summary(task: dict[str, Any], labels: Sequence[str], result: dict[str, Any]) -> str:
-    says = f"one of {', '.join(labels)}" if labels else "a number"
-    size = result["sizes"][-1]
-    whole = count(sum(size[part] for part in ("embedding", "encoder", "head")))
-    texts = "two texts" if task["text_pair"] else "a text"
-    return (
-        f"A small Transformer of {whole} parameters for the task {task['name']}: of {texts}, cut at "
-        f"{task['max_length']} word pieces, it says {says}. Made with tinydistill, after "
-        "[TinyBERT](https://arxiv.org/abs/1909.10351)."
+        eval_results=scores or None,
     )
 
 
 def _scores(result: dict[str, Any]) -> str:
-    others = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
-    rows = [(others[name], _figure(score), "") for name, score in result["scores"].items() if name in others]
-    for row in result["checks"]:
-        kept = f"{row['correlation']:.4f}" if row["equal"] is None else f"{row['equal']:.2%}"
-        rows.append((f"this model, {row['name']}", _figure(row["score"]), kept))
-    what = "correlation" if result["checks"][0]["equal"] is None else "equal answers"
-    return _table(("model", result["monitor"], f"{what}, with PyTorch fp32"), rows)
+    known = [(_OTHERS[name], score, "") for name, score in result["scores"].items() if name in _OTHERS]
+    rows = [*known, *((f"this model, {row['name']}", row["score"], kept(row)) for row in result["checks"])]
+    columns = ("model", result["monitor"], f"{kept_as(result)}, with PyTorch fp32")
+    return table(columns, [(name, cell(score, "{:.4f}"), share) for name, score, share in rows])
 
 
 def _origin(origin: dict[str, Any] | None) -> str:
     if origin is None:
-        return "No record of its training lies beside its weights."
+        return "There is no record of its training beside its weights."
     layers = ", ".join(f"{ours} ← {theirs}" for ours, theirs in origin["layers"].items())
     weights = ", ".join(f"{name} {weight:g}" for name, weight in origin["objective"].items())
     corpus = f"; general distillation on {origin['corpus']}" if origin["corpus"] else ""
@@ -109,21 +110,24 @@ def _origin(origin: dict[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def _use(task: dict[str, Any], tokenizer: PreTrainedTokenizerBase, result: dict[str, Any]) -> str:
-    row = '{"text": "first text", "text_pair": "second text"}' if task["text_pair"] else '"a text"'
+def _use(tokenizer: PreTrainedTokenizerBase, result: dict[str, Any], max_length: int, *, text_pair: bool) -> str:
+    row = '{"text": "first text", "text_pair": "second text"}' if text_pair else '"a text"'
     text = f"""```python
 from transformers import pipeline
 
-classify = pipeline("text-classification", "DIRECTORY", truncation=True, max_length={task["max_length"]})
+classify = pipeline("text-classification", "DIRECTORY", truncation=True, max_length={max_length})
 print(classify({row}))
 ```"""
     if len(result["checks"]) == 1:
         return text
     file = "model_int8.onnx" if any(row["name"] == "ONNX int8" for row in result["checks"]) else "model.onnx"
-    rows = '[("first text", "second text")]' if task["text_pair"] else '["a text"]'
-    types = "type_ids" if "token_type_ids" in tokenizer.model_input_names else None
-    inputs = {"input_ids": "ids", "attention_mask": "attention_mask", **({"token_type_ids": types} if types else {})}
-    fed = "\n".join(f'    "{name}": np.array([row.{field} for row in rows]),' for name, field in inputs.items())
+    rows = '[("first text", "second text")]' if text_pair else '["a text"]'
+    fields = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+    fed = "\n".join(
+        f'    "{name}": np.array([row.{field} for row in rows]),'
+        for name, field in fields.items()
+        if name != "token_type_ids" or name in tokenizer.model_input_names
+    )
     return f"""{text}
 
 In onnxruntime alone, without PyTorch or transformers:
@@ -136,7 +140,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 tokenizer = Tokenizer.from_file("DIRECTORY/tokenizer.json")
-tokenizer.enable_truncation({task["max_length"]})
+tokenizer.enable_truncation({max_length})
 tokenizer.enable_padding(pad_id={tokenizer.pad_token_id or 0}, pad_token="{tokenizer.pad_token}")
 rows = tokenizer.encode_batch({rows})
 inputs = {{
@@ -147,16 +151,6 @@ session = onnxruntime.InferenceSession("DIRECTORY/onnx/{file}", providers=["CPUE
 labels = json.load(open("DIRECTORY/config.json"))["id2label"]
 print([labels[str(number)] for number in logits.argmax(-1)], logits)
 ```"""
-
-
-def _sizes(result: dict[str, Any]) -> str:
-    parts, runtimes = ("embedding", "encoder", "head", "flops"), list(result["sizes"][0]["bytes"])
-    rows = [
-        (row["model"], *(count(row[p]) for p in parts), *(f"{row['bytes'][name] / 1e6:.1f}" for name in runtimes))
-        for row in result["sizes"]
-    ]
-    flops = f"FLOPs of a row of {result['sizes'][0]['flops_length']} word pieces"
-    return _table(("parameters", *parts[:3], flops, *(f"MB {name}" for name in runtimes)), rows)
 
 
 def _latency(result: dict[str, Any]) -> str:
@@ -170,13 +164,13 @@ def _latency(result: dict[str, Any]) -> str:
         )
         for row in result["latency"]
     ]
-    said = "Milliseconds for an answer on CPU, the median and the 95th percentile; all measured by turns in one run."
-    return f"{said}\n\n{_table(('threads', 'rows', 'word pieces', *systems), rows)}"
+    said = "Milliseconds for an answer on CPU, the median and the 95th percentile; all measured alternating in one run."
+    return f"{said}\n\n{table(('threads', 'rows', 'tokens', *systems), rows, words=0)}"
 
 
-def _provenance(result: dict[str, Any], licence: str | None) -> str:
+def _provenance(result: dict[str, Any], license_name: str | None) -> str:
     teacher = (result["origin"] or {}).get("teacher", "its teacher")
-    carried = f"Licence: {licence}." if licence else f"The licence is not known: look up that of {teacher}."
+    carried = f"License: {license_name}." if license_name else f"The license is not known: look up that of {teacher}."
     made = ", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items())
     return (
         f"{carried} It follows that of the teacher, {teacher}.\n\n"
@@ -185,10 +179,15 @@ def _provenance(result: dict[str, Any], licence: str | None) -> str:
     )
 
 
-def _figure(score: float | None) -> str:
-    return "-" if score is None else f"{score:.4f}"
-
-
-def _table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+def license_of(path: str) -> str | None:
+    """The license of a directory or hub name as the hub spells it (apache-2.0); None where that can't be found out."""
+    try:
+        place = models.locate(path)
+        card = Path(place) / "README.md"
+        if Path(place).is_dir() and not card.is_file():
+            return None
+        data = ModelCard.load(card if card.is_file() else place, ignore_metadata_errors=True).data
+    except (ValueError, OSError, HfHubHTTPError, OfflineModeIsEnabled):
+        return None
+    named = getattr(data, "license", None)
+    return str(named) if named else None

@@ -1,13 +1,15 @@
 """Models as PyTorch and as ONNX files, side by side: how large they are, how long they take for an answer."""
 
+import itertools
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
 
-from tinydistill.export.latency import System, measure, onnx_system, torch_system
+from tinydistill.export.latency import System, latencies, onnx_system, torch_call, use_threads
 from tinydistill.export.size import file_bytes, size, tensor_bytes
 
 PYTORCH = "PyTorch fp32"
@@ -26,14 +28,14 @@ class Exported:
     def systems(self) -> dict[str, System]:
         """What answers, by runtime."""
         onnx = {RUNTIMES[name]: onnx_system(file, self.model.config) for name, file in self.files.items()}
-        return {PYTORCH: torch_system(self.model), **onnx}
+        return {PYTORCH: lambda _, batch_size, length: torch_call(self.model, batch_size, length), **onnx}
 
     def sizes(self) -> dict[str, Any]:
-        """Parameters, FLOPs of one row of FLOPS_LENGTH word pieces, and bytes by runtime."""
+        """Parameters, FLOPs of one row of FLOPS_LENGTH tokens, and bytes by runtime."""
         length = min(FLOPS_LENGTH, self.model.config.max_position_embeddings)
         weights = file_bytes(*self.weights) if self.weights else tensor_bytes(self.model)
         onnx = {RUNTIMES[name]: file_bytes(file) for name, file in self.files.items()}
-        return {**asdict(size(self.model, length)), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
+        return {**size(self.model, length), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
 
 
 def timed(
@@ -44,9 +46,16 @@ def timed(
     lengths: Sequence[int],
     seconds: float,
 ) -> list[dict[str, Any]]:
-    """Milliseconds of every model in every runtime, all by turns, one row a combination of the options."""
-    systems = {
-        f"{name}, {runtime}": system for name, one in models.items() for runtime, system in one.systems().items()
-    }
-    measured = measure(systems, thread_counts=threads, batch_sizes=batch_sizes, lengths=lengths, seconds=seconds)
-    return [asdict(one) for one in measured]
+    """Time every model in every runtime, alternating, for full rows: `seconds` for each in each combination of options.
+
+    One entry a combination. `threads` are numbers, or None for all cores; `lengths` are the tokens in a row.
+    """
+    systems = {f"{name}, {runtime}": call for name, one in models.items() for runtime, call in one.systems().items()}
+    counts = dict.fromkeys(count or os.cpu_count() or 1 for count in threads)
+    rows = []
+    for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
+        with use_threads(count):
+            calls = {name: system(count, batch_size, length) for name, system in systems.items()}
+            latency = latencies(calls, seconds=seconds)
+        rows.append({"threads": count, "batch_size": batch_size, "length": length, "latency": latency})
+    return rows

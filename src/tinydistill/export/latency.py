@@ -1,15 +1,12 @@
 """How long a model takes for an answer, measured beside others in the same minutes on the same machine.
 
-B: rows in a batch, L: word pieces in a row.
+B: rows in a batch, L: tokens in a row.
 """
 
 import functools
-import itertools
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +19,9 @@ System = Callable[[int, int, int], Call]
 """Makes, for a number of threads, B and L, a call that answers."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds of a call."""
-
-    median: float
-    p95: float
-
-
 @contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Lets torch compute with this many threads; None leaves it as it is."""
+def use_threads(count: int | None) -> Iterator[None]:
+    """Let torch compute with this many threads; None leaves it as it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -41,8 +30,8 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3) -> dict[str, Latency]:
-    """Times the calls by turns, so that what else the machine does meets all of them alike.
+def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3) -> dict[str, dict[str, float]]:
+    """The `median` and `p95` of each call in milliseconds; they alternate, so that what else runs meets all alike.
 
     Args:
         calls: what is timed, by name.
@@ -53,15 +42,14 @@ def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 
         for _ in range(warmup):
             call()
     times: dict[str, list[float]] = {name: [] for name in calls}
-    while any(sum(of_call) < seconds or len(of_call) < 5 for of_call in times.values()):
-        for name, call in calls.items():
-            if sum(times[name]) < seconds or len(times[name]) < 5:
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
+    while left := [name for name, taken in times.items() if sum(taken) < seconds or len(taken) < 5]:
+        for name in left:
+            start = time.perf_counter()
+            calls[name]()
+            times[name].append(time.perf_counter() - start)
     return {
-        name: Latency(1000 * float(np.median(of_call)), 1000 * float(np.quantile(of_call, 0.95)))
-        for name, of_call in times.items()
+        name: {"median": 1000 * float(np.median(taken)), "p95": 1000 * float(np.quantile(taken, 0.95))}
+        for name, taken in times.items()
     }
 
 
@@ -84,11 +72,6 @@ def torch_call(model: PreTrainedModel, batch_size: int, length: int) -> Call:
     return call
 
 
-def torch_system(model: PreTrainedModel) -> System:
-    """A model in PyTorch."""
-    return lambda _, batch_size, length: torch_call(model, batch_size, length)
-
-
 def onnx_system(file: Path, config: PretrainedConfig) -> System:
     """The same in onnxruntime."""
     from tinydistill.export.onnx_session import OnnxModel
@@ -100,31 +83,3 @@ def onnx_system(file: Path, config: PretrainedConfig) -> System:
         return functools.partial(session(count), inputs)
 
     return system
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The latencies of systems, by name, for full rows [B, L]."""
-
-    threads: int
-    batch_size: int
-    length: int
-    latency: dict[str, Latency]
-
-
-def measure(
-    systems: Mapping[str, System],
-    *,
-    thread_counts: Sequence[int | None],
-    batch_sizes: Sequence[int],
-    lengths: Sequence[int],
-    seconds: float,
-) -> list[Measured]:
-    """Times the systems by turns, for every combination of threads (None for all cores), B and L."""
-    counts = dict.fromkeys(count or os.cpu_count() or 1 for count in thread_counts)
-    measured = []
-    for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
-        with threads(count):
-            calls = {name: system(count, batch_size, length) for name, system in systems.items()}
-            measured.append(Measured(count, batch_size, length, latencies(calls, seconds=seconds)))
-    return measured

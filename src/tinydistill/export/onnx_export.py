@@ -1,6 +1,6 @@
 """A model with a head as ONNX files: as it is, and with weights in int8.
 
-B: rows in a batch, L: word pieces in a row, C: outputs of the prediction layer.
+B: rows in a batch, L: tokens in a row, C: outputs of the prediction layer.
 """
 
 import importlib.util
@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tinydistill.errors import UserError
-from tinydistill.models.fast_paths import attention
+from tinydistill.errors import InputError
+from tinydistill.models import attention
 
 FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
 """The formats, and where they stand in a model directory: where other tools look for them."""
@@ -23,57 +22,49 @@ PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
 def check_installed() -> None:
-    """Raises UserError where the packages of the extra `export` are missing."""
+    """Raise InputError where the packages that ONNX takes are missing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(
-            f"ONNX needs {', '.join(missing)}: pip install 'tinydistill[export]', or go without: 'export.formats=[]'"
+        raise InputError(
+            f"ONNX needs {', '.join(missing)}",
+            f"pip install {' '.join(PACKAGES)}, or go without: '{{export_onnx.formats}}=[]'",
         )
 
 
-def write(
+def export_onnx(
     model: PreTrainedModel, inputs: Sequence[str], directory: Path, formats: Sequence[str], *, longest: int
 ) -> dict[str, Path]:
-    """Writes the model in these formats below a directory; their files. The arguments are those of `export`."""
+    """Write the model in these formats below a directory; their files.
+
+    The inputs are tensors [B, L] of int64, of any B and of L up to `longest`.
+    """
     files = {name: directory / file for name, file in FILES.items() if name in formats}
     if files:
         plain = directory / FILES["onnx"]
-        export(model, inputs, plain, longest=longest)
+        _export(model, inputs, plain, longest)
         if "onnx_int8" in files:
-            quantise(plain, files["onnx_int8"])
+            _quantize(plain, files["onnx_int8"])
         if "onnx" not in files:
             for part in plain.parent.glob(f"{plain.name}*"):
                 part.unlink()
     return files
 
 
-class _Logits(nn.Module):
-    """A model whose inputs come in order, and whose only output are the logits [B, C]."""
-
-    def __init__(self, model: PreTrainedModel, inputs: Sequence[str]):
-        super().__init__()
-        self.model, self.inputs = model, inputs
-        self.eval()
-
-    def forward(self, *tensors: Tensor) -> Tensor:
-        return self.model(**dict(zip(self.inputs, tensors, strict=True))).logits
-
-
-def export(model: PreTrainedModel, inputs: Sequence[str], file: Path, *, longest: int) -> None:
-    """Writes the model in fp32 with these inputs, each [B, L] of int64, any B, and L up to `longest`."""
+def _export(model: PreTrainedModel, inputs: Sequence[str], file: Path, longest: int) -> None:
+    """Write the model in fp32."""
     model = model.cpu().eval()
     shape = (2, min(8, longest))
-    rows = [torch.full(shape, int(name != "token_type_ids")) for name in inputs]  # one tensor given twice is one input
+    rows = {name: torch.full(shape, int(name != "token_type_ids")) for name in inputs}  # a tensor for every input
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=longest)}
     file.parent.mkdir(parents=True, exist_ok=True)
     # In plain products, which the runtime fuses better than a translated SDPA.
     with attention.eager(model), _quiet():
         program = torch.onnx.export(
-            _Logits(model, inputs),
-            tuple(rows),
+            model,
+            kwargs=rows,
             input_names=list(inputs),
             output_names=["logits"],
-            dynamic_shapes=(tuple(sizes for _ in inputs),),
+            dynamic_shapes=dict.fromkeys(inputs, sizes),
             dynamo=True,
             verbose=False,
         )
@@ -81,8 +72,8 @@ def export(model: PreTrainedModel, inputs: Sequence[str], file: Path, *, longest
         program.save(str(file))
 
 
-def quantise(source: Path, file: Path) -> None:
-    """Writes an exported model with its weights, embeddings among them, in int8; activations are quantised as it runs.
+def _quantize(source: Path, file: Path) -> None:
+    """Write an exported model with its weights, embeddings among them, in int8; activations are quantized as it runs.
 
     Each output channel of a matrix has a scale of its own. All 8 bits are used: processors without VNNI, which add two
     products in 16 bits, may overflow there (7 bits would be safe but a fifth further from PyTorch's logits).
@@ -98,7 +89,7 @@ def quantise(source: Path, file: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences what exporter and quantiser say of themselves: what matters, the answers, is checked."""
+    """Silence what exporter and quantizer say of themselves: what matters, the answers, is checked."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

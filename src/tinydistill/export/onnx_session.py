@@ -1,6 +1,6 @@
 """Answers of an ONNX file by onnxruntime alone: this module imports no torch.
 
-B: rows in a batch, L: word pieces in a row, C: outputs of the prediction layer.
+B: rows in a batch, L: tokens in a row, C: outputs of the prediction layer.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors
-        # Threads that wait for work leave the cores to others, such as a model that is timed by turns with this one.
+        # Threads that wait for work leave the cores to others, such as a model that is timed beside this one.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         self.inputs = [one.name for one in self.session.get_inputs()]

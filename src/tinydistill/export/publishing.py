@@ -6,33 +6,33 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError
 
-from tinydistill.errors import UserError
-from tinydistill.models.hub import look_for_hub
+from tinydistill.errors import InputError
+from tinydistill.hub import look_for_hub
 
 LEFT_BEHIND = ("provenance.json",)  # paths and the machine's name
 
 
 def check(repo: str | None) -> None:
-    """Raises UserError where nothing could be pushed: no name, no token, one that the hub refuses, or no hub."""
+    """Raise InputError where nothing could be pushed: no name, no token, one that the hub refuses, or no hub."""
     if repo is None:
-        raise UserError("export.push=true needs the name of a repository: export.repo=USER/NAME")
+        raise InputError("a push to the hub needs the name of a repository", "set {push.repo}=USER/NAME")
     if not re.fullmatch(r"[\w.-]+/[\w.-]{1,96}", repo):
-        raise UserError(f"export.repo={repo} is no name of a repository: export.repo=USER/NAME")
+        raise InputError(f"{repo} is no name of a repository", "set {push.repo}=USER/NAME")
     if get_token() is None:
-        raise UserError("export.push=true needs your token: set HF_TOKEN, or log in with hf auth login")
+        raise InputError("a push to the hub needs your token", "set HF_TOKEN, or log in with hf auth login")
     look_for_hub()
     if constants.HF_HUB_OFFLINE:
-        raise UserError(f"export.push=true: {constants.ENDPOINT} doesn't answer, or HF_HUB_OFFLINE is set")
+        raise InputError(f"nothing can be pushed: {constants.ENDPOINT} doesn't answer, or HF_HUB_OFFLINE is set")
     try:
         HfApi().whoami()
     except HfHubHTTPError as error:
-        raise UserError(f"export.push=true: {constants.ENDPOINT} refuses the token ({_said(error)})") from error
+        raise InputError(f"nothing can be pushed: {constants.ENDPOINT} refuses the token ({_said(error)})") from error
 
 
 def push(directory: Path, repo: str, *, private: bool) -> str:
-    """Uploads a directory, without what is nobody's business, to a repository made if need be; its address.
+    """Upload a directory, without what is nobody's business, to a repository made if need be; its address.
 
-    Raises UserError where the hub refuses.
+    Raises InputError where the hub refuses.
     """
     api = HfApi()
     try:
@@ -44,8 +44,8 @@ def push(directory: Path, repo: str, *, private: bool) -> str:
             ignore_patterns=[*LEFT_BEHIND],
         )
     except HfHubHTTPError as error:
-        raise UserError(
-            f"export.repo={repo}: the hub refuses ({_said(error)}); {directory} is finished, the same command pushes it"
+        raise InputError(
+            f"{repo}: the hub refuses ({_said(error)}); {directory} is finished, the same command pushes it"
         ) from error
     return str(made)
 

@@ -1,44 +1,46 @@
-"""What stage=export prints: how true the files are, how large, how fast."""
+"""What the export stage prints, how true the files are, how large, how fast; and tables that the model card shares."""
 
 from typing import Any
 
 from tinydistill.console import count, duration, say, table
+from tinydistill.export.size import PARTS
 
 
 def show(result: dict[str, Any]) -> None:
-    """Three tables of an export's result."""
-    metric = result["monitor"].rpartition("/")[2]
+    """Print three tables of an export's result."""
+    split, _, metric = result["monitor"].rpartition("/")
     say()
-    numbers = result["checks"][0]["equal"] is None
-    table(
-        f"answers on {result['monitor'].rpartition('/')[0]}",
-        ("", metric, "correlation" if numbers else "equal answers", "largest difference"),
-        [
-            (row["name"], row["score"], _share(row, numbers=numbers), f"{row['difference']:.1e}")
-            for row in result["checks"]
-        ],
-    )
-    runtimes = [row["name"] for row in result["checks"]]
-    table(
-        "sizes",
-        ("", "embedding", "encoder", "head", "FLOPs", *(f"MB {name}" for name in runtimes)),
-        [
-            (
-                row["model"],
-                *(count(row[part]) for part in ("embedding", "encoder", "head", "flops")),
-                *(f"{row['bytes'][name] / 1e6:.1f}" for name in runtimes),
-            )
-            for row in result["sizes"]
-        ],
-    )
+    checks = [(row["name"], row["score"], kept(row), f"{row['difference']:.1e}") for row in result["checks"]]
+    table(f"answers on {split}", ("", metric, kept_as(result), "largest difference"), checks)
+    table("sizes", *sizes(result))
     if measured := result["latency"]:
         table(
-            "milliseconds (medians; threads: rows x word pieces), all by turns",
+            "milliseconds (medians; threads: rows x tokens), alternating",
             ("", *(f"{row['threads']}: {row['batch_size']}x{row['length']}" for row in measured)),
             [(name, *(f"{row['latency'][name]['median']:.2f}" for row in measured)) for name in measured[0]["latency"]],
         )
-    say(f"FLOPs of a row of {result['sizes'][0]['flops_length']} word pieces; all in {duration(result['seconds'])}")
+    say(f"FLOPs of a row of {result['sizes'][0]['flops_length']} tokens; all in {duration(result['seconds'])}")
 
 
-def _share(row: dict[str, Any], *, numbers: bool) -> str:
-    return f"{row['correlation']:.4f}" if numbers else f"{row['equal']:.2%}"
+def kept(check: dict[str, Any]) -> str:
+    """How far a file's answers are PyTorch's."""
+    return f"{check['correlation']:.4f}" if check["equal"] is None else f"{check['equal']:.2%}"
+
+
+def kept_as(result: dict[str, Any]) -> str:
+    """What `kept` is called."""
+    return "correlation" if result["checks"][0]["equal"] is None else "equal answers"
+
+
+def sizes(result: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: parameters of every part, FLOPs, and megabytes in every runtime."""
+    runtimes, columns = list(result["sizes"][0]["bytes"]), (*PARTS, "FLOPs")
+    rows = [
+        [
+            row["model"],
+            *(count(row[name.lower()]) for name in columns),
+            *(f"{row['bytes'][name] / 1e6:.1f}" for name in runtimes),
+        ]
+        for row in result["sizes"]
+    ]
+    return ["", *columns, *(f"MB {name}" for name in runtimes)], rows

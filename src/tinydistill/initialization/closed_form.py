@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill.console import Meter
-from tinydistill.distillation.teacher_statistics import RunningCovariance
+from tinydistill.errors import InputError
 from tinydistill.initialization import linear_algebra as linear
 from tinydistill.initialization.layer_solvers import (
     SLIGHT,
@@ -24,14 +24,15 @@ from tinydistill.initialization.layer_solvers import (
     solve_scores,
     solve_values,
 )
-from tinydistill.initialization.linear_algebra import NormalEquations
-from tinydistill.models.encoder_parts import Embeddings, EncoderParts
+from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
+from tinydistill.models.encoder_parts import Embeddings, encoder_parts
 from tinydistill.models.observation import Observer, valid_tokens
 
 Projections = dict[int, tuple[Tensor, Tensor]]
 
 HELD_OUT = 4  # one row of text in so many is kept for choosing the penalties
 ROWS = 32  # rows of text in one step of a sum
+OTHERWISE = "take {initialize_student.method}=random"  # advice
 
 
 @torch.no_grad()
@@ -43,10 +44,10 @@ def solve_student(
     *,
     seed: int,
 ) -> tuple[str, ...]:
-    """Sets a freshly initialised student's weights, in place, so that its states and scores imitate the teacher's.
+    """Sets a freshly initialized student's weights, in place, so that its states and scores imitate the teacher's.
 
-    `mapping[m-1]` is the teacher layer of student layer m; for None, one between its neighbours' is taken. `batches`
-    hold `input_ids` [B, L] and what else the models take, on their device: about 400 rows of 128 word pieces serve
+    `mapping[m-1]` is the teacher layer of student layer m; for None, one between its neighbors' is taken. `batches`
+    hold `input_ids` [B, L] and what else the models take, on their device: about 400 rows of 128 tokens serve
     well, and the more rows, the better the upper layers. In memory: tokens · (layers + 1) · D_T · 2 bytes.
 
     From the bottom up, on what each student layer really sees, in a basis of the teacher's leading directions:
@@ -57,19 +58,18 @@ def solve_student(
     Returns what else was left as it was, one phrase a part (an empty tuple when nothing was): the attention scores
     where the numbers of heads differ; the Transformer layers where either model has fused, rotary, pre-norm ones
     (ModernBERT); the embeddings where the student projects them from another size than the teacher (ELECTRA).
-    Raises UserError for an unknown architecture, ValueError when the student is wider than the teacher, the
-    vocabularies differ in size, or there are fewer than 4 rows of text.
+    Raises InputError for an unknown architecture, when the student is wider than the teacher, the vocabularies differ
+    in size, or there are fewer than 4 rows of text.
     """
-    S, T = EncoderParts.of(student), EncoderParts.of(teacher)
-    width, teacher_width = student.config.hidden_size, teacher.config.hidden_size
-    if width > teacher_width:
-        raise ValueError(f"a student of width {width} can't be solved for from a teacher of width {teacher_width}")
+    S, T = encoder_parts(student), encoder_parts(teacher)
+    check_widths(student.config, teacher.config)
+    width = student.config.hidden_size
     left = []
     with _evaluating(student, teacher):
         chunks, covariances = _observe(teacher, batches)
         if teacher.dtype != torch.float32:  # it may run in bf16; what is solved for from its weights is not
             teacher = copy.deepcopy(teacher).float()
-            T = EncoderParts.of(teacher)
+            T = encoder_parts(teacher)
         rotation = linear.random_rotation(width, seed).to(covariances[0].device)
         basis_TS = (linear.shared_subspace(covariances, width) @ rotation).float()
         if not _solve_embeddings(S.embeddings, T.embeddings, basis_TS):
@@ -125,8 +125,16 @@ def solve_projections(
     return {m: (weight[:-1].T.contiguous(), weight[-1]) for m, weight in weights.items()}
 
 
+def check_widths(student: PretrainedConfig, teacher: PretrainedConfig) -> None:
+    """Raises InputError where the student is wider than the teacher."""
+    widths = student.hidden_size, teacher.hidden_size
+    if widths[0] > widths[1]:
+        message = f"the closed form needs a student no wider than the teacher, not {widths[0]} and {widths[1]}"
+        raise InputError(message, OTHERWISE)
+
+
 def complete(mapping: Sequence[int | None], teacher_layers: int) -> list[int]:
-    """The mapping without gaps: a None lies evenly between its neighbours, the ends being 0 → 0 and M → N."""
+    """The mapping without gaps: a None lies evenly between its neighbors, the ends being 0 → 0 and M → N."""
     anchors = [(0, 0), *((m, n) for m, n in enumerate(mapping, start=1) if n is not None)]
     if anchors[-1][0] != len(mapping):
         anchors.append((len(mapping), teacher_layers))
@@ -151,7 +159,7 @@ def _evaluating(*models: PreTrainedModel) -> Iterator[None]:
 def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[Chunk], list[Tensor]]:
     """The sample in chunks, and the covariance of every layer's hidden states."""
     observer = Observer(teacher, range(teacher.config.num_hidden_layers + 1))
-    moments = {n: RunningCovariance() for n in observer.hidden_layers}
+    covariances = {n: RunningCovariance() for n in observer.hidden_layers}
     chunks, count = [], 0
     for batch in batches:
         row = torch.arange(count, count := count + len(batch["input_ids"]))
@@ -161,18 +169,20 @@ def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[C
                 part = {name: value[rows.to(value.device)] for name, value in batch.items()}
                 mask, hidden = valid_tokens(part), observer(part).hidden
                 for n, states in hidden.items():
-                    moments[n].update(states[mask])
+                    covariances[n].update(states[mask])
                 kept = {n: states.bfloat16() for n, states in hidden.items()}
                 chunks.append(Chunk(part, mask, held_out, kept, torch.empty(0)))
     if count < HELD_OUT:
-        raise ValueError(f"a student in closed form needs {HELD_OUT} rows of text or more, not {count}")
-    return chunks, [moment.covariance for moment in moments.values()]
+        raise InputError(f"a student in closed form needs {HELD_OUT} rows of text or more, not {count}", OTHERWISE)
+    return chunks, [running.covariance for running in covariances.values()]
 
 
 def _solve_embeddings(S: Embeddings, T: Embeddings, basis_TS: Tensor) -> bool:
     """Tables whose LayerNormed sum is the teacher's embedding output in the basis, up to the scale of each token."""
     if S.word.num_embeddings != T.word.num_embeddings:
-        raise ValueError(f"the vocabularies differ: {S.word.num_embeddings} and {T.word.num_embeddings} word pieces")
+        raise InputError(
+            f"the vocabularies differ: {S.word.num_embeddings} and {T.word.num_embeddings} tokens", OTHERWISE
+        )
     onward_ES = basis_TS if T.project is None else T.project.weight.float().T @ basis_TS
     if S.project is not None:
         if S.word.embedding_dim != T.word.embedding_dim:

@@ -19,7 +19,7 @@ Batch = Mapping[str, Tensor]
 
 SLIGHT = 1e-4  # penalty where a few hundred features meet many tokens: queries, keys, projections
 CHOOSING = 1e-3  # penalty while neurons are chosen
-EVERY = 2  # values and neurons are fitted on every second token: neighbours say much the same, sentences don't
+EVERY = 2  # values and neurons are fitted on every second token: neighbors say much the same, sentences don't
 CANDIDATES = 2  # candidate neurons for each neuron of the student
 
 
@@ -34,7 +34,7 @@ class Chunk:
     student_BLD: Tensor  # noqa: N815
 
     def target(self, n: int, basis_TS: Tensor) -> Tensor:
-        """Teacher states of layer n in the student's basis, standardised as its LayerNorm does, [B, L, D_S]."""
+        """Teacher states of layer n in the student's basis, standardized as its LayerNorm does, [B, L, D_S]."""
         return F.layer_norm(self.teacher[n].float() @ basis_TS, basis_TS.shape[1:])
 
 

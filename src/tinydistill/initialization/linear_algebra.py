@@ -1,50 +1,44 @@
-"""Linear algebra for a student in closed form, all from Gram matrices in double precision.
+"""Linear algebra for a student in closed form, all from Gram matrices and covariances in double precision.
 
 Shapes: N tokens, P features, Q targets, D hidden size, H heads, d head size, K candidate neurons.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from tinydistill.errors import InputError
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 EPSILON = 1e-7  # eigenvalues below this share of the largest are rounding errors of single precision
 
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: decompositions this small lose far more to waiting threads than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Runs the function on one thread: decompositions this small lose far more to waiting threads than they gain."""
-
-    @wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            torch.set_num_threads(before)
-
-    return call
-
-
+@dataclass
 class NormalEquations:
     """What least squares needs to know of N rows of features and targets: sums of products, in double precision.
 
     A constant feature 1 is appended: the last row of every solution is the bias.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.gram = torch.empty(0)
-        self.cross = torch.empty(0)
-        self.squares = 0.0
+    count: int = 0
+    gram: Tensor = field(default_factory=lambda: torch.empty(0))
+    cross: Tensor = field(default_factory=lambda: torch.empty(0))
+    squares: float = 0.0
 
     def update(self, x_NP: Tensor, y_NQ: Tensor) -> None:
         """Adds N rows; products in the rows' own precision, sums in double."""
@@ -60,11 +54,8 @@ class NormalEquations:
 
     def of(self, features: Tensor) -> "NormalEquations":
         """The same with only some of the features (and the constant)."""
-        chosen = NormalEquations()
         rows = torch.cat([features, features.new_tensor([-1])])
-        chosen.count, chosen.squares = self.count, self.squares
-        chosen.gram, chosen.cross = self.gram[rows][:, rows], self.cross[rows]
-        return chosen
+        return NormalEquations(self.count, self.gram[rows][:, rows], self.cross[rows], self.squares)
 
     def means(self) -> tuple[Tensor, Tensor]:
         """Gram matrix [P+1, P+1] and cross products [P+1, Q], divided by N."""
@@ -75,18 +66,15 @@ class NormalEquations:
         return (float((weights * (self.gram @ weights - 2 * self.cross)).sum()) + self.squares) / self.count
 
     def __add__(self, other: "NormalEquations") -> "NormalEquations":
-        both = NormalEquations()
-        both.count = self.count + other.count
-        both.gram, both.cross = self.gram + other.gram, self.cross + other.cross
-        both.squares = self.squares + other.squares
-        return both
+        sums = self.count + other.count, self.gram + other.gram, self.cross + other.cross
+        return NormalEquations(*sums, self.squares + other.squares)
 
 
-def penalised(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+def penalized(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
     """The Gram matrix [P+1, P+1] with `strength` times the features' mean square on its diagonal, the bias left out.
 
     And its lower Cholesky factor. With fewer rows than features, rounding can leave the Gram matrix of fp32 products
-    slightly indefinite; the penalty then grows tenfold until the factorisation holds.
+    slightly indefinite; the penalty then grows tenfold until the factorization holds.
     """
     while True:
         matrix = gram.clone()
@@ -96,17 +84,17 @@ def penalised(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
         if not failed:
             return matrix, factor
         if not math.isfinite(strength):
-            raise ValueError("the sample's features are not finite numbers")
+            raise InputError("the sample's features are not finite numbers")
         strength *= 10
 
 
-@one_thread
+@one_thread()
 def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
     """Weights [P+1, Q] of the ridge regression whose penalty is `strength` times the features' mean square."""
-    return torch.cholesky_solve(cross, penalised(gram, strength)[1])
+    return torch.cholesky_solve(cross, penalized(gram, strength)[1])
 
 
-@one_thread
+@one_thread()
 def best_strength(fit: NormalEquations, held_out: NormalEquations, strengths: Sequence[float] = STRENGTHS) -> float:
     """The largest penalty whose held-out error is within 1% of the best one's: small weights train better."""
     means = fit.means()
@@ -122,7 +110,7 @@ def root(gram: Tensor) -> tuple[Tensor, Tensor]:
     return sizes[:, None] * vectors.T, vectors * sizes.reciprocal().where(held, 0)
 
 
-@one_thread
+@one_thread()
 def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Maps A, B [d, rank] such that qA(kB)ᵀ is the best approximation of qkᵀ of that rank, given qᵀq and kᵀk [d, d].
 
@@ -134,7 +122,7 @@ def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, 
     return inverse_q @ U[:, :rank] * half, inverse_k @ Wt[:rank].T * half
 
 
-@one_thread
+@one_thread()
 def head_maps(
     gram: Tensor, cross: Tensor, heads: int, rank: int, strength: float, sweeps: int = 3
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -143,7 +131,7 @@ def head_maps(
     Returns value maps [H, D, rank], output maps [H, rank, Q] and the bias [Q]. Head by head, what the others leave is
     fitted by reduced-rank regression in the metric of the head's own features (Izenman, 1975), `sweeps` times around.
     """
-    gram, factor = penalised(gram, strength)
+    gram, factor = penalized(gram, strength)
     weights = torch.cholesky_solve(cross, factor)
     D = (len(gram) - 1) // heads
     blocks = [slice(h * D, (h + 1) * D) for h in range(heads)]
@@ -162,15 +150,15 @@ def head_maps(
     return value, output, weights[-1]
 
 
-@one_thread
+@one_thread()
 def most_useful(gram: Tensor, cross: Tensor, count: int, strength: float, rounds: int = 4) -> Tensor:
-    """Indices [count] of the features that a ridge regression misses most, from the moments of K (+1, the constant).
+    """Indices [count] of the features that a ridge regression misses most, from the products of K (+1, the constant).
 
     In each round the least useful are dropped and the rest fitted anew: dropping feature j costs |w_j|²/(G⁻¹)_jj (the
     saliency of optimal brain surgeon, Hassibi & Stork, 1993).
     """
     K = len(gram) - 1
-    gram, _ = penalised(gram, strength)
+    gram, _ = penalized(gram, strength)
     kept = torch.arange(K, device=gram.device)
     constant = torch.tensor([K], device=gram.device)
     for i in range(1, rounds + 1):
@@ -193,3 +181,43 @@ def random_rotation(width: int, seed: int) -> Tensor:
     noise = torch.randn(width, width, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
     Q, R = torch.linalg.qr(noise)
     return Q * R.diagonal().sign()
+
+
+class RunningCovariance:
+    """Running mean and covariance of vectors, in double precision."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum: Tensor | float = 0.0
+        self._products: Tensor | float = 0.0
+
+    def update(self, x_ND: Tensor) -> None:
+        """Adds N vectors."""
+        x = x_ND.double()
+        self.count += len(x)
+        self._sum = self._sum + x.sum(0)
+        self._products = self._products + x.T @ x
+
+    @property
+    def mean(self) -> Tensor:
+        """[D]."""
+        return torch.as_tensor(self._sum) / self.count
+
+    @property
+    def covariance(self) -> Tensor:
+        """[D, D], divided by N."""
+        return torch.as_tensor(self._products) / self.count - torch.outer(self.mean, self.mean)
+
+
+def variance(covariance_DD: Tensor) -> float:
+    """The mean variance of a feature: what guessing the mean costs in mean squared error."""
+    return float(covariance_DD.diagonal().mean())
+
+
+def subspace_floor(covariance_DD: Tensor, width: int) -> float:
+    """The share of variance outside the best subspace of `width` dimensions, 0 to 1.
+
+    No linear map of `width` features can leave less of the states unexplained than the smallest eigenvalues hold.
+    """
+    eigenvalues = torch.linalg.eigvalsh(covariance_DD).clamp_min(0)  # ascending
+    return float(eigenvalues[: max(0, len(eigenvalues) - width)].sum() / eigenvalues.sum())

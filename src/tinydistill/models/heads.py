@@ -1,7 +1,4 @@
-"""Encoders with a classification head: putting a new one on, loading a fine-tuned one, and what its outputs mean.
-
-C: classes.
-"""
+"""Encoders with a classification head: putting a new one on, loading a fine-tuned one, and what its outputs mean."""
 
 import copy
 from collections.abc import Sequence
@@ -9,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from tinydistill.errors import UserError
-from tinydistill.models import loading as models
-from tinydistill.models.fast_paths import attention
+from tinydistill.errors import InputError
+from tinydistill.models import attention
+from tinydistill.models.loading import THE_MODEL, load_config, load_weights
 
 
 def add_head(encoder: PreTrainedModel, labels: Sequence[str], *, seed: int) -> PreTrainedModel:
@@ -24,7 +21,7 @@ def add_head(encoder: PreTrainedModel, labels: Sequence[str], *, seed: int) -> P
     _name_outputs(config, labels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     wanted, weights = model.base_model.state_dict().keys(), encoder.state_dict()
     if missing := [name for name in wanted - weights.keys() if "pooler" not in name]:
         raise RuntimeError(f"{type(encoder).__name__} lacks {sorted(missing)}, which {type(model).__name__} holds")
@@ -38,36 +35,23 @@ def load_classifier(
     *,
     revision: str | None = None,
     dtype: torch.dtype = torch.float32,
-    override: str = "teacher.path",
+    called: str = THE_MODEL,
 ) -> PreTrainedModel:
     """A fine-tuned model with its head, in eval mode; no labels for a regression.
 
-    Raises UserError where there is no head, where it has another number of outputs, and where weights are missing or
+    Raises InputError where there is no head, where it has another number of outputs, and where weights are missing or
     unreadable. What its own configuration calls the labels gives way to `labels`.
     """
-    config = models.load_config(path, revision=revision, override=override)
-    check_has_head(config, path=path, override=override)
+    config = load_config(path, revision=revision, called=called)
+    check_has_head(config, path=path, called=called)
     if config.num_labels != (len(labels) or 1):
-        raise UserError(f"{override}={path} has {config.num_labels} outputs, the task asks for {len(labels) or 1}")
+        raise InputError(f"{called}={path} has {config.num_labels} outputs, the task asks for {len(labels) or 1}")
     _name_outputs(config, labels)
-    model, info = models.load_weights(
-        AutoModelForSequenceClassification,
-        path,
-        config,
-        revision=revision,
-        dtype=dtype,
-        override=override,
-        ignore_mismatched_sizes=True,  # looked at below
+    model, missing = load_weights(
+        AutoModelForSequenceClassification, path, config=config, revision=revision, dtype=dtype, called=called
     )
-    if info["mismatched_keys"]:
-        raise UserError(
-            f"{override}={path}: the sizes of its weights and those in its config.json contradict each other"
-        )
-    prefix = f"{model.base_model_prefix}."
-    missing = sorted(info["missing_keys"])
-    if any(not name.startswith(prefix) for name in missing):
-        raise UserError(f"{override}={path} holds no classification head: make one with stage=finetune")
-    models.check_complete(missing, path, override)
+    if missing:
+        raise _no_head(path, called)
     return model
 
 
@@ -76,10 +60,14 @@ def has_head(config: PretrainedConfig) -> bool:
     return "SequenceClassification" in " ".join(config.architectures or ())
 
 
-def check_has_head(config: PretrainedConfig, *, path: str, override: str) -> None:
-    """Raises UserError where a configuration says that it is of a model without a classification head."""
+def check_has_head(config: PretrainedConfig, *, path: str, called: str = THE_MODEL) -> None:
+    """Raises InputError where a configuration says that it is of a model without a classification head."""
     if config.architectures and not has_head(config):
-        raise UserError(f"{override}={path} holds no classification head: make one with stage=finetune")
+        raise _no_head(path, called)
+
+
+def _no_head(path: str, called: str) -> InputError:
+    return InputError(f"{called}={path} holds no classification head", "make one with {stage:finetune}")
 
 
 def _name_outputs(config: PretrainedConfig, labels: Sequence[str]) -> None:

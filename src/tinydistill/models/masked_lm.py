@@ -3,7 +3,6 @@
 B: blocks in a batch, L: length, n: chosen positions, D: hidden size, V: vocabulary.
 """
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,11 +11,11 @@ from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from tinydistill.errors import UserError
-from tinydistill.models import loading as models
+from tinydistill.errors import InputError
+from tinydistill.models.loading import THE_MODEL, load_weights
 from tinydistill.models.observation import encoder_inputs
 
-MEND = "make one with stage=pretrain, or name one with augmentation.model=DIR_OR_HUB_NAME"
+MAKE_A_HEAD = "make one with {stage:pretrain}, or name one with {load_masked_lm.path}"  # advice
 
 
 class GivenStates(nn.Module):
@@ -43,7 +42,7 @@ def masked_logits(model: PreTrainedModel, batch: Mapping[str, Tensor], chosen_BL
 
 @torch.no_grad()
 def start_bias(model: PreTrainedModel, text: Iterable[Tensor]) -> bool:
-    """Sets the bias of a new head to the log of the pieces' shares in a text, in place; False where it has no bias.
+    """Sets the bias of a new head to the log of the tokens' shares in a text, in place; False where it has no bias.
 
     A random head then begins near the loss of guessing by frequency, not of guessing blindly.
     """
@@ -64,36 +63,23 @@ def has_masked_lm_head(config: PretrainedConfig) -> bool:
 
 
 def load_masked_lm(
-    path: str,
-    *,
-    revision: str | None = None,
-    dtype: torch.dtype = torch.float32,
-    override: str = "teacher.path",
+    path: str, *, revision: str | None = None, dtype: torch.dtype = torch.float32, called: str = THE_MODEL
 ) -> PreTrainedModel:
-    """A masked LM with its head, in eval mode. Raises UserError where there is no head, or weights are unreadable."""
-    model, missing = _load(path, revision=revision, dtype=dtype, override=override)
+    """A masked LM with its head, in eval mode. Raises InputError where there is no head, or weights are unreadable."""
+    model, missing = load_weights(AutoModelForMaskedLM, path, revision=revision, dtype=dtype, called=called)
     if missing:
-        raise UserError(f"{override}={path} holds no masked-LM head: {MEND}")
+        raise InputError(f"{called}={path} holds no masked-LM head", MAKE_A_HEAD)
     return model
 
 
 def load_or_add_head(
-    path: str, *, revision: str | None = None, seed: int, override: str = "teacher.path"
+    path: str, *, seed: int, revision: str | None = None, called: str = THE_MODEL
 ) -> tuple[PreTrainedModel, bool]:
-    """A masked LM and whether its head was there; else it is random, the same for the same seed."""
+    """A masked LM and whether its head was there; else it is random, the same for the same seed.
+
+    A head that lacks a part is a new one.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, missing = _load(path, revision=revision, dtype=torch.float32, override=override)
+        model, missing = load_weights(AutoModelForMaskedLM, path, revision=revision, dtype=torch.float32, called=called)
     return model, not missing
-
-
-def _load(path: str, *, revision: str | None, dtype: torch.dtype, override: str) -> tuple[PreTrainedModel, list[str]]:
-    """The model, and what its head lacks. A head that lacks a part is a new one."""
-    config = copy.deepcopy(models.load_config(path, revision=revision, override=override))
-    model, info = models.load_weights(
-        AutoModelForMaskedLM, path, config, revision=revision, dtype=dtype, override=override
-    )
-    prefix = f"{model.base_model_prefix}."
-    missing = sorted(info["missing_keys"])
-    models.check_complete([name for name in missing if name.startswith(prefix)], path, override)
-    return model, missing

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.utils.output_capturing import maybe_install_capturing_hooks
 
-from tinydistill.errors import UserError
-from tinydistill.models.encoder_parts import BERT_LIKE, transformer_layers
-from tinydistill.models.fast_paths import attention
+from tinydistill.errors import InputError
+from tinydistill.models import attention
+from tinydistill.models.encoder_parts import post_norm_layers, transformer_layers
 
 ENCODER_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TAP = "tinydistill_tap"
@@ -67,7 +68,7 @@ class Observer:
 
     Only the attention layers asked for are tapped; all layers, tapped or not, compute the same as without. With
     `whole=False` what lies above the last layer asked for isn't computed, where that is known to change nothing below.
-    Raises UserError when attention is asked for and the architecture doesn't let it be seen.
+    Raises InputError when attention is asked for and the architecture doesn't let it be seen.
     """
 
     def __init__(
@@ -87,17 +88,20 @@ class Observer:
         if wrong:
             raise ValueError(f"layers {wrong} are not among the {depth} layers of {type(model).__name__}")
         self._above: slice | None = None
-        if not whole and model.config.model_type in (*BERT_LIKE, "distilbert"):
+        if not whole and post_norm_layers(model):
             self._above = slice(max(1, *self.hidden_layers, *self.attention_layers), None)
+            # In a model's first pass they would come to the layers that aren't cut off, and to no others later.
+            maybe_install_capturing_hooks(model.base_model)
         if self.attention_layers:
             self._tap()
 
     def _tap(self) -> None:
         modules = attention.modules(self.model)
         if len(modules) != self.model.config.num_hidden_layers:
-            raise UserError(
-                f"the attention of {self.model.config.model_type} can't be observed; distill without it: "
-                "objective.attention=0 objective.relation=0 (the embedding, hidden and prediction losses still work)"
+            raise InputError(
+                f"the attention of {self.model.config.model_type} encoders can't be observed",
+                "distill without the losses that need it, attention and relations, in {Objective.losses} "
+                "(the embedding, hidden and prediction losses still work)",
             )
         self.model.set_attn_implementation(TAP)
         for n, module in enumerate(modules, start=1):

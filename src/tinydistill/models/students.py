@@ -5,7 +5,8 @@ import copy
 import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from tinydistill.models.fast_paths import attention
+from tinydistill.errors import InputError
+from tinydistill.models import attention
 
 DROPOUTS = (
     "hidden_dropout_prob",
@@ -26,7 +27,15 @@ def student_config(
     num_heads: int,
     dropout: float,
 ) -> PretrainedConfig:
-    """The teacher's configuration at the student's size: same architecture, vocabulary and positions."""
+    """The teacher's configuration at the student's size: same architecture, vocabulary and positions.
+
+    Raises InputError where the width can't be divided among the heads.
+    """
+    if hidden_size % num_heads:
+        raise InputError(
+            f"a width of {hidden_size} can't be divided among {num_heads} attention heads",
+            "choose another {initialize_student.num_heads} or {initialize_student.hidden_size}",
+        )
     sizes: dict[str, float] = {
         "num_hidden_layers": num_layers,
         "hidden_size": hidden_size,
@@ -48,5 +57,5 @@ def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     """A student with random weights, the same for the same seed."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32, attn_implementation="sdpa")
+        model = AutoModel.from_config(copy.deepcopy(config), dtype=torch.float32)
     return attention.use(model)

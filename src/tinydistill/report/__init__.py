@@ -1,1 +1,1 @@
-"""What came of many runs, side by side on a page: read from artifacts, drawn, written."""
+"""The results of many runs, side by side on a page: read from artifacts, drawn, written."""

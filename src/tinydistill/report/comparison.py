@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinydistill.console import count, say, table
-from tinydistill.export.latency import latencies, threads, torch_call
+from tinydistill.export.latency import latencies, torch_call, use_threads
+from tinydistill.export.markdown import cell
 from tinydistill.export.size import tensor_bytes
 from tinydistill.models import heads
 from tinydistill.models import loading as models
@@ -29,10 +30,10 @@ class Contender:
 def compare(task: str, contenders: Sequence[Contender], length: int, seconds: float) -> list[Row]:
     """One row a model of a task; they are measured against the first, the teacher.
 
-    Latency is the median time for one row of `length` word pieces, in fp32 on one CPU thread, all models by turns.
+    Latency is the median time for one row of `length` tokens, in fp32 on one CPU thread, all models alternating.
     """
     loaded = {one.name: heads.load_classifier(one.path, one.labels, revision=one.revision) for one in contenders}
-    with threads(1):
+    with use_threads(1):
         timed = latencies({name: torch_call(model, 1, length) for name, model in loaded.items()}, seconds=seconds)
     first = contenders[0]
     return [
@@ -45,9 +46,9 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "retention": retention(one.score, first.score),
             "parameters": models.parameters(loaded[one.name]),
             "bytes": tensor_bytes(loaded[one.name]),
-            "latency_ms": timed[one.name].median,
-            "latency_p95_ms": timed[one.name].p95,
-            "speedup": timed[first.name].median / timed[one.name].median,
+            "latency_ms": timed[one.name]["median"],
+            "latency_p95_ms": timed[one.name]["p95"],
+            "speedup": timed[first.name]["median"] / timed[one.name]["median"],
         }
         for one in contenders
     ]
@@ -55,24 +56,17 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
 
 def averages(rows: Sequence[Row]) -> list[Row]:
     """One row a kind of model: its mean score over the tasks, and that beside the first kind's."""
-    scores: dict[str, list[float | None]] = {}
-    for row in rows:
-        scores.setdefault(row["model"], []).append(row["score"])
-    means = {model: _mean(of_model) for model, of_model in scores.items()}
+    kinds = dict.fromkeys(row["model"] for row in rows)
+    means = {kind: mean([row["score"] for row in rows if row["model"] == kind]) for kind in kinds}
     first = next(iter(means.values()))
     return [
-        {
-            "task": "all",
-            "metric": "average",
-            "model": model,
-            "score": mean,
-            "retention": retention(mean, first),
-        }
-        for model, mean in means.items()
+        {"task": "all", "metric": "average", "model": model, "score": score, "retention": retention(score, first)}
+        for model, score in means.items()
     ]
 
 
-def _mean(scores: Sequence[float | None]) -> float | None:
+def mean(scores: Sequence[float | None]) -> float | None:
+    """Their mean; None where one is missing."""
     known = [score for score in scores if score is not None]
     return sum(known) / len(known) if len(known) == len(scores) else None
 
@@ -80,21 +74,21 @@ def _mean(scores: Sequence[float | None]) -> float | None:
 def show(rows: Sequence[Row], length: int) -> None:
     """The table a pipeline ends with."""
     table(
-        "what came of it",
+        "results",
         ("task", "model", "score", "of teacher", "parameters", "MB", "ms", "faster"),
         [
             (
                 f"{row['task']} {row['metric'].rpartition('/')[2]}",
                 row["model"],
-                "-" if row["score"] is None else row["score"],
-                "-" if row["retention"] is None else f"{row['retention']:.1f}%",
+                row["score"],
+                cell(row["retention"], "{:.1f}%"),
                 *(_measured(row) if "bytes" in row else [""] * 4),
             )
             for row in rows
         ],
         words=2,
     )
-    say(f"ms: the median for one row of {length} word pieces, fp32, one CPU thread, all models measured by turns")
+    say(f"ms: the median for one row of {length} tokens, fp32, one CPU thread, all models measured in alternation")
 
 
 def _measured(row: Row) -> list[str]:

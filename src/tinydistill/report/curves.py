@@ -1,26 +1,33 @@
 """How training went, from the CSV files that a run's logger has left in its artifact."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinydistill.report.collected import Run
+import numpy as np
+import pandas as pd
 
-Points = list[tuple[float, float]]  # (optimiser step, value)
+from tinydistill.report.run import Run
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What one phase of a run has logged, by the metric's name. `phase` is the stage where it has but one."""
+    """What one phase of a run has logged: a column a metric, indexed by optimizer steps.
+
+    `phase` is the stage where it has but one.
+    """
 
     run: Run
     phase: str
-    metrics: dict[str, Points]
+    metrics: pd.DataFrame
 
-    def named(self, prefix: str) -> dict[str, Points]:
+    def metric(self, name: str) -> pd.Series:
+        """The points of one metric; none where it was not logged."""
+        return self.metrics[name].dropna() if name in self.metrics else pd.Series(dtype=float)
+
+    def named(self, prefix: str) -> dict[str, pd.Series]:
         """The metrics below a name, by what follows it."""
-        return {name.removeprefix(prefix): points for name, points in self.metrics.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): self.metric(name) for name in self.metrics if name.startswith(prefix)}
 
 
 def curves(run: Run) -> list[Curves]:
@@ -31,7 +38,8 @@ def curves(run: Run) -> list[Curves]:
         phase = "/".join(file.relative_to(logs).parts[:-3]) or run.stage
         phases.setdefault(phase, []).append(file)
     read = [Curves(run, phase, _metrics(files)) for phase, files in phases.items()]
-    return sorted((one for one in read if one.metrics), key=lambda one: (one.phase != "intermediate", one.phase))
+    kept = [one for one in read if not one.metrics.empty]
+    return sorted(kept, key=lambda one: (one.phase != "intermediate", one.phase))
 
 
 def _version(file: Path) -> tuple[str, int]:
@@ -39,35 +47,10 @@ def _version(file: Path) -> tuple[str, int]:
     return str(file.parent.parent), int(number) if number.isdigit() else 0
 
 
-def _metrics(files: Sequence[Path]) -> dict[str, Points]:
+def _metrics(files: Sequence[Path]) -> pd.DataFrame:
     """All metrics of a phase, of whose files each goes on where an interruption cut the one before."""
-    metrics: dict[str, dict[float, float]] = {}
-    for file in files:
-        with file.open(encoding="utf-8", newline="") as rows:
-            for row in csv.DictReader(rows):
-                step = _number(row.get("step"))
-                for name, cell in row.items():
-                    value = _number(cell)
-                    if step is not None and value is not None and name not in ("step", "epoch", None):
-                        metrics.setdefault(name, {})[step] = value
-    return {name: sorted(points.items()) for name, points in metrics.items()}
-
-
-def _number(cell: object) -> float | None:
-    """A cell's number; None for an empty one, and for what a cut line has left."""
-    try:
-        value = float(str(cell))
-    except ValueError:
-        return None
-    return value if value == value and abs(value) != float("inf") else None
-
-
-def smoothed(points: Points, window: int) -> Points:
-    """The running mean over so many points, of as many as there are at the ends."""
-    half = window // 2
-    values = [value for _, value in points]
-    means = []
-    for i, (step, _) in enumerate(points):
-        near = values[max(0, i - half) : i + half + 1]
-        means.append((step, sum(near) / len(near)))
-    return means
+    frames = [pd.read_csv(file, dtype=str) for file in files if file.stat().st_size]
+    if not frames:
+        return pd.DataFrame()
+    numbers = pd.concat(frames).apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)  # cut lines
+    return numbers.dropna(subset="step").groupby("step").last().drop(columns="epoch", errors="ignore")

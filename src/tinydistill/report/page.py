@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinydistill.export.markdown import escape
 from tinydistill.report.plots import DPI
 
 _SHOWN_DPI = 96  # a browser's pixels an inch
@@ -22,17 +23,17 @@ h2 { font-size: 1.3rem; margin: 2.2em 0 .5em; padding-top: .7em; border-top: 1px
 h3 { font-size: 1.05rem; margin: 1.7em 0 .5em; }
 h1, h2, h3, p, li { overflow-wrap: anywhere; }
 p { max-width: 76ch; }
-.figures { max-width: none; display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; margin: 1em 0; }
+.figures { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; margin: 1em 0; }
 .figures.wide { overflow-x: auto; flex-wrap: nowrap; }
 .figures img { flex: 0 1 auto; max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
 .figures.wide img { flex: none; max-width: none; }
 @media (min-width: 1100px) { .figures.wide { flex-wrap: wrap; } }
 .table { overflow-x: auto; margin: .8em 0 1.2em; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 12px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: 5px 12px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
+  white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; border-bottom-width: 2px; }
 tbody tr:nth-child(even) { background: var(--band); }
-th, td { white-space: nowrap; }
 td:has(code) { white-space: normal; min-width: 21em; }
 th code { background: none; padding: 0; }
 code { font: .87em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -40,24 +41,6 @@ code { font: .87em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mo
 em { color: var(--soft); font-style: normal; font-size: .92rem; }
 nav { font-size: .95rem; } a { color: #1f7ac0; }
 """
-
-
-def escape(text: str) -> str:
-    """A text that Markdown shows as it is, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
-
-
-def code(text: str) -> str:
-    """A text as code, in a table too."""
-    line = " ".join(text.split())
-    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
-    return f"{fence}{' ' if '`' in line else ''}{line}{' ' if '`' in line else ''}{fence}".replace("|", "\\|")
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1, notes: int = 0) -> str:
-    """A table in Markdown of cells that are Markdown: words, figures (to the right), and notes in the last columns."""
-    rule = ["---"] * words + ["---:"] * (len(columns) - words - notes) + ["---"] * notes
-    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rule, *rows))
 
 
 def images(files: Sequence[tuple[str, str]]) -> str:
@@ -74,8 +57,8 @@ def page(markdown: str, directory: Path, title: str) -> str:
     body = re.sub(r"<p>(<img .*?)</p>", _figures, body, flags=re.DOTALL)
     body = re.sub(r'<img src="([^"]+)"', lambda found: f"<img {_embedded(directory / found[1])}", body)
     headings = re.findall(r"<h2>(.*?)</h2>", body)
-    for number, _ in enumerate(headings):
-        body = body.replace("<h2>", f'<h2 id="part-{number}">', 1)
+    numbers = iter(range(len(headings)))
+    body = re.sub("<h2>", lambda _: f'<h2 id="part-{next(numbers)}">', body)
     links = " · ".join(f'<a href="#part-{number}">{heading}</a>' for number, heading in enumerate(headings))
     body = body.replace("</h1>", f"</h1>\n<nav>{links}</nav>", 1)
     return (

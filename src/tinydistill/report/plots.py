@@ -1,6 +1,6 @@
-"""Plots, each a PNG of one panel: the same model has the same colour in all of them.
+"""Plots, each a PNG of one panel: the same model has the same color in all of them.
 
-Colours are those of Okabe and Ito, which the colour-blind tell apart too; what they say is also said by marker or line.
+Colors are those of Okabe and Ito, which the color-blind tell apart too; what they say is also said by marker or line.
 """
 
 import logging
@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydistill.report.curves import Points, smoothed
+import pandas as pd
 
+from tinydistill.export.exported import PYTORCH, RUNTIMES
+from tinydistill.report.shipped import Model
+
+Point = tuple[str, str, Model]
+"""Of a plot of models: its label, its color, and what has a score, a size and perhaps a latency."""
 GREY, ORANGE, BLUE = "#404040", "#D98200", "#0072B2"
 OTHERS = (BLUE, "#009E73", "#B8548C", "#C44A00", "#3A93C8", "#8A7A00")
 """Of distilled students, in their order."""
 DPI = 150
+_MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D"}
 _PANEL = (5.4, 3.7)  # inches
 _FEW = 2  # lines with a legend among them, and with their noise
 _SPAN = 0.05  # of a score: smaller differences don't fill a plot
@@ -37,6 +43,20 @@ _STYLE: Any = {
 
 
 @contextmanager
+def figure(file: Path, size: tuple[float, float]) -> Iterator[Any]:
+    """An empty figure of so many inches, written to a PNG at the end; without a display."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells that it looks for fonts
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        fig = Figure(figsize=size, layout="constrained")
+        yield fig
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fig.savefig(file, dpi=DPI, metadata={"Software": None})
+
+
+@contextmanager
 def panel(file: Path, title: str, size: tuple[float, float] = _PANEL) -> Iterator[Any]:
     """One pair of axes, written to a PNG at the end; without a display."""
     with figure(file, size) as fig:
@@ -45,52 +65,25 @@ def panel(file: Path, title: str, size: tuple[float, float] = _PANEL) -> Iterato
         yield axes
 
 
-@contextmanager
-def figure(file: Path, size: tuple[float, float]) -> Iterator[Any]:
-    """An empty figure of so many inches, written to a PNG at the end; without a display."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells that it looks for fonts
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_STYLE):
-        fig = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(fig)
-        yield fig
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fig.savefig(file, dpi=DPI, metadata={"Software": None})
-
-
-@dataclass(frozen=True)
-class Point:
-    """A model in a size, latency and score plot."""
-
-    label: str
-    colour: str
-    marker: str
-    score: float
-    megabytes: float
-    latency_ms: float | None
-
-
 def trade_off(file: Path, title: str, points: Sequence[Point], score_name: str, latency_name: str) -> None:
     """Score against latency, or against size where no latency was measured; the area of a point is its size."""
-    timed = all(point.latency_ms is not None for point in points)
-    largest = max(point.megabytes for point in points)
+    timed = all(model.latency_ms is not None for *_, model in points)
+    largest = max(model.megabytes or 0.0 for *_, model in points)
     with panel(file, title, (5.4, 3.3 + 0.21 * len(points))) as axes:
-        for point in points:
+        for label, color, model in points:
+            size = model.megabytes or 0.0
             axes.scatter(
-                point.latency_ms if timed else point.megabytes,
-                point.score,
-                s=30 + 400 * point.megabytes / largest,
-                marker=point.marker,
-                color=point.colour,
+                model.latency_ms if timed else size,
+                model.score,
+                s=30 + 400 * size / largest,
+                marker=_MARKERS[model.runtime],
+                color=color,
                 alpha=0.8,
                 linewidths=0,
-                label=f"{point.label}, {point.megabytes:.1f} MB",
+                label=f"{label}, {size:.1f} MB",
             )
         axes.margins(x=0.15, y=0.2)
-        _at_least(axes, _SPAN)
+        _widen(axes)
         if timed:
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis)
@@ -108,8 +101,8 @@ class Line:
     """One line of a plot: noisy ones are drawn faintly, their running mean in full."""
 
     label: str
-    colour: str
-    points: Points
+    color: str
+    points: pd.Series  # by optimizer steps
     dashed: bool = False
     noisy: bool = False
     marked: bool = False
@@ -123,28 +116,28 @@ def lines(
     *,
     log: bool = False,
     score: bool = False,
-    level: tuple[str, float] | None = None,
+    teacher: float | None = None,
 ) -> None:
-    """Something over the optimiser steps. `level` is a value to compare with, and what it is called."""
+    """Something over the optimizer steps. `teacher` is the value to compare with."""
     with panel(file, title) as axes:
         for line in drawn:
-            style: Any = {"color": line.colour, "linestyle": "--" if line.dashed else "-", "linewidth": 1.8}
+            style: Any = {"color": line.color, "linestyle": "--" if line.dashed else "-", "linewidth": 1.8}
             if line.noisy and len(line.points) > 20:
                 if len(drawn) <= _FEW:
-                    axes.plot(*_columns(line.points), color=line.colour, alpha=0.25, linewidth=0.8)
-                mean = smoothed(line.points, max(3, len(line.points) // 25))
-                axes.plot(*_columns(mean), label=line.label, **style)
+                    axes.plot(line.points, color=line.color, alpha=0.25, linewidth=0.8)
+                window = max(3, len(line.points) // 25)
+                axes.plot(line.points.rolling(window, center=True, min_periods=1).mean(), label=line.label, **style)
             else:
                 style["marker"] = "o" if line.marked or len(line.points) == 1 else None
-                axes.plot(*_columns(line.points), label=line.label, markersize=4.5, **style)
-        if level is not None:
-            axes.axhline(level[1], color=GREY, linewidth=1.2, linestyle=":", label=f"{level[0]}, {level[1]:.3f}")
+                axes.plot(line.points, label=line.label, markersize=4.5, **style)
+        if teacher is not None:
+            axes.axhline(teacher, color=GREY, linewidth=1.2, linestyle=":", label=f"teacher, {teacher:.3f}")
         if log:
             axes.set_yscale("log")
             _plain_ticks(axes.yaxis)
         if score:
-            _at_least(axes, _SPAN)
-        axes.set_xlabel("optimiser steps")
+            _widen(axes)
+        axes.set_xlabel("optimizer steps")
         axes.set_ylabel(name)
         longest = max(len(line.label) for line in drawn)
         if len(drawn) <= _FEW and longest < 30:
@@ -153,47 +146,41 @@ def lines(
             axes.figure.legend(loc="outside lower left", ncols=4 if longest < 15 else 1)
 
 
-def _at_least(axes: Any, span: float) -> None:
-    """Widens the vertical axis so that small differences look small."""
+def _widen(axes: Any) -> None:
+    """Widen the vertical axis so that small differences of a score look small."""
     low, high = axes.get_ylim()
-    if high - low < span:
-        middle = (low + high) / 2
-        axes.set_ylim(middle - span / 2, middle + span / 2)
-
-
-def _columns(points: Points) -> tuple[list[float], list[float]]:
-    return [step for step, _ in points], [value for _, value in points]
+    middle, half = (low + high) / 2, max(high - low, _SPAN) / 2
+    axes.set_ylim(middle - half, middle + half)
 
 
 def _plain_ticks(axis: Any) -> None:
-    """Marks a logarithmic axis at 1, 2 and 5, written as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """Mark a logarithmic axis at 1, 2 and 5, written as plain numbers."""
+    from matplotlib.ticker import LogLocator
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
-def unexplained(file: Path, title: str, rows: Sequence[Mapping[str, Any]], colour: str) -> None:
+def unexplained(file: Path, title: str, rows: Sequence[Mapping[str, Any]], color: str) -> None:
     """Unexplained variance of every loss before and after training, and the floor of a student so wide."""
-    kept = [row for row in rows if row.get("unexplained") is not None]
-    values = [row[name] for row in kept for name in ("unexplained_before", "unexplained", "floor") if row.get(name)]
-    with panel(file, title, (5.4, 1.6 + 0.31 * len(kept))) as axes:
-        for y, row in enumerate(kept):
-            before, after, floor = row.get("unexplained_before"), row["unexplained"], row.get("floor")
-            first = y == 0
-            if before is not None:
-                axes.plot([before, after], [y, y], color=colour, alpha=0.35, linewidth=2.5, zorder=1)
-                axes.plot(before, y, "o", color="white", markeredgecolor=colour, label="before" if first else None)
-            axes.plot(after, y, "o", color=colour, label="after" if first else None)
-            if floor is not None:
-                axes.plot(floor, y, "|", color=GREY, markersize=13, markeredgewidth=2, label="floor" if first else None)
+    table = pd.DataFrame(rows, columns=["unexplained_before", "unexplained", "floor"], dtype=float)
+    before, after, floor = (table[name] for name in table)
+    with panel(file, title, (5.4, 1.6 + 0.31 * len(rows))) as axes:
+        axes.hlines(table.index, before, after, color=color, alpha=0.35, linewidth=2.5, zorder=1)
+        for values, name, style in (
+            (before, "before", {"marker": "o", "color": "white", "markeredgecolor": color}),
+            (after, "after", {"marker": "o", "color": color}),
+            (floor, "floor", {"marker": "|", "color": GREY, "markersize": 13, "markeredgewidth": 2}),
+        ):
+            if values.notna().any():
+                axes.plot(values, table.index, linestyle="", label=name, **style)
         axes.axvline(1, color=GREY, linewidth=1.2, linestyle=":", label="guessing the mean")
-        names = [f"{row['loss']} {row['student_layer']} ← {row['teacher_layer']}" for row in kept]
-        axes.set_yticks(range(len(kept)), names)
+        names = [f"{row['loss']} {row['student_layer']} ← {row['teacher_layer']}" for row in rows]
+        axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        if max(values) > 1.2:
+        if table.max(axis=None) > 1.2:
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis)
         else:

@@ -1,37 +1,15 @@
 """Teachers, baselines and students of each task: how good, how small, how fast, the best first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tinydistill.export.exported import PYTORCH
-from tinydistill.report.collected import Collected, Run
-from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, timed
+from tinydistill.report.collected import Collected
+from tinydistill.report.run import Run, Scores
+from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, Model, shipped, timed
 from tinydistill.training.metrics import retention
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model of a task. `run` is None where what is known of it comes from another's record.
-
-    Latency is the median for one row, fp32, one thread, PyTorch; `speedup` is over the teacher in the same run.
-    """
-
-    kind: str
-    run: Run | None
-    score: float | None
-    retention: float | None = None
-    scores: dict[str, float | None] = field(default_factory=dict)
-    parameters: int | None = None
-    bytes: int | None = None
-    latency_ms: float | None = None
-    speedup: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What tells it from others of its kind."""
-        return "" if self.run is None else self.run.name
 
 
 @dataclass(frozen=True)
@@ -41,7 +19,7 @@ class TaskScores:
     title: str
     metric: str
     models: tuple[Model, ...]
-    majority: dict[str, float | None]
+    majority: Scores
     length: int | None
     exports: tuple[Run, ...]
 
@@ -58,14 +36,13 @@ def scores(collected: Collected) -> list[TaskScores]:
     """The tasks of the collected artifacts by name, those on other rows or with another metric apart."""
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in collected.of("finetune", "task"):
-        if run.result.get("monitor"):
-            rows = str(run.settings.get("task", {}).get("rows"))
-            groups.setdefault((str(run.task), run.result["monitor"], rows), []).append(run)
+        if run.monitor:
+            groups.setdefault((str(run.task), run.monitor, run.inputs.get("task") or ""), []).append(run)
     known = {run.weights for runs in groups.values() for run in runs}
     for run in collected.of("evaluate", "export"):
-        if run.settings.get("weights") not in known and run.result.get("monitor"):
-            alike = [key for key in groups if key[:2] == (run.task, run.result["monitor"])]
-            key = alike[0] if len(alike) == 1 else (str(run.task), run.result["monitor"], "")
+        if run.monitor and run.inputs.get("model") not in known:
+            alike = [key for key in groups if key[:2] == (run.task, run.monitor)]
+            key = alike[0] if len(alike) == 1 else (str(run.task), run.monitor, "")
             groups.setdefault(key, []).append(run)
     names = [name for name, _, _ in groups]
     return [
@@ -77,27 +54,28 @@ def scores(collected: Collected) -> list[TaskScores]:
 def _told_apart(key: tuple[str, str, str], runs: Sequence[Run]) -> str:
     """Tasks of the same name: other files, other versions of the same rows, or another metric."""
     name, metric, rows = key
-    file = runs[0].configuration.get("task", {}).get("train")
+    file = runs[0].configuration.get("task", {}).get("source", {}).get("train")
     return f"{name} ({Path(file).name if file else metric}{f', rows {rows[:6]}' if rows else ''})"
 
 
 def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) -> TaskScores:
     students = [run for run in runs if run.stage == "task"]
-    pipelines = sorted(collected.of("pipeline"), key=lambda run: run.record.get("finished", ""))
-    measured: dict[Path, tuple[dict[str, Any], int | None]] = {}
+    measured: dict[Path, dict[str, Any]] = {}
     apart: dict[str, dict[str, Any]] = {}  # the pipelines' rows of models that are not among the runs, by path
-    for pipeline in pipelines:
+    lengths: list[int] = []
+    for pipeline in sorted(collected.of("pipeline"), key=lambda run: run.provenance.get("finished", "")):
         for row in pipeline.result["models"]:
             if row["task"] == runs[0].task and row["metric"] == metric:
                 run = _located(row["path"], pipeline, runs)
                 if run is not None:
-                    measured[run.path] = row, pipeline.settings.get("latency_length")
+                    measured[run.path] = row
+                    lengths += filter(None, [pipeline.configuration.get("pipeline", {}).get("latency_length")])
                 elif row["model"] == TEACHER:
                     apart[row["path"]] = row
-    models = [_model(run, students, measured.get(run.path, ({}, 0))[0]) for run in runs]
-    models += _unseen_teachers(students, {model.run.weights for model in models if model.run}, apart)
+    models = [_model(run, students, measured.get(run.path, {})) for run in runs]
+    models += _unseen_teachers(students, {run.weights for run in runs}, apart)
     own = {run.weights for run in runs}
-    exports = [run for run in collected.of("export") if run in runs or run.settings["weights"] in own]
+    exports = [run for run in collected.of("export") if run in runs or run.inputs.get("model") in own]
     for export in exports:
         models = _with_export(models, export)
     teacher = _reference(models, students)
@@ -105,23 +83,17 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
         model if model.retention is not None else replace(model, retention=retention(model.score, teacher))
         for model in models
     ]
-    lengths = [length for _, length in measured.values() if length]
     lengths = lengths or [timed(run)["length"] for run in exports if timed(run)]
-    majority = next((flat(run.result["majority"]) for run in runs if run.result.get("majority")), {})
+    majority = next(filter(None, (run.scores("majority") for run in runs)), {})
     return TaskScores(title, metric, tuple(_sorted(models)), majority, max(lengths, default=None), tuple(exports))
 
 
 def _reference(models: Sequence[Model], students: Sequence[Run]) -> float | None:
     """The score that what has no teacher of its own is measured against: a teacher's that taught, if there is one."""
-    taught = {run.settings["teacher"] for run in students}
+    taught = {run.inputs.get("teacher") for run in students}
     teachers = [model for model in _sorted(models) if model.kind == TEACHER]
     teachers.sort(key=lambda model: model.run is not None and model.run.weights not in taught)
     return teachers[0].score if teachers else None
-
-
-def flat(scores: dict[str, dict[str, float | None]] | None) -> dict[str, float | None]:
-    """Scores by split and metric as one dictionary of SPLIT/METRIC."""
-    return {f"{split}/{name}": value for split, of in (scores or {}).items() for name, value in of.items()}
 
 
 def _sorted(models: Sequence[Model]) -> list[Model]:
@@ -131,58 +103,42 @@ def _sorted(models: Sequence[Model]) -> list[Model]:
 
 def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
     """A run as a row, with what a pipeline measured of it."""
-    result = run.result
-    kind, score, kept = _kind(run), result.get("score"), result.get("retention")
-    all_scores = {} if run.stage == "export" else flat(result["scores"])
+    kind, score, all_scores = _kind(run), run.score, run.scores()
     if kind == TEACHER:
-        told = next((one.result for one in students if one.settings["teacher"] == run.weights), None)
-        if told is not None:  # as its students saw it
-            score, all_scores = told["teacher_score"], flat(told["teacher_scores"])
-    size = result.get("parameters")
-    weights = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
-    return Model(
-        kind,
-        run,
-        row.get("score", score),
-        row.get("retention", kept),
-        all_scores,
-        row.get("parameters", size),
-        row.get("bytes", weights),
-        row.get("latency_ms"),
-        row.get("speedup"),
-    )
+        taught = next((one for one in students if one.inputs.get("teacher") == run.weights), None)
+        if taught is not None:  # as its students saw it
+            score, all_scores = taught.result["teacher_score"], taught.scores("teacher_scores")
+    size = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
+    known: dict[str, Any] = {"retention": run.result.get("retention"), "parameters": run.result.get("parameters")}
+    return Model(kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores)
+
+
+def _measured(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("score", "retention", "parameters", "bytes", "latency_ms", "speedup")
+    return {name: row[name] for name in names if name in row}
 
 
 def _kind(run: Run) -> str:
     if run.stage == "task" or (run.stage == "export" and run.result.get("origin")):
         return STUDENT
-    if run.stage == "finetune":
-        return TEACHER if run.configuration["finetune"]["model"] == "teacher" else BASELINE
-    return OTHER
+    return {"teacher": TEACHER, "student": BASELINE}.get(run.finetuned, OTHER)
 
 
 def _unseen_teachers(students: Sequence[Run], seen: set[str], apart: dict[str, dict[str, Any]]) -> list[Model]:
     """Teachers that are no artifacts here, as their students and the pipelines tell of them."""
-    unseen = {run.settings["teacher"]: run for run in students if run.settings["teacher"] not in seen}
+    unseen = {run.inputs.get("teacher"): run for run in students if run.inputs.get("teacher") not in seen}
     rows = list(apart.values()) if len(unseen) == len(apart) == 1 else [{}] * len(unseen)
-    return [
-        Model(
-            TEACHER,
-            None,
-            run.result["teacher_score"],
-            100.0,
-            flat(run.result["teacher_scores"]),
-            *(row.get(name) for name in ("parameters", "bytes", "latency_ms", "speedup")),
-        )
-        for run, row in zip(unseen.values(), rows, strict=True)
-    ]
+    found = []
+    for run, row in zip(unseen.values(), rows, strict=True):
+        known = {**_measured(row), "score": run.result["teacher_score"], "retention": 100.0}
+        found.append(Model(TEACHER, **known, scores=run.scores("teacher_scores")))
+    return found
 
 
 def _located(path: str, pipeline: Run, runs: Sequence[Run]) -> Run | None:
     """The run that a pipeline's row names, though its outputs have been moved; the nearest of those it may be."""
-    tail = Path(path).parts[-2:]
     exact = [run for run in runs if run.path == Path(path)]
-    found = exact or [run for run in runs if run.path.parts[-2:] == tail]
+    found = exact or [run for run in runs if run.path.parts[-2:] == Path(path).parts[-2:]]
 
     def shared(run: Run) -> int:
         pairs = zip(run.path.parts, pipeline.path.parts, strict=False)
@@ -193,30 +149,21 @@ def _located(path: str, pipeline: Run, runs: Sequence[Run]) -> Run | None:
 
 def _with_export(models: Sequence[Model], export: Run) -> list[Model]:
     """Latency and size of those that only an export has measured; teacher and baseline where it alone knows of them."""
-    latency = timed(export).get("latency", {})
-    sizes = {KINDS[row["model"]]: row for row in export.result["sizes"]}
-    base = latency.get(f"teacher, {PYTORCH}", {}).get("median")
+    measured = {row.kind: row for row in shipped(export) if row.runtime == PYTORCH}
     there = {model.kind for model in models}
     known = {KINDS[name]: score for name, score in export.result["scores"].items() if name != "student"}
-    grown = [*models, *(Model(kind, None, score) for kind, score in known.items() if kind not in there)]
+    grown = [*models, *(Model(kind, score=score) for kind, score in known.items() if kind not in there)]
     teachers = sum(model.kind == TEACHER for model in grown)
 
     def filled(model: Model) -> Model:
-        theirs = model.run is not None and export.settings["weights"] in (model.run.weights, _source(model.run))
-        kind = STUDENT if theirs else TEACHER if model.kind == TEACHER and teachers == 1 else None
-        if kind is None:
+        run = model.run
+        own = run and (run.inputs.get("model") if run.stage == "export" else run.weights)
+        kind = model.kind if model.kind == TEACHER and teachers == 1 else None
+        row = measured.get(STUDENT if own == export.inputs.get("model") else kind or "")
+        if row is None:
             return model
-        word = "student" if kind == STUDENT else "teacher"
-        ms, size = latency.get(f"{word}, {PYTORCH}", {}).get("median"), sizes.get(kind)
-        if model.latency_ms is None and ms is not None:
-            model = replace(model, latency_ms=ms, speedup=base / ms if base else None)
-        if size is None:
-            return model
-        whole = sum(size[part] for part in ("embedding", "encoder", "head"))
-        return replace(model, parameters=model.parameters or whole, bytes=model.bytes or size["bytes"][PYTORCH])
+        if model.latency_ms is None and row.latency_ms is not None:
+            model = replace(model, latency_ms=row.latency_ms, speedup=row.speedup)
+        return replace(model, parameters=model.parameters or row.parameters, bytes=model.bytes or row.bytes)
 
     return [filled(model) for model in grown]
-
-
-def _source(run: Run) -> str | None:
-    return run.settings["weights"] if run.stage == "export" else None

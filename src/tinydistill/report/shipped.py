@@ -1,26 +1,45 @@
-"""What stage=export measured: a student in every runtime beside its teacher; and what kinds of models are called."""
+"""A model of a task as a report shows it, and those that the export stage measured: in every runtime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tinydistill.export.exported import PYTORCH
-from tinydistill.report.collected import Run
+from tinydistill.export.size import PARTS
+from tinydistill.report.run import Run, Scores
 
 TEACHER, BASELINE, STUDENT, OTHER = "teacher", "student, not distilled", "student, distilled", "model"
 KINDS = {"teacher": TEACHER, "not distilled": BASELINE, "student": STUDENT}  # what an export calls them
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """A model of a task in one runtime, as stage=export measured it beside others."""
+class Model:
+    """One model of a task, in a runtime. `run` is None where what is known of it comes from another's record.
+
+    Latency is the median for one row, fp32 (but in ONNX int8), one thread; `speedup` is over the teacher in the same
+    run, `equal` the share of answers that are those of PyTorch, or their correlation.
+    """
 
     kind: str
-    runtime: str
-    score: float | None
-    equal: float | None
-    bytes: int
-    latency_ms: float | None
-    speedup: float | None
+    run: Run | None = None
+    score: float | None = None
+    retention: float | None = None
+    scores: Scores = field(default_factory=dict)
+    parameters: int | None = None
+    bytes: int | None = None
+    latency_ms: float | None = None
+    speedup: float | None = None
+    runtime: str = PYTORCH
+    equal: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from others of its kind."""
+        return "" if self.run is None else self.run.name
+
+    @property
+    def megabytes(self) -> float | None:
+        """Of its weights."""
+        return None if self.bytes is None else self.bytes / 1e6
 
 
 def timed(export: Run) -> dict[str, Any]:
@@ -29,31 +48,37 @@ def timed(export: Run) -> dict[str, Any]:
     return min(rows, key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default={})
 
 
-def shipped(export: Run) -> list[Shipped]:
+def timed_as(export: Run) -> str:
+    """What an export's latencies are of, in words."""
+    if not (row := timed(export)):
+        return ""
+    rows, threads = (
+        f"{row[name]} {word}{'s' * (row[name] > 1)}" for name, word in (("batch_size", "row"), ("threads", "thread"))
+    )
+    return f"{rows} of {row['length']} tokens, {threads}"
+
+
+def shipped(export: Run) -> list[Model]:
     """An exported student in each runtime, its teacher in PyTorch first where it was measured."""
     latency, result = timed(export).get("latency", {}), export.result
-    sizes = {row["model"]: row["bytes"] for row in result["sizes"]}
+    sizes = {row["model"]: row for row in result["sizes"]}
     base = latency.get(f"teacher, {PYTORCH}", {}).get("median")
 
-    def one(model: str, runtime: str, score: float | None, equal: float | None) -> Shipped:
-        ms = latency.get(f"{model}, {runtime}", {}).get("median")
-        faster = base / ms if base and ms else None
-        return Shipped(KINDS[model], runtime, score, equal, sizes[model][runtime], ms, faster)
+    def one(model: str, runtime: str, score: float | None, equal: float | None) -> Model:
+        ms, size = latency.get(f"{model}, {runtime}", {}).get("median"), sizes[model]
+        return Model(
+            KINDS[model],
+            score=score,
+            parameters=sum(size[part] for part in PARTS),
+            bytes=size["bytes"][runtime],
+            latency_ms=ms,
+            speedup=base / ms if base and ms else None,
+            runtime=runtime,
+            equal=equal,
+        )
 
     teacher = [one("teacher", PYTORCH, result["scores"].get("teacher"), None)] if "teacher" in sizes else []
     return teacher + [
         one("student", row["name"], row["score"], row["equal"] if row["equal"] is not None else row["correlation"])
         for row in result["checks"]
     ]
-
-
-def timed_as(export: Run) -> str:
-    """What an export's latencies are of, in words."""
-    row = timed(export)
-    if not row:
-        return ""
-    rows, threads = (f"{row[name]} {word}{'s' * (row[name] > 1)}" for name, word in _COUNTED)
-    return f"{rows} of {row['length']} word pieces, {threads}"
-
-
-_COUNTED = (("batch_size", "row"), ("threads", "thread"))

@@ -4,34 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinydistill.config.compose import flatten
-from tinydistill.report.collected import Collected, Run
+from tinydistill.report.collected import Collected
+from tinydistill.report.run import Run, best_first, flat_options
 
 _ABSENT = object()
-# What settings know by a hash or a long description alone, and the options that name it.
-_NAMED = {
-    "teacher": "teacher.path",
-    "weights": "teacher.path",
-    "student": "student.path",
-    "augmentation": "augmentation.path",
-    "corpus": "corpus.paths",
-    "task.rows": "task.train",
+_NAMED = {  # where the configuration says what is known by a hash alone
+    "teacher": (("teacher", "path"),),
+    "model": (("teacher", "path"), ("student", "path")),
+    "student": (("student", "path"),),
+    "augmentation": (("augmentation", "path"),),
+    "corpus": (("corpus", "paths"), ("corpus", "name")),
+    "task": (("task", "source", "train"), ("task", "train_share")),
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number that runs are sorted by."""
-
-    name: str
-    value: float | None
-    higher_is_better: bool = True
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Smaller for the better; runs without the number come last."""
-        value = self.value or 0.0
-        return self.value is None, -value if self.higher_is_better else value
 
 
 @dataclass(frozen=True)
@@ -43,40 +27,15 @@ class Sweep:
     runs: tuple[Run, ...]
     varying: dict[str, tuple[Any, ...]]
 
-    @property
-    def figure(self) -> str:
-        """The name of the number that they are sorted by."""
-        return figure(self.runs[0]).name
-
-
-def figure(run: Run) -> Figure:
-    """What says how good a run is: the task's score, or how well every layer is imitated, or the held-out loss.
-
-    The mean unexplained variance can be compared between objectives, whose losses can't.
-    """
-    result = run.result
-    if result.get("score") is not None:
-        return Figure(str(result["monitor"]), float(result["score"]))
-    unexplained = [row["unexplained"] for row in result.get("layers", ()) if row.get("unexplained") is not None]
-    if unexplained:
-        return Figure("mean unexplained variance", sum(unexplained) / len(unexplained), higher_is_better=False)
-    loss = result.get("heldout_loss")
-    return Figure("held-out loss", None if loss is None else float(loss), higher_is_better=False)
-
 
 def sweeps(collected: Collected) -> list[Sweep]:
     """Every group of two runs or more whose settings differ."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in collected.of("general", "pretrain", "finetune", "task"):
-        model = run.configuration["finetune"]["model"] if run.stage == "finetune" else ""
-        groups.setdefault((run.stage, run.task or "", figure(run).name, model), []).append(run)
-    found = []
-    for (stage, task, _, _), runs in groups.items():
-        best_first = sorted(runs, key=lambda run: figure(run).rank)
-        different = varying(best_first)
-        if different:
-            found.append(Sweep(stage, task or None, tuple(best_first), different))
-    return found
+        groups.setdefault((run.stage, run.task or "", run.figure.name, run.finetuned), []).append(run)
+    ordered = {key: best_first(runs) for key, runs in groups.items()}
+    found = [Sweep(key[0], key[1] or None, tuple(runs), varying(runs)) for key, runs in ordered.items()]
+    return [sweep for sweep in found if sweep.varying]
 
 
 def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
@@ -85,8 +44,8 @@ def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     A part that some runs went without, as a phase, is one difference and not one for each of its options, unless the
     others differ in them.
     """
-    flats = [flatten(run.settings) for run in runs]
-    named = [flatten(run.configuration) for run in runs]
+    flats = [run.choices for run in runs]
+    typed = [flat_options(run.configuration) for run in runs]
     found: dict[str, tuple[Any, ...]] = {}
     parts: dict[str, tuple[str, ...]] = {}
     for key in dict.fromkeys(key for flat in flats for key in flat):
@@ -94,17 +53,17 @@ def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
         having = [part is None or _has(flat, part) for flat in flats]
         values = [flat.get(key, _ABSENT) for flat in flats]
         there = [value for value, has in zip(values, having, strict=True) if has]
-        if all(value == there[0] for value in there):
-            if part is not None:
-                parts[part] = tuple("yes" if has else "no" for has in having)
-            continue
-        options = [one.get(_NAMED.get(key, "")) for one in named]
-        if any(option != options[0] for option in options):
-            found[_NAMED[key]] = tuple(options)
-        else:
-            found[key] = tuple("-" if value is _ABSENT else value for value in values)
-    found |= {part: values for part, values in parts.items() if not _has(found, part)}
-    return {key.removeprefix("phases.") if key not in parts else key: values for key, values in found.items()}
+        if any(value != there[0] for value in there):
+            names = map(".".join, _NAMED.get(key, ()))
+            options = {name: tuple(one.get(name) for one in typed) for name in names}
+            name = next((name for name, of in options.items() if any(one != of[0] for one in of)), None)
+            if name is None:
+                found[key] = tuple("-" if value is _ABSENT else value for value in values)
+            else:
+                found[name] = options[name]
+        elif part is not None:
+            parts[part] = tuple("yes" if has else "no" for has in having)
+    return found | {part: values for part, values in parts.items() if not _has(found, part)}
 
 
 def _has(flat: Mapping[str, Any], part: str) -> bool:

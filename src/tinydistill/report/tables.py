@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinydistill.console import count
-from tinydistill.report.collected import Run
-from tinydistill.report.page import code, escape, table
-from tinydistill.report.scores import Model, TaskScores
-from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Shipped
-from tinydistill.report.sweeps import Sweep, figure
+from tinydistill.export.markdown import cell, code, escape, table
+from tinydistill.report.comparison import mean
+from tinydistill.report.run import Run
+from tinydistill.report.scores import TaskScores
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Model
+from tinydistill.report.sweeps import Sweep
 from tinydistill.training.metrics import retention
 
 _MANY = 4  # other metrics that a table has columns for
+_PERCENT, _TIMES = "{:.1f}%", "{:.1f}x"
 
 
 def of_task(task: TaskScores) -> str:
@@ -20,45 +22,37 @@ def of_task(task: TaskScores) -> str:
     others = list(dict.fromkeys(name for model in task.models for name in model.scores if name != task.metric))[:_MANY]
     timed = any(model.latency_ms is not None for model in task.models)
     columns = ["", escape(task.metric), "of teacher", *map(escape, others), "parameters", "MB"]
-    columns += ["ms", "faster"] if timed else []
-    best = next((model for model in task.models if model.kind == STUDENT), None)
-    rows = []
-    for model in task.models:
-        row = [
-            f"**{model.kind}**" if model is best else model.kind,
-            score(model.score),
-            _percent(model.retention),
-            *(score(model.scores.get(name)) for name in others),
+    rows = [
+        [
+            f"**{model.kind}**" if model is task.best(STUDENT) else model.kind,
+            cell(model.score),
+            cell(model.retention, _PERCENT),
+            *(cell(model.scores.get(name)) for name in others),
             "-" if model.parameters is None else count(model.parameters),
-            "-" if model.bytes is None else megabytes(model.bytes),
+            cell(model.megabytes, "{:.1f}"),
+            *([cell(model.latency_ms, "{:.1f}"), cell(model.speedup, _TIMES)] if timed else []),
+            code(model.name) if model.name else "",
         ]
-        if timed:
-            row += ["-" if model.latency_ms is None else f"{model.latency_ms:.1f}", _times(model.speedup)]
-        rows.append([*row, code(model.name) if model.name else ""])
-    return table([*columns, "artifact"], rows, notes=1)
+        for model in task.models
+    ]
+    return table([*columns, *(["ms", "faster"] if timed else []), "artifact"], rows, notes=1)
 
 
 def of_all(tasks: Sequence[TaskScores]) -> str:
     """One row a task: its teacher, its baseline, and its best student; their means where all tasks have them."""
     rows, scores = [], []
     for task in tasks:
-        best = {kind: task.best(kind) for kind in (TEACHER, BASELINE, STUDENT)}
-        scores.append([model.score if model else None for model in best.values()])
-        student = best[STUDENT]
-        kept = student.retention if student else None
-        rows.append([escape(task.title), escape(task.metric), *map(score, scores[-1]), _percent(kept)])
-    means = [_mean(column) for column in zip(*scores, strict=True)]
-    if any(mean is not None for mean in means):
-        rows.append(["**all**", "average", *map(score, means), _percent(retention(means[2], means[0]))])
+        best = [task.best(kind) for kind in (TEACHER, BASELINE, STUDENT)]
+        scores.append([None if model is None else model.score for model in best])
+        kept = None if best[-1] is None else best[-1].retention
+        rows.append([escape(task.title), escape(task.metric), *map(cell, scores[-1]), cell(kept, _PERCENT)])
+    means = [mean(column) for column in zip(*scores, strict=True)]
+    if any(value is not None for value in means):
+        rows.append(["**all**", "average", *map(cell, means), cell(retention(means[2], means[0]), _PERCENT)])
     return table(["task", "metric", TEACHER, "not distilled", "distilled", "of teacher"], rows, words=2)
 
 
-def _mean(scores: Sequence[float | None]) -> float | None:
-    known = [value for value in scores if value is not None]
-    return sum(known) / len(known) if len(known) == len(scores) else None
-
-
-def of_shipped(rows: Sequence[Shipped]) -> str:
+def of_shipped(rows: Sequence[Model]) -> str:
     """A model in the runtimes that it was exported for."""
     return table(
         ["", "runtime", "score", "as PyTorch", "MB", "ms", "faster"],
@@ -66,11 +60,11 @@ def of_shipped(rows: Sequence[Shipped]) -> str:
             [
                 row.kind,
                 row.runtime,
-                score(row.score),
-                "-" if row.equal is None else f"{100 * row.equal:.1f}%",
-                megabytes(row.bytes),
-                "-" if row.latency_ms is None else f"{row.latency_ms:.2f}",
-                _times(row.speedup),
+                cell(row.score),
+                cell(row.equal, "{:.1%}"),
+                cell(row.megabytes, "{:.1f}"),
+                cell(row.latency_ms, "{:.2f}"),
+                cell(row.speedup, _TIMES),
             ]
             for row in rows
         ],
@@ -82,12 +76,13 @@ def of_sweep(sweep: Sweep, models: Sequence[Model]) -> str:
     """Exactly the settings that vary, the best run first."""
     retained = {model.run.path: model.retention for model in models if model.run is not None}
     known = sweep.stage == "task" and any(run.path in retained for run in sweep.runs)
-    columns = ["", escape(sweep.figure), *(["of teacher"] if known else []), *map(code, sweep.varying), "artifact"]
+    name = escape(sweep.runs[0].figure.name)
+    columns = ["", name, *(["of teacher"] if known else []), *map(code, sweep.varying), "artifact"]
     rows = []
     for i, run in enumerate(sweep.runs):
-        value = score(figure(run).value)
+        value = cell(run.figure.value)
         row = [str(i + 1), f"**{value}**" if i == 0 else value]
-        row += [_percent(retained.get(run.path))] if known else []
+        row += [cell(retained.get(run.path), _PERCENT)] if known else []
         rows.append([*row, *(escape(shown(values[i])) for values in sweep.varying.values()), code(run.name)])
     return table(columns, rows, notes=1 + len(sweep.varying))
 
@@ -98,10 +93,10 @@ def of_records(runs: Sequence[Run]) -> str:
         [
             code(run.name),
             run.stage,
-            str(run.record.get("finished", "-")).replace("T", "\u00a0")[:16],
-            code(f"tinydistill {run.record.get('command', '')}".strip()),
+            str(run.provenance.get("finished", "-")).replace("T", "\u00a0")[:16],
+            code(f"tinydistill {run.provenance.get('command', '')}".strip()),
         ]
-        for run in sorted(runs, key=lambda run: str(run.record.get("finished", "")))
+        for run in sorted(runs, key=lambda run: str(run.provenance.get("finished", "")))
     ]
     return table(["artifact", "stage", "finished (UTC)", "command"], rows, words=4)
 
@@ -110,23 +105,13 @@ def versions(runs: Sequence[Run]) -> str:
     """With which versions on which machine, one line for each combination."""
     made: dict[str, list[Run]] = {}
     for run in runs:
-        said = ", ".join(f"{name} {version}" for name, version in run.record.get("versions", {}).items())
-        machine = run.record.get("machine", {})
+        said = ", ".join(f"{name} {version}" for name, version in run.provenance.get("versions", {}).items())
+        machine = run.provenance.get("machine", {})
         said += f"; {machine['system']}, {machine['cores']} cores" if machine else ""
         made.setdefault(said, []).append(run)
     if len(made) == 1:
         return f"All of them with {escape(next(iter(made)))}."
     return "\n".join(f"- {escape(said)}: {', '.join(code(run.name) for run in of)}" for said, of in made.items())
-
-
-def score(value: float | None) -> str:
-    """A score as tables show it."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def megabytes(size: int) -> str:
-    """Bytes as MB."""
-    return f"{size / 1e6:.1f}"
 
 
 def shown(value: Any) -> str:
@@ -141,11 +126,3 @@ def shown(value: Any) -> str:
     if re.fullmatch(r"(files |hub )?[0-9a-f]{16,64}", text):
         return text.rpartition(" ")[2][:8]
     return text if len(text) <= 40 else f"…{text[-38:]}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}%"
-
-
-def _times(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}x"

@@ -1,1 +1,19 @@
-"""One file a stage: objects are built from configuration, run, and an artifact is published."""
+"""One file a stage: objects are built from a configuration, run, and an artifact is published."""
+
+from functools import partial
+from importlib import import_module
+
+from tinydistill.config.errors import option_of
+from tinydistill.config.schema import Config
+from tinydistill.errors import InputError, UserError
+
+
+def run(config: Config) -> float:
+    """Runs the stage that a configuration names; the number that a sweep or a search goes by.
+
+    Raises UserError where something that was given can't be used; it names the option.
+    """
+    try:
+        return float(import_module(f"tinydistill.stages.{config.stage}").run(config))
+    except InputError as error:
+        raise UserError(error.told(partial(option_of, stage=config.stage))) from error

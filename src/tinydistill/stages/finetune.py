@@ -2,122 +2,110 @@
 
 from typing import Any
 
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts import inputs as lineage
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
-from tinydistill.config.build import data as inputs
-from tinydistill.config.build import models as parts
-from tinydistill.config.build.sources import Source, Values, find, find_teacher, finetuned_path, output_path
+from tinydistill.config.build import data
+from tinydistill.config.build.imitation import initialize_new
+from tinydistill.config.build.models import layer_mapping, new_student_config
+from tinydistill.config.build.sources import check_length, find_student, find_teacher
+from tinydistill.config.build.trainer import frozen_dtype, stepping, trainer
+from tinydistill.config.compose import plain
+from tinydistill.config.dependencies import of_finetuned
+from tinydistill.config.names import finetuned_path, output_path
+from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.models import heads, students
-from tinydistill.models import loading as models
+from tinydistill.distillation.mapping import layer_similarity
+from tinydistill.initialization.start import check_start
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import parameters, save_model
+from tinydistill.models.source import Source
+from tinydistill.models.students import new_student
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
-from tinydistill.training import task_fit as supervised
+from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
 from tinydistill.training.classifier import Classifier
-from tinydistill.training.optimization import Optimization
+from tinydistill.training.task_fit import fit_task
 
 
-def run(values: Values) -> float:
-    """Publishes a fine-tuned model; returns the monitored score."""
+def run(config: Config) -> float:
+    """Publish a fine-tuned model; return the monitored score."""
     runtime.quiet()
-    options = values["finetune"]
-    student = options["model"] == "student"
-    new = student and values["student"]["path"] is None  # made of the teacher's configuration and tokenizer
-    source = find(values["student"]["path"], "student.path") if student and not new else find_teacher(values)
+    given = find_student(config) if config.finetune.model == "student" else None
+    new = config.finetune.model == "student" and given is None  # made of the teacher's configuration and tokenizer
+    source = given or find_teacher(config)
     if new:
-        parts.check_start(values, parts.new_student_config(values, source.config), source.config)
-    scoring.check_length(values, source)
-    task = inputs.task(values)
-    scoring.scoring(values, task)
-    settings = {
-        "seed": values["seed"],
-        "weights": source.identity,
-        "student": _start(values) if new else None,
-        "task": scoring.settings(values, task),
-        "finetune": _run_options(options),
-    }
-    path = output_path(values, finetuned_path(values, options["model"]))
-    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
-        if place.result is not None:
+        check_start(new_student_config(config, source.config), source.config, config.student.init)
+    check_length(config, source)
+    task = data.task(config)
+    data.scoring(config, task)
+    settings = of_finetuned(config).settings(model=source.identity, task=task.identity())
+    path = output_path(config, finetuned_path(config, config.finetune.model))
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs=[source.path]) as artifact:
+        if artifact.result is not None:
             say("finished before with the same settings")
-            return _report(values, place, place.result)
-        lineage.record(place, [source.path])
-        return _report(values, place, _train(values, place, source, task, new=new))
+            return _report(config, artifact, artifact.result)
+        return _report(config, artifact, _train(config, artifact, source, task, new=new))
 
 
-def _start(values: Values) -> Values:
-    """What makes a difference to the first weights of a new student."""
-    shared = {"mapping": values["mapping"], "sample_tokens": values["general"]["sample_tokens"]}
-    return values["student"] | ({} if values["student"]["init"] == "random" else shared)
-
-
-def _run_options(options: Values) -> Values:
-    """Those of the chosen model beside those of both."""
-    shared = {name: value for name, value in options.items() if name not in ("teacher", "student")}
-    return {**shared, **options[options["model"]]}
-
-
-def _train(values: Values, place: ArtifactWriter, source: Source, task: TaskSource, *, new: bool) -> dict[str, Any]:
-    options = values["finetune"]
-    run = _run_options(options)
-    scored = scoring.scoring(values, task)
-    sizes = {name: run[name] for name in ("batch_size", "epochs", "accumulate")}
-    data = scoring.task_data(values, task, source, **sizes)
-    scoring.announce(values["task"]["name"], data)
-
-    def build(optimisation: Optimization) -> Classifier:
-        resumed = runtime.last_checkpoint(place.work) is not None
-        encoder = _new_student(values, source, data, trained=resumed) if new else _loaded(source)
-        model = heads.add_head(encoder, task.target.labels, seed=values["seed"])
-        say(f"{options['model']} of {count(models.parameters(model))} parameters")
-        built.append(model)
-        return Classifier(model, optimisation, scored)
-
-    built: list[PreTrainedModel] = []
-    report = supervised.fit(values, run, place.work, data, scored, build)
-    (model,) = built
+def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, *, new: bool) -> dict[str, Any]:
+    options = config.finetune
+    scored = data.scoring(config, task)
+    rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
+    scoring.announce(config.task.name, rows)
+    pl.seed_everything(config.seed, verbose=False)
+    train = trainer(
+        config,
+        artifact.work,
+        options,
+        epochs=options.run.epochs,
+        monitor=scored.monitored,
+        mode="max",
+        callbacks=[Timer(), best_checkpoint(artifact.work, scored.monitored)],
+        artifact=artifact,
+    )
+    encoder = _new_student(config, artifact, source, rows) if new else source.encoder()
+    model = add_head(encoder, task.target.labels, seed=config.seed)
+    say(f"{options.model} of {count(parameters(model))} parameters")
+    module = Classifier(model, scored, learning_rate=options.run.learning_rate, **stepping(config))
+    report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work))
     result = {
         **report,
-        "majority": scoring.majority_scores(scored, data.validation),
+        "majority": scoring.majority_scores(scored, rows.validation),
         "monitor": scored.monitored,
         "score": report["scores"][scored.splits[0]][scored.monitor],
-        "rows": {split.name: len(split) for split in (data.train, *data.validation.values())},
-        "parameters": models.parameters(model),
+        "rows": {split.name: len(split) for split in (rows.train, *rows.validation.values())},
+        "parameters": parameters(model),
     }
     if rank() == 0:
-        models.save_classifier(model, source.tokenizer, place.product)
-        place.keep_logs(place.work)
-        place.publish(result, values)
+        save_model(model, source.tokenizer, artifact.product)
+        artifact.keep_logs(artifact.work)
+        artifact.publish(result, plain(config))
     return result
 
 
-def _loaded(source: Source) -> PreTrainedModel:
-    return models.load_encoder(source.path, revision=source.revision, override=source.override)
-
-
-def _new_student(values: Values, teacher_source: Source, data: TaskDataModule, *, trained: bool) -> PreTrainedModel:
-    """A student that starts as the general stage's would; `trained` when a checkpoint replaces its weights anyway."""
-    config = parts.new_student_config(values, teacher_source.config)
-    student = students.new_student(config, values["seed"])
-    if trained or values["student"]["init"] == "random":
+def _new_student(config: Config, artifact: ArtifactWriter, source: Source, rows: TaskDataModule) -> PreTrainedModel:
+    """A student that starts as the general stage's would; where a run goes on, its checkpoint replaces the weights."""
+    student = new_student(new_student_config(config, source.config), config.seed)
+    if config.student.init == "random" or last_checkpoint(artifact.work) is not None:
         return student
-    teacher = parts.teacher(values, teacher_source)
-    sample = scoring.sample_batches(data, values["general"]["sample_tokens"])
-    layer_mapping = parts.chosen_mapping(values, config, None, teacher, sample)
-    parts.first_weights(values, student, teacher, layer_mapping, sample)
+    teacher = source.encoder(dtype=frozen_dtype(config))
+    sample = list(rows.sample_batches(config.general.sample_tokens))
+    mapping = layer_mapping(config, student.config, teacher.config, lambda: layer_similarity(teacher, teacher, sample))
+    initialize_new(config, student, teacher, mapping, sample)
     return student
 
 
-def _report(values: Values, place: ArtifactWriter, result: dict[str, Any]) -> float:
+def _report(config: Config, artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
-    scoring.show(f"{values['finetune']['model']} on {values['task']['name']}", result["scores"], result["majority"])
+    scoring.show(f"{config.finetune.model} on {config.task.name}", result["scores"], result["majority"])
     say(
         f"{count(result['parameters'])} parameters, {result['steps']} steps in {duration(result['seconds'])}; "
         f"the best weights are those of step {result['best_step']}"
     )
-    say(f"artifact: {place.path}")
+    say(f"artifact: {artifact.path}")
     return float("nan") if result["score"] is None else float(result["score"])

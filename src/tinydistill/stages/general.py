@@ -2,104 +2,92 @@
 
 from typing import Any
 
-from transformers import PretrainedConfig
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
 
-from tinydistill.artifacts import inputs as lineage
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
-from tinydistill.config.build import data as inputs
-from tinydistill.config.build import models as parts
-from tinydistill.config.build.sources import (
-    Source,
-    Values,
-    check_vocabularies,
-    find,
-    find_teacher,
-    general_path,
-    longest_input,
-    output_path,
-)
+from tinydistill.config.build import data
+from tinydistill.config.build.imitation import imitation
+from tinydistill.config.build.models import check_fit, new_student_config
+from tinydistill.config.build.sources import check_positions, find_student, find_teacher
+from tinydistill.config.build.trainer import frozen_dtype, stepping, trainer
+from tinydistill.config.compose import plain
+from tinydistill.config.dependencies import of_general
+from tinydistill.config.names import general_path, output_path
+from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say
 from tinydistill.data.text.sources import Corpus
-from tinydistill.distillation.layer_phase import distill_layers
-from tinydistill.distillation.layer_report import show_layers
-from tinydistill.errors import UserError
-from tinydistill.models import loading as models
-from tinydistill.models import students
+from tinydistill.distillation.layer_distiller import LayerDistiller
+from tinydistill.distillation.layer_phase import distill_layers, show_layers
+from tinydistill.models.loading import parameters, save_model
+from tinydistill.models.source import Source, check_vocabularies
+from tinydistill.models.students import new_student
 from tinydistill.ranks import rank
 from tinydistill.training import runtime
 
 
-def run(values: Values) -> float:
-    """Publishes a general student; returns the held-out loss."""
+def run(config: Config) -> float:
+    """Publish a general student; return the held-out loss."""
     runtime.quiet()
-    teacher = find_teacher(values)
-    student = find(values["student"]["path"], "student.path") if values["student"]["path"] else None
-    config = student.config if student else parts.new_student_config(values, teacher.config)
-    if student:
-        check_vocabularies(teacher, student)
-    parts.check_fit(values, config, teacher.config)
-    longest = min(longest_input(config), longest_input(teacher.config))
-    if values["general"]["max_length"] > longest:
-        raise UserError(
-            f"general.max_length={values['general']['max_length']} is too long: the models end at {longest}"
-        )
-    corpus = inputs.corpus(values)
-    settings = {
-        "seed": values["seed"],
-        "teacher": teacher.identity,
-        "student": student.identity if student else values["student"],
-        "mapping": values["mapping"],
-        "objective": values["objective"],
-        "corpus": corpus.identity(),
-        "general": values["general"],
-        **inputs.debugged(values),
-    }
-    path = output_path(values, general_path(values))
-    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
-        if place.result is not None:
+    teacher, given = find_teacher(config), find_student(config)
+    student_config = given.config if given else new_student_config(config, teacher.config)
+    if given:
+        check_vocabularies(teacher, given)
+    check_fit(config, student_config, teacher.config)
+    check_positions("general.max_length", [config.general.max_length], teacher, *([given] if given else []))
+    corpus = data.corpus(config)
+    settings = of_general(config).settings(
+        teacher=teacher.identity, student=given.identity if given else None, corpus=corpus.identity()
+    )
+    path, inputs = output_path(config, general_path(config)), [config.student.path, teacher.path]
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
+        if artifact.result is not None:
             say("finished before with the same settings")
-            return _report(place, place.result)
-        lineage.record(place, [values["student"]["path"], teacher.path])
-        return _report(place, _distill(values, place, teacher, student, config, corpus))
+            return _report(artifact, artifact.result)
+        return _report(artifact, _distill(config, artifact, teacher, given, corpus))
 
 
 def _distill(
-    values: Values,
-    place: ArtifactWriter,
-    teacher_source: Source,
-    student_source: Source | None,
-    config: PretrainedConfig,
-    corpus: Corpus,
+    config: Config, artifact: ArtifactWriter, source: Source, given: Source | None, corpus: Corpus
 ) -> dict[str, Any]:
-    teacher = parts.teacher(values, teacher_source)
-    student = (
-        models.load_encoder(student_source.path, override="student.path")
-        if student_source
-        else students.new_student(config, values["seed"])
+    options = config.general
+    pl.seed_everything(config.seed, verbose=False)
+    train = trainer(
+        config,
+        artifact.work,
+        options,
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        val_check_interval=options.val_check_interval,
+        monitor="heldout/loss",
+        callbacks=[Timer()],
+        artifact=artifact,
     )
-    data = inputs.blocks(values, "general", corpus, teacher_source.tokenizer)
-    inputs.announce(data)
-    report = distill_layers(
-        values, values["general"], place.work, data, data.val_dataloader(), data.sample_batches, teacher, student
-    )
+    teacher = source.encoder(dtype=frozen_dtype(config))
+    student = given.encoder() if given else new_student(new_student_config(config, source.config), config.seed)
+    text = data.text_data(config, options, corpus, source.tokenizer)
+    data.announce(text)
+    objective, initialize = imitation(config, artifact.work, text, teacher, student, given=given is not None)
+    module = LayerDistiller(teacher, student, objective, learning_rate=options.learning_rate, **stepping(config))
+    report = distill_layers(train, module, text, directory=artifact.work, initialize=initialize)
     result = {
         **report,
-        "parameters": models.parameters(student),
-        "teacher_parameters": models.parameters(teacher),
-        "tokens": data.total_steps * data.blocks_in_step * values["general"]["max_length"],
+        "parameters": parameters(student),
+        "teacher_parameters": parameters(teacher),
+        "tokens": report["steps"] * text.blocks_in_step * options.max_length,
     }
     if rank() == 0:
-        models.save_encoder(student, teacher_source.tokenizer, place.product)
-        place.keep_logs(place.work)
-        place.publish(result, values)
+        save_model(student, source.tokenizer, artifact.product)
+        artifact.keep_logs(artifact.work)
+        artifact.publish(result, plain(config))
     return result
 
 
-def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
+def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     show_layers(result["layers"])
     say(
-        f"{result['steps']} steps, {count(result['tokens'])} word pieces in {duration(result['seconds'])} "
+        f"{result['steps']} steps, {count(result['tokens'])} tokens in {duration(result['seconds'])} "
         f"({result['tokens'] / max(result['seconds'], 1e-9):,.0f} a second); held-out loss {result['heldout_loss']:.4f}"
     )
-    say(f"artifact: {place.path}")
+    say(f"artifact: {artifact.path}")
     return float(result["heldout_loss"])

@@ -1,137 +1,146 @@
 """stage=pretrain: an encoder becomes a masked language model of plain text, or a better one of a user's own text."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts import inputs as lineage
-from tinydistill.artifacts.writer import ArtifactWriter, open_artifact, read_json, write_json
-from tinydistill.config.build import data as inputs
-from tinydistill.config.build import training as trainers
-from tinydistill.config.build.sources import Source, Values, find_teacher, longest_input, output_path, pretrained_path
+from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.config.build import data
+from tinydistill.config.build.sources import check_positions, find_teacher
+from tinydistill.config.build.trainer import stepping, trainer
+from tinydistill.config.compose import plain
+from tinydistill.config.dependencies import of_pretrained
+from tinydistill.config.names import output_path, pretrained_path
+from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say, table
-from tinydistill.data.loading import BatchLoader
 from tinydistill.data.text import masking
-from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.data.text.datamodule import MaskedTextDataModule
 from tinydistill.data.text.masking import MaskingVocabulary, Rules
 from tinydistill.data.text.sources import Corpus
-from tinydistill.errors import UserError
-from tinydistill.models import loading as models
+from tinydistill.models.loading import parameters, save_model
 from tinydistill.models.masked_lm import load_or_add_head, start_bias
-from tinydistill.training import masked_examples as cloze
-from tinydistill.training import plan as plans
-from tinydistill.training import runtime
+from tinydistill.models.source import Source
+from tinydistill.training import dashboards, masked_examples, runtime
+from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.masked_lm import BEST, MaskedLanguageModel, set_dropout
+from tinydistill.training.runtime import training_seconds
 
-_HELD_OUT = 1  # the key of its random numbers
 
-
-def run(values: Values) -> float:
-    """Publishes a masked language model; returns the held-out loss."""
+def run(config: Config) -> float:
+    """Publish a masked language model; return the held-out loss."""
     runtime.quiet()
-    options = values["pretrain"]
-    teacher = find_teacher(values)
-    longest = longest_input(teacher.config)
-    if options["max_length"] > longest:
-        raise UserError(f"pretrain.max_length={options['max_length']} is too long: the model ends at {longest}")
-    pieces = masking.vocabulary(
-        teacher.tokenizer,
-        teacher.config.vocab_size,
-        whole_words=options["whole_words"],
-        override=f"teacher.path={values['teacher']['path']}",
+    teacher = find_teacher(config)
+    check_positions("pretrain.max_length", [config.pretrain.max_length], teacher)
+    vocabulary = masking.vocabulary(
+        teacher.tokenizer, teacher.config.vocab_size, whole_words=config.pretrain.whole_words, called="teacher.path"
     )
-    corpus = inputs.corpus(values)
-    settings = {
-        "seed": values["seed"],
-        "teacher": teacher.identity,
-        "corpus": corpus.identity(),
-        "pretrain": options,
-        **inputs.debugged(values),
-    }
-    path = output_path(values, pretrained_path(values))
-    with open_artifact(path, settings, overwrite=values["overwrite"]) as place:
-        if place.result is not None:
+    corpus = data.corpus(config)
+    settings = of_pretrained(config).settings(teacher=teacher.identity, corpus=corpus.identity())
+    path = output_path(config, pretrained_path(config))
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs=[teacher.path]) as artifact:
+        if artifact.result is not None:
             say("finished before with the same settings")
-            return _report(place, place.result)
-        lineage.record(place, [teacher.path])
-        return _report(place, _train(values, place, teacher, corpus, pieces))
+            return _report(artifact, artifact.result)
+        return _report(artifact, _train(config, artifact, teacher, corpus, vocabulary))
 
 
 def _train(
-    values: Values, place: ArtifactWriter, source: Source, corpus: Corpus, pieces: MaskingVocabulary
+    config: Config, artifact: ArtifactWriter, source: Source, corpus: Corpus, vocabulary: MaskingVocabulary
 ) -> dict[str, Any]:
-    options = values["pretrain"]
-    pl.seed_everything(values["seed"], verbose=False)
-    timer = Timer()
-    trainer = trainers.trainer(values, place.work, options, callbacks=[timer])
-    data = inputs.blocks(values, "pretrain", corpus, source.tokenizer)
-    data.trainer = trainer  # the number of steps depends on the number of devices
-    inputs.announce(data)
-    model, kept = load_or_add_head(source.path, revision=source.revision, seed=values["seed"], override=source.override)
-    rules = Rules(options["masked_share"], options["as_mask"], options["as_random"])
-    heldout = _heldout(data, pieces, options["masked_share"])
+    options = config.pretrain
+    pl.seed_everything(config.seed, verbose=False)
+    train = trainer(
+        config,
+        artifact.work,
+        options,
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        val_check_interval=options.val_check_interval,
+        monitor="heldout/loss",
+        callbacks=[Timer()],
+        artifact=artifact,
+    )
+    text = MaskedTextDataModule(
+        corpus,
+        source.tokenizer,
+        vocabulary=vocabulary,
+        masked_share=options.masked_share,
+        max_length=options.max_length,
+        batch_size=options.batch_size,
+        heldout_fraction=options.heldout_fraction,
+        heldout_blocks=options.heldout_blocks,
+        seed=config.seed,
+        cache_dir=Path(config.paths.cache),
+        num_workers=config.runtime.num_workers,
+    )
+    data.announce(text)
+    model, kept = load_or_add_head(source.path, seed=config.seed, revision=source.revision, called=source.called)
     say("masked, it reads:")
-    say(f"  {source.tokenizer.decode(next(iter(heldout))['input_ids'][0])[:160]}…")
-    say(f"{count(models.parameters(model))} parameters")
-    checkpoint = runtime.last_checkpoint(place.work)
-    started: dict[str, Any] = read_json(place.work / "start.json") if checkpoint else {}
+    say(f"  {source.tokenizer.decode(next(iter(text.val_dataloader()))['input_ids'][0])[:160]}…")
+    say(f"{count(parameters(model))} parameters")
+    checkpoint = last_checkpoint(artifact.work)
     if not checkpoint:
-        say(f"head: {'kept' if kept else _start_head(model, data, options['sample_tokens'])}")
-
-    set_dropout(model, options["dropout"])
-    optimisation = trainers.optimisation(options, data.total_steps)
-    module = MaskedLanguageModel(model, optimisation, pieces, rules, seed=values["seed"])
-    if not started:
-        started = _validate(trainer, module, heldout)
-        if trainer.is_global_zero:
-            write_json(place.work / "start.json", started)
-    plans.announce(data)
+        say(f"head: {'kept' if kept else _start_head(model, text, options.sample_tokens)}")
+    set_dropout(model, options.dropout)
+    rules = Rules(options.masked_share, options.as_mask, options.as_random)
+    module = MaskedLanguageModel(
+        model, vocabulary, rules, seed=config.seed, learning_rate=options.learning_rate, **stepping(config)
+    )
+    before = _before(train, module, text, artifact.work / "start.json", resumed=checkpoint is not None)
     if checkpoint:
         say(f"going on from {checkpoint}")
-    trainer.fit(module, data.train_dataloader(), heldout, ckpt_path=checkpoint)
-    after = _validate(trainer, module, heldout)
+    train.fit(module, datamodule=text, ckpt_path=checkpoint)
+    steps, seconds = train.global_step, training_seconds(train)
+    after = _validate(train, module, text)
     result = {
         "heldout_loss": after["loss"],
-        "before": started,
+        "before": before,
         "after": after,
         "head": "kept" if kept else "new",
-        "cloze": cloze.examples(model.eval(), source.tokenizer, data.blocks.heldout),
-        "steps": data.total_steps,
-        "tokens": data.total_steps * data.blocks_in_step * options["max_length"],
-        "seconds": round(timer.time_elapsed("train"), 1),
-        "parameters": models.parameters(model),
+        "cloze": masked_examples.examples(model.eval(), source.tokenizer, text.blocks.heldout),
+        "steps": steps,
+        "tokens": steps * text.blocks_in_step * options.max_length,
+        "seconds": seconds,
+        "parameters": parameters(model),
     }
-    if trainer.is_global_zero:
-        models.save_masked_lm(model, source.tokenizer, place.product)
-        place.keep_logs(place.work)
-        place.publish(result, values)
-    runtime.finish(trainer)
+    if train.is_global_zero:
+        save_model(model, source.tokenizer, artifact.product)
+        artifact.keep_logs(artifact.work)
+        artifact.publish(result, plain(config))
+    dashboards.finish(train.loggers)
     return result
 
 
-def _heldout(data: TextDataModule, pieces: MaskingVocabulary, share: float) -> BatchLoader:
-    """The held-out blocks, masked the same in every run: all that is asked for is the mask token."""
-    blocks = data.blocks.heldout
-    return BatchLoader(
-        masking.MaskedBlocks(blocks, len(blocks), pieces, Rules(share), _HELD_OUT), data.val_dataloader().order
-    )
+def _before(
+    train: pl.Trainer, module: MaskedLanguageModel, text: MaskedTextDataModule, file: Path, *, resumed: bool
+) -> dict[str, float]:
+    """The scores before training, which a run that goes on finds in a file."""
+    if resumed:
+        stored: dict[str, float] = read_json(file)
+        return stored
+    found = _validate(train, module, text)
+    if train.is_global_zero:
+        write_json(file, found)
+    return found
 
 
-def _start_head(model: PreTrainedModel, data: TextDataModule, pieces: int) -> str:
-    """Gives a new head its first bias, and says how it starts."""
-    counted = start_bias(model, (batch["input_ids"] for batch in data.sample_batches(pieces)))
-    return f"new, its bias from the frequencies of {count(pieces)} word pieces" if counted else "new, at random"
+def _start_head(model: PreTrainedModel, text: MaskedTextDataModule, tokens: int) -> str:
+    """Give a new head its first bias, and say how it starts."""
+    counted = start_bias(model, (batch["input_ids"] for batch in text.sample_batches(tokens)))
+    return f"new, its bias from the frequencies of {count(tokens)} tokens" if counted else "new, at random"
 
 
-def _validate(trainer: pl.Trainer, module: MaskedLanguageModel, heldout: BatchLoader) -> dict[str, float]:
-    (metrics,) = trainer.validate(module, heldout, verbose=False)
+def _validate(train: pl.Trainer, module: MaskedLanguageModel, text: MaskedTextDataModule) -> dict[str, float]:
+    (metrics,) = train.validate(module, text.val_dataloader(), verbose=False)
     return {name.removeprefix("heldout/"): float(value) for name, value in metrics.items()}
 
 
-def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
+def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     before, after = result["before"], result["after"]
     say()
     table(
@@ -140,14 +149,14 @@ def _report(place: ArtifactWriter, result: dict[str, Any]) -> float:
         [
             ("loss", before["loss"], after["loss"]),
             ("perplexity", *(f"{math.exp(scores['loss']):,.1f}" for scores in (before, after))),
-            ("masked pieces told right", *(f"{scores['top1']:.1%}" for scores in (before, after))),
+            ("masked-token accuracy", *(f"{scores['top1']:.1%}" for scores in (before, after))),
             (f"among the {BEST} likeliest", *(f"{scores['top5']:.1%}" for scores in (before, after))),
         ],
     )
-    cloze.show(result["cloze"])
+    masked_examples.show(result["cloze"])
     say(
-        f"{result['steps']} steps, {count(result['tokens'])} word pieces in {duration(result['seconds'])} "
+        f"{result['steps']} steps, {count(result['tokens'])} tokens in {duration(result['seconds'])} "
         f"({result['tokens'] / max(result['seconds'], 1e-9):,.0f} a second)"
     )
-    say(f"artifact: {place.path}")
+    say(f"artifact: {artifact.path}")
     return float(result["heldout_loss"])

@@ -1,14 +1,12 @@
-"""The LightningModule of a model with a head on a task, and the callback that keeps its best weights.
+"""The LightningModule of a model with a head on a task.
 
-B: rows in a batch, L: word pieces in the longest row, C: outputs of the prediction layer, N: rows of a split.
+B: rows in a batch, L: tokens in the longest row, C: outputs of the prediction layer, N: rows of a split.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +14,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.models.observation import encoder_inputs
 from tinydistill.training.metrics import predicted, task_metrics
-from tinydistill.training.optimization import Optimization, OptimizedModule
+from tinydistill.training.optimization import OptimizedModule
 
 Batch = Mapping[str, Tensor]
 
@@ -41,13 +39,18 @@ class Scoring:
 
 
 class Classifier(OptimizedModule):
-    """Learns a task's labels. Batches hold input_ids [B, L], labels [B] (real numbers for a regression) and row [B].
+    """Learn a task's labels. Batches hold input_ids [B, L], labels [B] (real numbers for a regression) and row [B].
 
     Logged are `train/loss`, and after a validation `SPLIT/METRIC` of every split.
+
+    Args:
+        model: with a classification head.
+        scoring: how it is validated.
+        options: learning_rate, optimizer and scheduler, as OptimizedModule takes them.
     """
 
-    def __init__(self, model: PreTrainedModel, optimisation: Optimization, scoring: Scoring):
-        super().__init__(optimisation)
+    def __init__(self, model: PreTrainedModel, scoring: Scoring, *, learning_rate: float = 5e-5, **options: Any):
+        super().__init__(learning_rate=learning_rate, **options)
         self.model = model.train()
         self.scoring = scoring
         scores = [task_metrics(scoring.metrics, scoring.outputs, scoring.regression) for _ in scoring.splits]
@@ -55,7 +58,8 @@ class Classifier(OptimizedModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """The logits [B, C]."""
-        return self.model(**encoder_inputs(batch)).logits
+        logits: Tensor = self.model(**encoder_inputs(batch)).logits
+        return logits
 
     def loss(self, logits_BC: Tensor, batch: Batch) -> Tensor:
         """What is minimised: a mean over the batch."""
@@ -64,17 +68,17 @@ class Classifier(OptimizedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         loss = self.loss(self(batch), batch)
-        self.log("train/loss", loss)
+        self.log_training({"train/loss": loss})
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Adds a batch to the scores of its split."""
+        """Add a batch to the scores of its split."""
         predictions = predicted(self(batch), regression=self.scoring.regression)
         scores: Any = self._scores[dataloader_idx]
         scores.update(predictions, batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the scores of every split."""
+        """Log the scores of every split."""
         for split, scores in zip(self.scoring.splits, self._scores, strict=True):
             computed: dict[str, Tensor] = scores.compute()  # type: ignore[operator]
             self.log_dict({f"{split}/{name}": value.float() for name, value in computed.items()}, sync_dist=True)
@@ -98,36 +102,3 @@ def by_row(predictions: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     ordered = torch.empty_like(logits)
     ordered[rows] = logits
     return ordered
-
-
-class BestWeights(pl.Callback):
-    """Keeps a module's weights as they were when a validation score was highest, the first time on a tie.
-
-    They are kept in memory and in checkpoints: a resumed run knows the best weights from before it was cut.
-    """
-
-    def __init__(self, monitor: str):
-        self.monitor = monitor
-        self.score, self.step = -math.inf, -1
-        self.weights: dict[str, Tensor] = {}
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Copies the weights when they are the best so far; a score of nan is the worst."""
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
-            return
-        score = float(trainer.callback_metrics[self.monitor])
-        if not self.weights or score > self.score:
-            self.score, self.step = -math.inf if math.isnan(score) else score, trainer.global_step
-            self.weights = {name: value.detach().cpu().clone() for name, value in pl_module.state_dict().items()}
-
-    def restore(self, pl_module: pl.LightningModule) -> None:
-        """Puts the best weights back."""
-        pl_module.load_state_dict(self.weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        """For checkpoints."""
-        return {"score": self.score, "step": self.step, "weights": self.weights}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From a checkpoint."""
-        self.score, self.step, self.weights = (state_dict[name] for name in ("score", "step", "weights"))

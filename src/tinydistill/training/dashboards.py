@@ -2,6 +2,8 @@
 
 Everything that is peculiar to Weights & Biases is here. The other loggers get what they have a place for: TensorBoard
 pictures and tables, the CSV logger's directory both as files.
+
+Shapes: H heads, L tokens.
 """
 
 import csv
@@ -17,10 +19,13 @@ import pytorch_lightning as pl
 from numpy.typing import NDArray
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from torch import Tensor
 
 from tinydistill.console import say
 
 _PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
+_SIZE = 256  # pixels of an attention map
+_GAP = 8
 
 
 @dataclass(frozen=True)
@@ -37,28 +42,44 @@ class Product:
 
 
 def wandb_logger(
-    directory: Path, *, project: str, group: str | None, name: str, values: dict[str, Any], tags: Sequence[str]
+    save_dir: str | Path,
+    *,
+    project: str = "tinydistill",
+    group: str | None = None,
+    run_name: str | None = None,
+    run_config: Mapping[str, Any] | None = None,
+    run_tags: Sequence[str] = (),
+    cache_dir: str | Path | None = None,
 ) -> WandbLogger:
-    """A run in Weights & Biases, writing below `directory`. Without a key it is offline, and says so."""
+    """A run in Weights & Biases, writing below `save_dir`. Without a key it is offline, and says so.
+
+    Its caches go below `cache_dir`, or `save_dir`, and not into the home directory.
+    """
     import wandb
 
-    directory.mkdir(parents=True, exist_ok=True)
+    Path(save_dir).mkdir(parents=True, exist_ok=True)
+    keep_caches_below(Path(cache_dir or save_dir))
     if not (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE") or _has_netrc_key()):
         os.environ["WANDB_MODE"] = "offline"
         say(
             "Weights & Biases has no key: logged offline, into the artifact's logs/wandb; wandb sync DIR sends it later"
         )
     os.environ.setdefault("WANDB_SILENT", "true")  # it would tell of a directory that is moved in the end
-    settings = wandb.Settings(console="off")
     logger = WandbLogger(
-        name=name, project=project, group=group, save_dir=directory, config=values, tags=list(tags), settings=settings
+        name=run_name,
+        project=project,
+        group=group,
+        save_dir=save_dir,
+        config=dict(run_config or {}),
+        tags=list(run_tags),
+        settings=wandb.Settings(console="off"),
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
     return logger
 
 
 def keep_caches_below(directory: Path) -> None:
-    """Has Weights & Biases keep its files there, not in the home directory; a user's own choice stands."""
+    """Have Weights & Biases keep its files there, not in the home directory; a user's own choice stands."""
     for variable in _PLACES:
         os.environ.setdefault(variable, str(directory.absolute()))
         Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
@@ -70,7 +91,7 @@ def _has_netrc_key() -> bool:
 
 
 class Lineage(pl.Callback):
-    """Tells Weights & Biases which artifacts a run takes and which it makes: their names and settings, no weights."""
+    """Tell Weights & Biases which artifacts a run takes and which it makes: their names and settings, no weights."""
 
     def __init__(self, made: Product | None, taken: Sequence[Product]):
         self.made, self.taken = made, taken
@@ -99,7 +120,7 @@ def _artifact(product: Product) -> Any:
 
 
 class TeachersLine(pl.Callback):
-    """Logs the teacher's scores beside the student's at every validation: a line to compare with."""
+    """Log the teacher's scores beside the student's at every validation: a line to compare with."""
 
     def __init__(self, scores: Mapping[str, Mapping[str, float | None]]):
         self.scores = scores
@@ -125,6 +146,30 @@ def log_picture(loggers: Sequence[Logger], name: str, picture: NDArray[np.uint8]
             image.save(file)
 
 
+def attention_picture(maps: Sequence[tuple[Tensor, Tensor]]) -> NDArray[np.uint8]:
+    """Means over heads of attention probabilities [height, width, 3].
+
+    A column a pair (student's [H, L, L], teacher's [H, L, L]), the teacher above, the student below.
+    """
+    columns = []
+    for student, teacher in maps:
+        between = np.full((_GAP, _SIZE, 3), 128, np.uint8)
+        columns.append(np.concatenate([_colored(teacher), between, _colored(student)]))
+        columns.append(np.full((2 * _SIZE + _GAP, _GAP, 3), 128, np.uint8))
+    return np.concatenate(columns[:-1], axis=1)
+
+
+def _colored(map_HLL: Tensor) -> NDArray[np.uint8]:
+    """By the square root of the share, as most shares are small."""
+    from matplotlib import colormaps
+
+    map_LL = map_HLL.mean(0).cpu()
+    share = (map_LL / map_LL.max()).sqrt().numpy()
+    place = np.arange(_SIZE) * len(share) // _SIZE
+    colored: NDArray[np.uint8] = colormaps["Blues"](share[place][:, place], bytes=True)[..., :3]
+    return colored
+
+
 def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table for every logger."""
     for logger in loggers:
@@ -148,7 +193,7 @@ def _file_beside(logger: CSVLogger, name: str) -> Path:
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Closes what is held open: W&B would let the next job of a process log into this one's run."""
+    """Close what is held open: W&B would let the next job of a process log into this one's run."""
     if any(isinstance(logger, WandbLogger) for logger in loggers):
         import wandb
 

@@ -14,7 +14,7 @@ from tinydistill.models.masked_lm import masked_logits
 _EXAMPLES = 6
 _CANDIDATES = 5
 _SHORTEST = 4  # letters of a word worth guessing
-_AROUND = 12  # pieces shown on either side
+_AROUND = 12  # tokens shown on either side
 GAP = "____"
 
 
@@ -61,7 +61,7 @@ def _guessable(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> int | None
 def show(found: list[dict[str, Any]]) -> None:
     """Prints the examples."""
     if found:
-        say("words left out of held-out text, and what is put in their place:")
+        say("masked words of held-out text, and the likeliest candidates:")
     for example in found:
         candidates = ", ".join(f"{word} {share:.2f}" for word, share in example["candidates"].items())
         say(f"  …{example['text']}…")

@@ -16,7 +16,7 @@ from torchmetrics.classification import (
 )
 from torchmetrics.regression import PearsonCorrCoef, SpearmanCorrCoef
 
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 OF_CLASSES = ("accuracy", "f1", "matthews")
 OF_NUMBERS = ("spearman", "pearson")
@@ -33,7 +33,7 @@ def task_metrics(names: Sequence[str], outputs: int, regression: bool) -> Metric
         regression: whether numbers are predicted.
 
     Raises:
-        UserError: a name that is unknown, or that doesn't fit what is predicted.
+        InputError: a name that is unknown, or that doesn't fit what is predicted.
     """
     return MetricCollection({name: _metric(name, outputs, regression) for name in names})
 
@@ -42,9 +42,10 @@ def _metric(name: str, outputs: int, regression: bool) -> Metric:
     fitting = OF_NUMBERS if regression else OF_CLASSES
     if name not in fitting:
         predicted = "numbers" if regression else "classes"
-        raise UserError(
-            f"task.metrics holds {name}, but this task predicts {predicted}, which are scored by {', '.join(fitting)}: "
-            f"set task.monitor={fitting[0]} and 'task.metrics=[{fitting[0]}]'"
+        raise InputError(
+            f"{name} is no metric of this task: this task predicts {predicted}, which are scored by "
+            f"{', '.join(fitting)}",
+            f"set {{make_scoring.monitor}}={fitting[0]} and '{{make_scoring.metrics}}=[{fitting[0]}]'",
         )
     alone: Any = {"sync_on_compute": False}  # every rank sees all rows
     if name == "accuracy":
@@ -59,14 +60,6 @@ def _metric(name: str, outputs: int, regression: bool) -> Metric:
 def predicted(logits_BC: Tensor, *, regression: bool) -> Tensor:
     """What scores are computed from: the class numbers [B] of the largest logits, or the numbers [B] themselves."""
     return logits_BC[:, 0].float() if regression else logits_BC.argmax(-1)
-
-
-def scores(
-    names: Sequence[str], outputs: int, regression: bool, predictions: Tensor, labels: Tensor
-) -> dict[str, float]:
-    """The scores of predictions [N] against labels [N] at once; nan where one isn't defined."""
-    computed = task_metrics(names, outputs, regression)(predictions, labels)
-    return {name: float(value) for name, value in computed.items()}
 
 
 def majority(labels: Tensor) -> Tensor:

@@ -3,45 +3,43 @@
 N: rows of a split, C: outputs of the prediction layer.
 """
 
-import csv
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from torch import Tensor
 
-from tinydistill.artifacts.writer import read_json
+from tinydistill.artifacts.files import read_json
 from tinydistill.data.tasks.examples import Split
 from tinydistill.ranks import rank
 
 
 def write_predictions(file: Path, split: Split, logits_NC: Tensor, labels: Sequence[str]) -> None:
     """One line a row: its number, its label (empty where unknown), the prediction, and every class's probability."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    known = [None] * len(split) if split.labels is None else split.labels.tolist()
-    with file.open("w", encoding="utf-8", newline="") as out:
-        lines = csv.writer(out, dialect="excel-tab", lineterminator="\n")
-        lines.writerow(["row", "label", "prediction", *(f"p({label})" for label in labels)])
-        guesses = logits_NC.argmax(-1).tolist() if labels else logits_NC[:, 0].tolist()
-        shares = logits_NC.float().softmax(-1).tolist()
-        for row, (label, guess) in enumerate(zip(known, guesses, strict=True)):
-            if labels:
-                given = "" if label is None else labels[label]
-                lines.writerow([row, given, labels[guess], *(f"{share:.6f}" for share in shares[row])])
-            else:
-                lines.writerow([row, "" if label is None else f"{label:.6g}", f"{guess:.6g}"])
+    known: Any = "" if split.labels is None else split.labels
+    if labels and split.labels is not None:
+        known = [labels[number] for number in split.labels]
+    lines = pd.DataFrame({"row": range(len(split)), "label": known, "prediction": _predicted(logits_NC, labels)})
+    if labels:
+        lines[[f"p({label})" for label in labels]] = logits_NC.float().softmax(-1).numpy()
+    _write(file, lines.set_index("row"), "%.6f" if labels else "%.6g")
 
 
 def write_submission(file: Path, logits_NC: Tensor, labels: Sequence[str]) -> None:
     """The official format: index and prediction, classes by the names that the server takes, or a number."""
+    _write(file, pd.DataFrame({"prediction": _predicted(logits_NC, labels)}).rename_axis("index"), "%.3f")
+
+
+def _predicted(logits_NC: Tensor, labels: Sequence[str]) -> list[Any]:
+    """Labels, or numbers where there are none."""
+    return [labels[number] for number in logits_NC.argmax(-1)] if labels else logits_NC[:, 0].tolist()
+
+
+def _write(file: Path, lines: pd.DataFrame, form: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    said = (
-        [labels[number] for number in logits_NC.argmax(-1).tolist()]
-        if labels
-        else [f"{number:.3f}" for number in logits_NC[:, 0].tolist()]
-    )
-    lines = ["index\tprediction", *(f"{row}\t{prediction}" for row, prediction in enumerate(said))]
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    lines.to_csv(file, sep="\t", float_format=form, na_rep="nan", lineterminator="\n")
 
 
 def family(path: str) -> str:

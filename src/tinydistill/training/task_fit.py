@@ -1,59 +1,67 @@
 """Training on a task's rows, whatever the loss: validated after every epoch, ending with the best weights."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Timer
+import torch
+from torch.nn import functional as F
 
-from tinydistill.config.build import training as trainers
-from tinydistill.config.build.sources import Values
 from tinydistill.console import say
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.training import dashboards, prediction_table, runtime, scoring
-from tinydistill.training import plan as plans
-from tinydistill.training.classifier import BestWeights, Classifier, Scoring
-from tinydistill.training.optimization import Optimization
+from tinydistill.training import dashboards, scoring
+from tinydistill.training.checkpoints import load_best
+from tinydistill.training.classifier import Classifier, by_row
+from tinydistill.training.runtime import training_seconds
+
+ROWS = 100  # of a validation split that are looked at one by one
 
 
-def fit(
-    values: Values,
-    options: Values,
-    directory: Path,
-    data: TaskDataModule,
-    scored: Scoring,
-    build: Callable[[Optimization], Classifier],
-    teacher: Mapping[str, scoring.Scores] | None = None,
+def fit_task(
+    trainer: pl.Trainer, module: Classifier, data: TaskDataModule, *, checkpoint: Path | None = None
 ) -> dict[str, Any]:
-    """Trains below `directory`, going on from a checkpoint there; the report.
+    """Train, going on from a checkpoint, and return the report; the module ends with its best weights.
 
-    `options` are those of the stage or phase: learning_rate, warmup, weight_decay, clip, accumulate. `build` makes what
-    is trained. `teacher` has the scores to compare with.
+    The trainer has a `checkpoints.best_checkpoint` that monitors `module.scoring.monitored`.
     """
-    pl.seed_everything(values["seed"], verbose=False)
-    timer, best = Timer(), BestWeights(scored.monitored)
-    trainer = trainers.trainer(
-        values, directory, options, callbacks=[timer, best, dashboards.TeachersLine(teacher or {})]
-    )
-    data.trainer = trainer  # the number of steps depends on the number of devices
-    # after every epoch: what is chosen must not depend on conf/trainer
-    trainer.val_check_interval = data.total_batches // max(1, round(data.total_batches / data.batches_per_epoch))
-    checkpoint = runtime.last_checkpoint(directory)
-    module = build(trainers.optimisation(options, data.total_steps))
-    plans.announce(data)
     if checkpoint:
         say(f"going on from {checkpoint}")
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     loss = trainer.callback_metrics.get("train/loss")  # none where a resumed run had no step left to do
-    best.restore(module)
+    steps, seconds = trainer.global_step, training_seconds(trainer)
+    best_step = load_best(trainer, module)
     scores = scoring.validate(trainer, module, data)
-    dashboards.log_table(trainer.loggers, "predictions", *prediction_table.rows(module, data))
-    runtime.finish(trainer)
+    dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
+    dashboards.finish(trainer.loggers)
     return {
         "scores": scores,
         "train_loss": None if loss is None else float(loss),
-        "steps": data.total_steps,
-        "best_step": best.step,
-        "seconds": round(timer.time_elapsed("train"), 1),
+        "steps": steps,
+        "best_step": best_step,
+        "seconds": seconds,
     }
+
+
+@torch.no_grad()
+def worst_rows(module: Classifier, data: TaskDataModule) -> tuple[list[str], list[list[Any]]]:
+    """Columns, and the first validation rows with label, prediction and loss, the worst ones first."""
+    split, target, training = next(iter(data.validation.values())), data.target, module.training
+    module.eval()
+    seen = []
+    for batch in data.loader(split):
+        chosen = {name: value[batch["row"] < ROWS].to(module.device) for name, value in batch.items()}
+        if len(chosen["row"]):
+            seen.append(module.predict_step(chosen, 0))
+    module.train(training)
+    logits = by_row(seen)
+    labels = torch.as_tensor(split.labels)[: len(logits)]
+    if target.regression:
+        losses = (logits[:, 0] - labels).square()
+        given, said = ([round(value, 3) for value in values.tolist()] for values in (labels, logits[:, 0]))
+    else:
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        given, said = ([target.labels[number] for number in numbers] for numbers in (labels, logits.argmax(-1)))
+    texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+    columns = {**texts, "label": given, "prediction": said, "loss": [round(loss, 4) for loss in losses.tolist()]}
+    rows = [[row, *(column[row] for column in columns.values())] for row in range(len(logits))]
+    return ["row", *columns], sorted(rows, key=lambda row: -row[-1])

@@ -13,23 +13,28 @@ def flat(lists: Any) -> list[int]:
 
 def test_every_epoch_has_every_row_once_in_another_order() -> None:
     lengths = np.random.default_rng(0).integers(1, 30, 50)
-    order = LengthOrder(lengths, batch_size=8, batches=21, seed=1)
-    seen = [order[batch].tolist() for batch in range(21)]
-    epochs = [flat(seen[start : start + 7]) for start in (0, 7, 14)]
-    assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
-    assert len(set(map(tuple, epochs))) == 3
-    assert sorted(map(len, seen[:7])) == [2, 8, 8, 8, 8, 8, 8]
-    assert [order[batch].tolist() for batch in (20, 3, 8)] == [seen[20], seen[3], seen[8]]
-    assert seen != [batch.tolist() for batch in LengthOrder(lengths, 8, 21, seed=2)]
+    order = LengthOrder(lengths, batch_size=8, seed=1)
+
+    def epoch(number: int) -> list[list[int]]:
+        order.set_epoch(number)
+        return [batch.tolist() for batch in order]
+
+    epochs = [epoch(number) for number in range(3)]
+    assert all(sorted(flat(seen)) == list(range(50)) for seen in epochs)
+    assert len({tuple(flat(seen)) for seen in epochs}) == 3
+    assert sorted(map(len, epochs[0])) == [2, 8, 8, 8, 8, 8, 8]
+    assert epoch(1) == epochs[1]
+    assert order[3].tolist() == epochs[1][3]
+    assert epochs[0] != [batch.tolist() for batch in LengthOrder(lengths, 8, seed=2)]
     with pytest.raises(IndexError):
-        order[21]
+        order[7]
 
 
 def test_rows_of_like_lengths_come_together_within_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = np.random.default_rng(0).integers(1, 100, 1000)
 
     def padding() -> float:
-        order = LengthOrder(lengths, batch_size=10, batches=100, seed=0)
+        order = LengthOrder(lengths, batch_size=10, seed=0)
         return sum(int((lengths[batch].max() - lengths[batch]).sum()) for batch in order) / lengths.sum()
 
     assert padding() < 0.05
@@ -40,8 +45,7 @@ def test_rows_of_like_lengths_come_together_within_windows(monkeypatch: pytest.M
 @pytest.mark.parametrize("count", [48, 50, 49])
 def test_ranks_have_disjoint_rows_and_equally_many_batches_of_one_size(count: int) -> None:
     lengths = np.random.default_rng(0).integers(1, 30, count)
-    number = LengthOrder(lengths, 4, 1, 0, world_size=3).batches_in_epoch
-    ranks = [list(LengthOrder(lengths, 4, number, 0, world_size=3, rank=rank)) for rank in range(3)]
+    ranks = [list(LengthOrder(lengths, 4, 0, world_size=3, rank=rank)) for rank in range(3)]
     for together in zip(*ranks, strict=True):
         assert len(set(map(len, together))) == 1
     seen = flat(batch for rank in ranks for batch in rank)

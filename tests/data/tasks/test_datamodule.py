@@ -6,14 +6,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, OnExceptionCheckpoint
+from pytorch_lightning.callbacks import OnExceptionCheckpoint
 
 from tests.conftest import WORDS
 from tests.data.conftest import GivenTask
-from tests.data.text.test_datamodule import Recorder, fit
+from tests.data.text.test_datamodule import Recorder, fit, saver
 from tinydistill.data.tasks.batches import every_row
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 
 def rows(loader: Any) -> list[list[int]]:
@@ -22,14 +22,6 @@ def rows(loader: Any) -> list[list[int]]:
 
 def flat(lists: Any) -> list[int]:
     return [row for batch in lists for row in (batch.tolist() if hasattr(batch, "tolist") else batch)]
-
-
-def test_a_run_is_as_many_batches_as_its_epochs_or_steps_take(task_module: Any) -> None:
-    data = task_module(epochs=3, accumulate=2)  # 50 rows: 13 batches an epoch
-    assert (data.batches_per_epoch, data.total_batches, data.total_steps) == (13, 39, 20)
-    assert len(data.train_dataloader()) == 39
-    assert task_module(epochs=3, accumulate=2, max_steps=5).total_batches == 10
-    assert task_module(epochs=3, max_steps=-1).total_steps == 39
 
 
 def test_every_validation_row_comes_once_and_says_where_it_stood(task_module: Any) -> None:
@@ -44,8 +36,7 @@ def test_every_validation_row_comes_once_and_says_where_it_stood(task_module: An
         labels[numbers] = torch.cat([batch["labels"] for batch in seen])
         assert np.array_equal(labels, split.labels)
     assert len(flat(rows(data.test_dataloader()[0]))) == len(flat(rows(data.predict_dataloader()[0]))) == 50
-    shards = [flat(every_row(np.arange(50), 4, 3, rank)) for rank in range(3)]
-    assert sorted(flat(shards)) == list(range(50))
+    assert sorted(flat(every_row(np.arange(50), 4))) == list(range(50))
 
 
 def test_reading_leaves_the_global_random_numbers_alone(task_module: Any) -> None:
@@ -98,19 +89,19 @@ def test_augmented_rows_take_the_place_of_the_training_rows_with_their_labels(ta
         ([0, 50], True, "row 2: there is no training row 50, they end at 49"),
         ([0, -1], True, "row 2: there is no training row -1"),
         ([0, None], True, "row 2: there is no training row"),
-        ([0, 1], False, "has no column 'text_pair' but text, source_row: check augmentation.path"),
+        ([0, 1], False, "has no column 'text_pair' but text, source_row: check augmentation"),
     ],
 )
 def test_augmented_rows_that_dont_fit_the_task_are_refused(
     task_module: Any, tmp_path: Path, sources: list[Any], pairs: bool, expected: str
 ) -> None:
     data = task_module(GivenTask(pairs=True), augmentation=augmented(tmp_path / "a.parquet", sources, pairs))
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(InputError, match=expected):
         data.prepare_data()
 
 
 def test_a_missing_augmentation_is_named(task_module: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"augmentation.path: there is no file .*gone.parquet"):
+    with pytest.raises(InputError, match=r"there is no file .*gone.parquet"):
         task_module(augmentation=tmp_path / "gone.parquet").prepare_data()
 
 
@@ -129,23 +120,36 @@ class TaskRecorder(Recorder):
 def test_a_resumed_run_goes_on_with_the_next_batch_in_a_later_epoch(
     task_module: Any, tmp_path: Path, accumulate: int, workers: int
 ) -> None:
-    options: dict[str, Any] = {"accumulate_grad_batches": accumulate, "val_check_interval": 13}
+    options: dict[str, Any] = {"accumulate_grad_batches": accumulate, "max_epochs": 3}
 
     def data() -> TaskDataModule:
-        return task_module(epochs=2, accumulate=accumulate, num_workers=workers)
+        return task_module(num_workers=workers)
 
     straight = fit(data(), TaskRecorder(), tmp_path, **options)
-    assert len(straight) == 26
-    saver = ModelCheckpoint(tmp_path, "step{step}", every_n_train_steps=8, save_top_k=-1, auto_insert_metric_name=False)
+    assert len(straight) == 39  # 50 rows: 13 batches an epoch
     with pytest.raises(RuntimeError, match="went down"):
-        fit(data(), TaskRecorder(fail_at=20), tmp_path, callbacks=[saver], **options)
-    resumed = fit(data(), TaskRecorder(), tmp_path, tmp_path / "step8.ckpt", **options)
-    assert resumed == straight[8 * accumulate :]
+        fit(data(), TaskRecorder(fail_at=24), tmp_path, callbacks=[saver(tmp_path)], **options)
+    steps = {1: (3, 13, 14, 20), 2: (3, 7, 8, 11)}[accumulate]
+    for step in steps:
+        done = step if accumulate == 1 else min(2 * step, 13) if step <= 7 else 13 + 2 * (step - 7)
+        resumed = fit(data(), TaskRecorder(), tmp_path, tmp_path / f"step{step}.ckpt", **options)
+        assert resumed == straight[done:], step
+
+
+def test_the_first_rows_are_a_sample_without_labels(task_module: Any) -> None:
+    data = task_module()
+    sample = list(data.sample_batches(40))
+    assert sum(int(batch["attention_mask"].sum()) for batch in sample[:-1]) < 40
+    for batch, trained in zip(sample, data.train_dataloader(), strict=False):
+        assert set(batch) == {"input_ids", "attention_mask", "token_type_ids"}
+        assert torch.equal(batch["input_ids"], trained["input_ids"])
+    assert len(list(data.sample_batches(10**9))) == 13
+    assert len(flat(rows(data.heldout_batches()))) == 50
 
 
 def test_resuming_with_other_batches_is_refused(task_module: Any, tmp_path: Path) -> None:
-    saver = OnExceptionCheckpoint(tmp_path, "fell")
+    kept = OnExceptionCheckpoint(tmp_path, "fell")
     with pytest.raises(RuntimeError, match="went down"):
-        fit(task_module(), TaskRecorder(fail_at=3), tmp_path, callbacks=[saver])
-    with pytest.raises(UserError, match=r"the checkpoint's run had rows 50, this one has 49"):
+        fit(task_module(), TaskRecorder(fail_at=3), tmp_path, callbacks=[kept])
+    with pytest.raises(InputError, match=r"the checkpoint's run had rows 50, this one has 49"):
         fit(task_module(GivenTask(count=49)), TaskRecorder(), tmp_path, tmp_path / "fell.ckpt")

@@ -5,7 +5,7 @@ import pytest
 from tests.data.conftest import task_options
 from tinydistill.data.tasks.docstrings import LIBRARIES, DocstringsTask, balanced, row_text
 from tinydistill.data.text.docstrings import Module
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 
 def modules(libraries: tuple[str, ...] = LIBRARIES, count: int = 6) -> list[Module]:
@@ -28,9 +28,7 @@ def test_docstring_rows_are_balanced_and_no_module_is_on_both_sides() -> None:
 
 
 def test_docstrings_of_a_library_that_is_missing_are_an_error() -> None:
-    with pytest.raises(
-        UserError, match=r"needs 3 docstrings of transformers .* there are 0: lower task.validation_rows"
-    ):
+    with pytest.raises(InputError, match=r"needs 3 docstrings of transformers .* there are 0: lower validation_rows"):
         balanced(modules(LIBRARIES[:-1]), 5, 3)
 
 
@@ -63,7 +61,7 @@ def test_the_embedded_task_is_built_once_and_is_of_a_useful_size(
     train, validation = tasks[0].train(), tasks[1].validation()["validation"]
     assert reads == [1]
     assert (len(train), len(validation)) == (32, 16)
-    assert tasks[0].target.labels == LIBRARIES == tuple(task_options("docstrings")["labels"])
+    assert tasks[0].target.labels == LIBRARIES == tuple(task_options("docstrings").labels)
     assert tasks[0].identity() == tasks[1].identity()
     assert tasks[0].test() == {}
 

@@ -38,7 +38,7 @@ def test_batches_hold_what_the_tokenizer_makes_of_the_rows(
         assert batch["labels"].dtype == torch.long
 
 
-def test_real_targets_are_floats_and_unlabelled_rows_have_none(task_module: Any) -> None:
+def test_real_targets_are_floats_and_unlabeled_rows_have_none(task_module: Any) -> None:
     data = task_module(GivenTask(regression=True))
     batch = next(iter(data.train_dataloader()))
     assert batch["labels"].dtype == torch.float32
@@ -69,7 +69,7 @@ def test_special_tokens_in_a_text_are_text(task_module: Any, tokenizer: BertToke
     assert batch["input_ids"][1, :3].tolist() == [tokenizer.cls_token_id, tokenizer.sep_token_id, 0]
 
 
-def test_rows_are_tokenised_once_per_content(task_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_tokenized_once_per_content(task_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
     original = encoding._build
     monkeypatch.setattr(encoding, "_build", lambda *args: built.append(args[1].name) or original(*args))
@@ -82,7 +82,7 @@ def test_rows_are_tokenised_once_per_content(task_module: Any, monkeypatch: pyte
     assert len(built) == 9
 
 
-def test_a_tokenisation_that_is_cut_off_leaves_nothing_to_be_used(
+def test_a_tokenization_that_is_cut_off_leaves_nothing_to_be_used(
     task_module: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -1,138 +1,47 @@
-from collections.abc import Callable
+"""A task of one's own, and tasks made from nodes of a configuration."""
+
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
-import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-from tests.data.conftest import TSV_ODDITIES, task_complaint, task_options
-from tinydistill.data.tasks.sources import GlueFiles, GlueHub
-from tinydistill.data.tasks.tables import Columns
-from tinydistill.errors import UserError
-
-GLUE = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
+from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.sources import TaskSource
 
 
-def glue_files(root: Path, task: str) -> GlueFiles:
-    values = task_options(task)
-    return GlueFiles(
-        root,
-        values["directory"],
-        Columns(values["tsv_text"], values["tsv_text_pair"], values["tsv_label"], "task.tsv_"),
-        tuple(values["labels"]),
-        tuple(values["tsv_header"]),
-        values["tsv_skip_damaged"],
-        tuple(values["validation_splits"]),
-        tuple(values["test_splits"]),
-    )
+class Parity(TaskSource):
+    """All that a task of one's own needs."""
+
+    def __init__(self, labels: list[str]):
+        self.labels = labels
+
+    @property
+    def target(self) -> Target:
+        return Target(self.labels)
+
+    def train(self) -> Split:
+        return Split("train", ["one", "two"], labels=np.array([1, 0]))
+
+    def validation(self) -> dict[str, Split]:
+        return {"validation": Split("validation", ["three", "four"], labels=np.array([1, 0]))}
 
 
-def glue_hub(task: str) -> GlueHub:
-    values = task_options(task)
-    columns = Columns(values["text"], values["text_pair"], values["label"])
-    splits = tuple(values["validation_splits"]), tuple(values["test_splits"])
-    return GlueHub(values["config"], columns, tuple(values["labels"]), *splits)
+def make(target: str, **options: Any) -> Any:
+    return instantiate(OmegaConf.create({"_target_": target, **options}))
 
 
-@pytest.mark.parametrize("task", [*GLUE, "docstrings", "files"])
-def test_every_task_names_its_columns_metrics_and_splits(task: str) -> None:
-    values = task_options(task)
-    assert values["name"] == task
-    assert values["monitor"] == values["metrics"][0]
-    assert set(values["metrics"]) <= {"accuracy", "f1", "matthews", "pearson", "spearman"}
-    assert values["max_length"] == (128 if values["text_pair"] else 32 if task == "docstrings" else 64)
-    if task in GLUE:
-        assert (values["kind"], values["repo"]) == ("glue", "nyu-mll/glue")
-        assert bool(values["text_pair"]) == bool(values["tsv_text_pair"])
-        assert values["regression"] == (not values["labels"]) == (task == "stsb")
+def test_a_task_of_ones_own_needs_three_things() -> None:
+    task = make(f"{__name__}.Parity", labels=["even", "odd"])
+    assert task.target == Target(("even", "odd"))
+    assert task.test() == {}
+    assert task.identity() == Parity(["even", "odd"]).identity() != Parity(["odd", "even"]).identity()
 
 
-@pytest.mark.parametrize("task", ["sst2", "mrpc", "cola", "stsb", "qqp"])
-def test_the_original_files_are_read_without_quoting_and_in_order(glue: Path, task: str) -> None:
-    source = glue_files(glue, task)
-    train, validation, test = source.train(), source.validation()["validation"], source.test()["test"]
-    assert train.texts == list(TSV_ODDITIES)
-    assert (len(validation), len(test)) == (3, 4)
-    assert test.texts == train.texts[:4]
-    assert test.labels is None
-    assert (train.pairs is not None) == (task_options(task)["text_pair"] is not None)
-    if train.pairs:
-        assert train.pairs[4] == "the cat sat 4"
-    if task == "stsb":
-        assert source.target.regression
-        assert (train.labels.dtype, train.labels[:2].tolist()) == (np.float32, [0.25, 1.25])
-    else:
-        assert (train.labels.dtype, train.labels.tolist()) == (np.int64, [0, 1, 0, 1, 0, 1])
-
-
-def test_mnli_has_two_validation_splits_the_monitored_one_first_and_labels_by_name(glue: Path) -> None:
-    source = glue_files(glue, "mnli")
-    assert list(source.validation()) == ["validation_matched", "validation_mismatched"]
-    assert source.validation()["validation_mismatched"].texts[0].startswith("dev_mismatched ")
-    assert source.train().labels.tolist() == [0, 1, 2, 0]
-    assert source.target.labels == ("entailment", "neutral", "contradiction")
-
-
-def test_rows_that_are_cut_short_are_left_out_where_the_task_is_known_for_them(glue: Path) -> None:
-    file = glue / "QQP/train.tsv"
-    file.write_text(file.read_text() + "7\tbroken question\n8\ta\t\t1\n")
-    train = glue_files(glue, "qqp").train()
-    assert (len(train), train.skipped, train.pairs[-1]) == (7, 1, "")
-    file.write_text(file.read_text() + "9\tbroken\n" * 11)
-    assert "12 rows have a wrong number of columns, 7 the right one" in task_complaint(glue_files(glue, "qqp"))
-    (glue / "QQP/test.tsv").write_text("id\tquestion1\tquestion2\n0\ta\tb\n1\tc\n")
-    with pytest.raises(UserError, match=r"test.tsv line 3 has too few columns"):
-        glue_files(glue, "qqp").test()
-
-
-def test_a_missing_glue_file_or_column_is_named(glue: Path) -> None:
-    assert f"paths.glue={glue}: there is no file {glue}/RTE/train.tsv" in task_complaint(glue_files(glue, "rte"))
-    (glue / "SST-2/train.tsv").write_text("text\tlabel\na\t1\n")
-    message = task_complaint(glue_files(glue, "sst2"))
-    assert "SST-2/train.tsv has no column 'sentence' but text, label: set task.tsv_text to one" in message
-
-
-def offer(monkeypatch: pytest.MonkeyPatch, load: Callable[..., datasets.Dataset]) -> None:
-    monkeypatch.setattr(datasets, "load_dataset", load)
-
-
-def hub_rows(labels: list[Any], names: list[str] | None = None) -> datasets.Dataset:
-    rows = datasets.Dataset.from_dict({"sentence": [f"text {i}" for i in range(len(labels))], "label": labels})
-    return rows.cast_column("label", datasets.ClassLabel(names=names)) if names else rows
-
-
-def test_hub_rows_are_read_and_labels_of_minus_one_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["negative", "positive"]
-    offer(monkeypatch, lambda *_, split, **__: hub_rows([-1, -1] if split == "test" else [1, 0], names))
-    source = glue_hub("sst2")
-    assert source.train().texts == ["text 0", "text 1"]
-    assert source.validation()["validation"].labels.tolist() == [1, 0]
-    assert source.test()["test"].labels is None
-
-
-def test_hub_labels_in_another_order_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, lambda *_, **__: hub_rows([1, 0], ["positive", "negative"]))
-    message = task_complaint(glue_hub("sst2"))
-    assert "nyu-mll/glue/sst2/train has the labels positive, negative, in this order" in message
-    assert "'task.labels=[positive,negative]'" in message
-
-
-def test_hub_rows_without_the_column_list_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, lambda *_, **__: hub_rows([1, 0]))
-    assert "has no column 'question' but sentence, label: set task.text" in task_complaint(glue_hub("qnli"))
-
-
-def test_without_a_network_the_hub_says_what_works_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: object, **__: object) -> datasets.Dataset:
-        raise ConnectionError("Couldn't reach 'nyu-mll/glue' on the Hub\nmany\nlines")
-
-    offer(monkeypatch, unreachable)
-    message = task_complaint(glue_hub("sst2"))
-    assert "nyu-mll/glue/sst2/train can't be loaded" in message
-    assert all(way in message for way in ("paths.glue=DIR", "task=docstrings", "task=files"))
-
-
-def test_a_development_file_of_one_class_is_refused(glue: Path) -> None:
-    (glue / "SST-2/dev.tsv").write_text("sentence\tlabel\na\t1\nb\t1\n")
-    assert "SST-2/dev.tsv: all 2 rows have the same label" in task_complaint(glue_files(glue, "sst2"))
+def test_files_are_a_task_from_a_node(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,1\nb,0\nc,1\nd,0\n")
+    options = {"train": str(tmp_path / "a.csv"), "labels": [0, 1], "validation_fraction": 0.5}
+    source = make("tinydistill.data.tasks.files.TaskFiles", **options)
+    assert source.target.labels == ("0", "1")
+    assert len(source.train()) == len(source.validation()["validation"]) == 2

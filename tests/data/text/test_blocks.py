@@ -15,7 +15,7 @@ from tinydistill.data.text import packing
 from tinydistill.data.text.blocks import Blocks, Cutting, build_blocks
 from tinydistill.data.text.packing import BlockFile
 from tinydistill.data.text.sources import FilesCorpus
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 CLS, SEP = 2, 3
 
@@ -106,7 +106,7 @@ def test_special_tokens_in_a_text_are_text(tokenizer: BertTokenizerFast, cache: 
     assert built.summary["pieces"] == 60 * 9  # [ and ] and the words between are pieces of their own
 
 
-def test_a_second_run_neither_reads_nor_tokenises(
+def test_a_second_run_neither_reads_nor_tokenizes(
     corpus: ListCorpus, tokenizer: BertTokenizerFast, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = build(corpus, tokenizer, cache)
@@ -122,7 +122,7 @@ def test_files_are_hashed_once_and_again_after_a_change(
     hashed: list[FilesCorpus] = []
     identity = FilesCorpus.identity
     monkeypatch.setattr(FilesCorpus, "identity", lambda self: (hashed.append(self), identity(self))[1])
-    corpus = FilesCorpus((str(text_file),))
+    corpus = FilesCorpus(text_file)
     build(corpus, tokenizer, cache)
     build(corpus, tokenizer, cache, length=8)
     assert len(hashed) == 1
@@ -205,10 +205,10 @@ def test_a_tokenizer_without_delimiters_is_refused(corpus: ListCorpus, cache: Pa
     (tmp_path / "vocab.txt").write_text("[UNK]\nthe\n")
     bare = BertTokenizerFast(str(tmp_path / "vocab.txt"))
     bare.cls_token = None
-    with pytest.raises(UserError, match=r"no \[CLS\] and \[SEP\].*teacher.path"):
+    with pytest.raises(InputError, match=r"no \[CLS\] and \[SEP\].*choose another tokenizer"):
         build(corpus, bare, cache)
 
 
 def test_blocks_too_short_for_text_are_refused(corpus: ListCorpus, tokenizer: BertTokenizerFast, cache: Path) -> None:
-    with pytest.raises(UserError, match=r"general\.max_length=2"):
+    with pytest.raises(InputError, match=r"max_length=2 leaves no room"):
         build(corpus, tokenizer, cache, length=2)

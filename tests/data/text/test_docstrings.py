@@ -45,7 +45,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("library")
 def test_docstrings_come_in_source_order_cleaned_and_once() -> None:
-    (module,) = docstrings.read_modules()
+    (module,) = docstrings.read_modules(6)
     assert (module.library, module.module) == ("thinglib", "thinglib")
     assert [text.split()[0] + " " + text.split()[1] for text in module.docstrings] == [
         "The module",
@@ -59,7 +59,7 @@ def test_docstrings_come_in_source_order_cleaned_and_once() -> None:
 def test_long_modules_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docstrings, "MAX_MODULE", 220)
     monkeypatch.setattr(docstrings, "MIN_MODULE", 0)
-    assert [len(module.docstrings) for module in docstrings.read_modules()] == [2, 1]
+    assert [len(module.docstrings) for module in docstrings.read_modules(6)] == [2, 1]
 
 
 def test_the_corpus_is_the_same_every_time_mixes_libraries_and_keeps_to_its_size() -> None:
@@ -78,7 +78,7 @@ def test_help_topics_are_read() -> None:
     only = {"pydoc": docstrings._roots()["pydoc"]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(docstrings, "_roots", lambda: only)
-        text = "".join(module.text for module in islice(docstrings.read_modules(), 50))
+        text = "".join(module.text for module in islice(docstrings.read_modules(6), 50))
     assert 'The "assert" statement' in text or "assert statement" in text
 
 

@@ -7,7 +7,7 @@ from tokenizers.models import BPE, WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from tinydistill.data.text.masking import IGNORED, MaskingVocabulary, Rules, generator, mask_pieces, vocabulary
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 MASK, SPECIAL, SIZE = 4, 5, 200  # the numbers below SPECIAL are special tokens; the odd ones above it begin words
 RULES = Rules(share=0.15, masked=0.8, random=0.1)
@@ -77,7 +77,7 @@ def test_even_the_smallest_batch_is_asked_for_something():
 
 
 def test_word_pieces_tell_where_words_begin(tokenizer):
-    known = vocabulary(tokenizer, 40, whole_words=True, override="teacher.path=x")
+    known = vocabulary(tokenizer, 40, whole_words=True, called="teacher.path=x")
     assert known.begins is not None
     assert known.special[[0, 1, 2, 3, 4]].all()
     assert known.special[len(tokenizer) :].all()  # numbers that the model has and the tokenizer hasn't
@@ -91,7 +91,7 @@ def test_marked_pieces_begin_words_and_punctuation_stands_alone(mark):
         PreTrainedTokenizerFast(tokenizer_object=backend, mask_token="<mask>", bos_token="<s>"),
         len(words),
         whole_words=True,
-        override="teacher.path=x",
+        called="teacher.path=x",
     )
     assert known.begins is not None
     assert known.begins[2:].tolist() == [True, False, True, True, True]
@@ -100,12 +100,12 @@ def test_marked_pieces_begin_words_and_punctuation_stands_alone(mark):
 def test_words_that_do_not_show_are_an_error_that_names_the_override():
     backend = Tokenizer(WordLevel({"<mask>": 0, "red": 1, "fish": 2}, unk_token="<mask>"))
     known = PreTrainedTokenizerFast(tokenizer_object=backend, mask_token="<mask>")
-    assert vocabulary(known, 3, whole_words=False, override="teacher.path=x").begins is None
-    with pytest.raises(UserError, match="don't show where words begin; mask pieces with pretrain.whole_words=false"):
-        vocabulary(known, 3, whole_words=True, override="teacher.path=x")
+    assert vocabulary(known, 3, whole_words=False, called="teacher.path=x").begins is None
+    with pytest.raises(InputError, match="don't show where words begin: mask single tokens: set whole_words to false"):
+        vocabulary(known, 3, whole_words=True, called="teacher.path=x")
 
 
 def test_a_tokenizer_without_a_mask_is_an_error():
     backend = Tokenizer(WordLevel({"red": 0, "fish": 1}, unk_token="red"))
-    with pytest.raises(UserError, match="teacher.path=x: the tokenizer has no mask token"):
-        vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend), 2, whole_words=False, override="teacher.path=x")
+    with pytest.raises(InputError, match="teacher.path=x: the tokenizer has no mask token"):
+        vocabulary(PreTrainedTokenizerFast(tokenizer_object=backend), 2, whole_words=False, called="teacher.path=x")

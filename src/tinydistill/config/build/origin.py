@@ -1,87 +1,105 @@
 """How a model came to be, as the artifacts on disk tell it: its teacher, what that comes from, and its baseline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinydistill.artifacts.writer import read_json
-from tinydistill.errors import UserError
-from tinydistill.config.build.sources import Source, Values, find_task_teacher, finetuned_path, without_distillation
+from omegaconf.errors import OmegaConfBaseException
+
+from tinydistill.artifacts.provenance import Record, record_of
+from tinydistill.config.build.sources import find_task_teacher
+from tinydistill.config.compose import stored
+from tinydistill.config.names import corpus_name, finetuned_path, mapping_name
+from tinydistill.config.schema import Config
+from tinydistill.errors import InputError, UserError
+from tinydistill.models.source import Source
 
 
 @dataclass(frozen=True)
-class Ancestry:
+class Origin:
     """What stage=task left beside a model.
 
-    `configuration` is that of its distillation, `result` what came of it; `teacher` is None where it is not to be
-    found, `baseline` (the score of the same student without distillation) where there is none on the same rows.
+    `config` is that of its distillation; `teacher` is None where it is not to be found, `baseline` (the score of the
+    same student without distillation) where there is none on the same rows.
     """
 
-    configuration: Values
-    result: dict[str, Any]
-    task: dict[str, Any]
+    made: Record
+    config: Config
     teacher: Source | None
     baseline: float | None
 
     @property
+    def rows(self) -> Any:
+        """What the model was trained and scored on, as its settings have it."""
+        return self.made.settings["inputs"]["task"]
+
+    @property
     def base(self) -> str:
         """The hub name or directory of the model that the teacher was fine-tuned from."""
-        path = str(self.configuration["teacher"]["path"])
-        while (made := _provenance(Path(path))) is not None:
-            path = str(made["configuration"]["teacher"]["path"])
+        path = self.config.teacher.path
+        while (made := record_of(path)) is not None:
+            path = str(made.configuration["teacher"]["path"])
         return path
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What a model card says of it."""
-        kept = _before_it_was_named(self.configuration)
-        layers = [row for phase in self.result["phases"].values() for row in phase.get("layers", ())]
-        weights = ("embedding", "hidden", "attention", "relation")
+        kept, result = _before_it_was_named(self.config), self.made.result
+        layers = [row for phase in result["phases"].values() for row in phase.get("layers", ())]
+        given = kept.student.path is not None
+        losses = {name: node.get("weight", 1.0) for name, node in kept.objective.losses.items()}
         return {
             "teacher": Path(self.base).name if Path(self.base).exists() else self.base,
-            "init": kept["student"]["init"] if kept["student"]["path"] is None else "given weights",
-            "corpus": kept["corpus"]["name"] if kept["student"]["path"] is None else None,
-            "augmented": kept["augmentation"]["path"] is not None,
-            "mapping": kept["mapping"]["strategy"],
+            "init": "given weights" if given else kept.student.init,
+            "corpus": None if given else corpus_name(kept),
+            "augmented": kept.augmentation.path is not None,
+            "mapping": mapping_name(kept),
             "layers": {str(row["student_layer"]): row["teacher_layer"] for row in layers if row["student_layer"]},
-            "objective": {name: kept["objective"][name] for name in weights if kept["objective"][name]},
-            "scale": kept["objective"]["scale"],
-            "phases": {name: phase["steps"] for name, phase in self.result["phases"].items()},
+            "objective": {name: weight for name, weight in losses.items() if weight},
+            "scale": kept.objective.scale,
+            "phases": {name: phase["steps"] for name, phase in result["phases"].items()},
         }
 
 
-def ancestry(path: str, values: Values) -> Ancestry | None:
+def origin_of(path: str, config: Config) -> Origin | None:
     """What there is to know of a model that stage=task made; None for any other. Relatives are below paths.outputs."""
-    made = _provenance(Path(path))
-    if made is None or made["configuration"]["stage"] != "task":
+    made = record_of(path)
+    then = _configuration(made, "task")
+    if made is None or then is None:
         return None
-    job = made["configuration"]["paths"].get("job")  # whose relatives have other names than a single run's
-    configuration = {**made["configuration"], "paths": {**values["paths"], "job": job}}
-    settings = made["settings"]
+    job = then.paths.job  # whose relatives have other names than a single run's
+    then = replace(then, paths=replace(config.paths, job=job))
     try:
-        teacher: Source | None = find_task_teacher(configuration)
-    except UserError:
+        teacher: Source | None = find_task_teacher(then)
+    except (UserError, InputError):
         teacher = None
-    if teacher is not None and teacher.identity != settings["teacher"]:
+    if teacher is not None and teacher.identity != made.settings["inputs"]["teacher"]:
         teacher = None
-    result = read_json(Path(path) / "result.json")
-    return Ancestry(configuration, result, settings["task"], teacher, _baseline(configuration, settings["task"]))
+    return Origin(made, then, teacher, _baseline(then, made.settings["inputs"]["task"]))
 
 
-def _before_it_was_named(configuration: Values) -> Values:
+def without_distillation(config: Config) -> Config:
+    """The configuration of the baseline: the same student from random weights."""
+    return replace(config, student=replace(config.student, path=None, init="random"))
+
+
+def _before_it_was_named(config: Config) -> Config:
     """With the options of the general student in place of its path, where stage=general made it."""
-    path = configuration["student"]["path"]
-    made = _provenance(Path(path)) if path is not None else None
-    if made is None or made["configuration"]["stage"] != "general":
-        return configuration
-    return {**configuration, **{node: made["configuration"][node] for node in ("student", "corpus")}}
+    made = record_of(config.student.path) if config.student.path is not None else None
+    then = _configuration(made, "general")
+    return config if then is None else replace(config, student=then.student, corpus=then.corpus)
 
 
-def _provenance(path: Path) -> dict[str, Any] | None:
-    file = path / "provenance.json"
-    return read_json(file) if file.is_file() and (path / "result.json").is_file() else None
+def _configuration(made: Record | None, stage: str) -> Config | None:
+    """That of what a stage made; None for what another one made, or another version, whose options are others."""
+    try:
+        return stored(made.configuration) if made is not None and made.stage == stage else None
+    except OmegaConfBaseException:
+        return None
 
 
-def _baseline(configuration: Values, task: dict[str, Any]) -> float | None:
-    path = finetuned_path(without_distillation(configuration), "student")
-    made = _provenance(path)
-    return read_json(path / "result.json")["score"] if made is not None and made["settings"]["task"] == task else None
+def _baseline(config: Config, rows: Any) -> float | None:
+    made = record_of(finetuned_path(without_distillation(config), "student"))
+    if made is None or made.settings["inputs"]["task"] != rows:
+        return None
+    score: float | None = made.result["score"]
+    return score

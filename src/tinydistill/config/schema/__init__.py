@@ -1,12 +1,14 @@
-"""The options there are, with their types, their choices and what they mean. Values live in conf/ alone."""
+"""The options there are: their types, defaults, bounds, and what they mean. conf/ holds the groups of choices."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinydistill.config.schema.data import Corpus, Task
-from tinydistill.config.schema.debug import Debug
-from tinydistill.config.schema.models import Mapping, Objective, Student, Teacher
+from hydra.core.config_store import ConfigStore
+
+from tinydistill.config.schema.data import Task
+from tinydistill.config.schema.models import Objective, Student, Teacher
 from tinydistill.config.schema.option import option
+from tinydistill.config.schema.run import Paths, Runtime
 from tinydistill.config.schema.stages import (
     Augmentation,
     Benchmark,
@@ -15,13 +17,12 @@ from tinydistill.config.schema.stages import (
     Export,
     Finetune,
     General,
-    Phase,
+    Intermediate,
     Pipeline,
     Prediction,
     Pretrain,
     Report,
 )
-from tinydistill.config.schema.surroundings import Logger, Paths, Trainer
 
 STAGES = {
     "general": "pre-trained teacher -> general student, on plain text",
@@ -39,31 +40,42 @@ STAGES = {
 
 @dataclass
 class Config:
-    """Everything there is to choose."""
+    """Everything there is to choose.
 
-    stage: str = option("what to do", *STAGES)
-    seed: int = option("of initialisation, data order and dropout", at_least=0)
-    output_dir: str | None = option("where the artifact is published; null for a name made from the choices")
-    overwrite: Any = option("true: replace an output made with other settings; always: one with the same ones too")
+    Fields of type dict are open: what stands there under `_target_` is built with `hydra.utils.instantiate`.
+    """
+
+    stage: str = option("what to do", "general", choices=tuple(STAGES))
+    seed: int = option("of initialization, data order and dropout", 0, at_least=0)
+    output_dir: str | None = option("where the artifact is published; null for a name made from the choices", None)
+    overwrite: Any = option(
+        "true: replace an output made with other settings; always: one with the same ones too", False
+    )
     paths: Paths = field(default_factory=Paths)
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)
-    mapping: Mapping = field(default_factory=Mapping)
+    mapping: dict[str, Any] = option("the rule n = g(m): a function of both numbers of layers", {})
     objective: Objective = field(default_factory=Objective)
-    corpus: Corpus = field(default_factory=Corpus)
+    corpus: dict[str, Any] = option("plain text: `name` for the names of outputs, `_target_` and its arguments", {})
     general: General = field(default_factory=General)
     pretrain: Pretrain = field(default_factory=Pretrain)
     task: Task = field(default_factory=Task)
     finetune: Finetune = field(default_factory=Finetune)
     distill: Distill = field(default_factory=Distill)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    intermediate: Phase = field(default_factory=Phase)
+    intermediate: Intermediate = field(default_factory=Intermediate)
     prediction: Prediction = field(default_factory=Prediction)
     evaluate: Evaluate = field(default_factory=Evaluate)
     export: Export = field(default_factory=Export)
     report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)
     benchmark: Benchmark = field(default_factory=Benchmark)
-    trainer: Trainer = field(default_factory=Trainer)
-    logger: Logger = field(default_factory=Logger)
-    debug: Debug = field(default_factory=Debug)
+    optimizer: dict[str, Any] = option("a class of torch.optim, or any function of parameters and lr", {})
+    scheduler: dict[str, Any] = option("a function of an optimizer and the number of steps", {})
+    trainer: dict[str, Any] = option("any argument of Lightning's Trainer", {})
+    callbacks: dict[str, Any] = option("Lightning's callbacks, or your own, by any name", {})
+    logger: dict[str, Any] = option("Lightning's loggers, or your own, by any name", {})
+    runtime: Runtime = field(default_factory=Runtime)
+
+
+ConfigStore.instance().store("schema", Config)  # what conf/config.yaml begins with

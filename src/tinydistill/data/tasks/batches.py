@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from tinydistill.data.loading import Batch, RowNumbers
+from tinydistill.data.loading import Batch, EpochOrder, RowNumbers
 from tinydistill.data.tasks.encoding import EncodedRows
 
 MULTIPLE = 8  # lengths are rounded up to it: fewer shapes, and what matrix units like
@@ -46,7 +46,7 @@ class RowBatches(Dataset[Batch]):
         longest = int(lengths.max())
         width = max(longest, min(-(-longest // MULTIPLE) * MULTIPLE, self.max_length))
         mask_BL = np.arange(width) < lengths[:, None]
-        places = (starts[:, None] + np.arange(width))[mask_BL]  # of the batch's word pieces among all, row after row
+        places = (starts[:, None] + np.arange(width))[mask_BL]  # of the batch's tokens among all, row after row
         batch = {
             "input_ids": _filled(mask_BL, self.rows.pieces[places], self.pad),
             "attention_mask": torch.from_numpy(mask_BL.astype(np.int64)),
@@ -67,63 +67,43 @@ def _filled(mask_BL: NDArray[np.bool_], values: NDArray[Any], rest: int) -> torc
     return torch.from_numpy(full)
 
 
-class LengthOrder:
-    """The row numbers [B] of every batch of this rank: epoch after epoch, rows of like lengths together.
+class LengthOrder(EpochOrder):
+    """The row numbers [B] of every batch of an epoch for this rank, rows of like lengths together.
 
     An epoch is a permutation of the rows, sorted by length within windows of WINDOW batches and cut into batches, which
     are shuffled: a function of seed and epoch alone. It has every row once. Its last batch may be smaller; with several
     ranks, whose batches are disjoint, a few rows of it then come twice, so that no rank goes without.
     """
 
-    def __init__(
-        self, lengths: NDArray[np.int64], batch_size: int, batches: int, seed: int, world_size: int = 1, rank: int = 0
-    ):
-        self.lengths, self.batch_size, self.batches, self.seed = lengths, batch_size, batches, seed
-        self.world_size, self.rank = world_size, rank
-        self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
-
-    @property
-    def batches_in_epoch(self) -> int:
-        """Batches of one epoch."""
-        return -(-len(self.lengths) // (self.batch_size * self.world_size))
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int, world_size: int = 1, rank: int = 0):
+        super().__init__(batch_size, seed, world_size, rank)
+        self.lengths, self.rows = lengths, len(lengths)
+        self._sorted: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
-        return self.batches
+        return -(-self.rows // (self.batch_size * self.world_size))
 
-    def __getitem__(self, batch: int) -> RowNumbers:
-        if not 0 <= batch < self.batches:
+    def __getitem__(self, batch: Any) -> Any:
+        if not 0 <= batch < len(self):
             raise IndexError(batch)
-        epoch, number = divmod(batch, self.batches_in_epoch)
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, *self._sorted_rows(epoch))
-        _, rows, places = self._epoch
+        if self._sorted is None or self._sorted[0] != self.epoch:
+            self._sorted = (self.epoch, *self._sorted_rows())
+        _, rows, places = self._sorted
         together = self.batch_size * self.world_size
-        first = int(places[number]) * together
+        first = int(places[batch]) * together
         shared = rows[first : first + together]
         if len(shared) % self.world_size:
             shared = np.resize(shared, -(-len(shared) // self.world_size) * self.world_size)
         return shared[self.rank :: self.world_size]
 
-    def _sorted_rows(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        random = np.random.default_rng([self.seed, epoch])
-        rows = random.permutation(len(self.lengths))
+    def _sorted_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        rows = random.permutation(self.rows)
         windows = np.arange(len(rows)) // (WINDOW * self.batch_size * self.world_size)
-        return rows[np.lexsort((self.lengths[rows], windows))], random.permutation(self.batches_in_epoch)
-
-    def settings(self) -> dict[str, int]:
-        """Without the number of batches: a longer run begins with the same ones."""
-        return {
-            "rows": len(self.lengths),
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "world_size": self.world_size,
-        }
+        return rows[np.lexsort((self.lengths[rows], windows))], random.permutation(len(self))
 
 
-def every_row(lengths: NDArray[np.int64], batch_size: int, world_size: int = 1, rank: int = 0) -> list[RowNumbers]:
-    """Batches that hold every row once, the longest first: what doesn't fit into memory shows at once.
-
-    With several ranks, each rank's share of them.
-    """
+def every_row(lengths: NDArray[np.int64], batch_size: int) -> list[RowNumbers]:
+    """Batches that hold every row once, the longest first: what doesn't fit into memory shows at once."""
     rows = np.argsort(-lengths, kind="stable")
-    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)][rank::world_size]
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]

@@ -1,38 +1,40 @@
-"""A task as a LightningDataModule: the whole run is one pass over batches that are a function of the seed."""
+"""A task as a LightningDataModule: an epoch is every training row once, in an order that is a function of the seed."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.loading import BatchLoader, TrainLoader
-from tinydistill.data.one_pass import OnePassDataModule
+from tinydistill.data.loading import Batch, BatchLoader, ResumableDataModule
 from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.tasks.encoding import EncodedRows, encode
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import Columns, read_table
-from tinydistill.errors import UserError
+from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.errors import InputError
 
+_TEXT = ("input_ids", "attention_mask", "token_type_ids")  # what an encoder reads of a batch
 MADE_FROM = b"tinydistill.made_from"  # in the metadata of augmented rows: the identity of the texts they come from
 
 
-class TaskDataModule(OnePassDataModule):
-    """A task as batches of like lengths, for a Trainer with `use_distributed_sampler=False`.
+class TaskDataModule(ResumableDataModule):
+    """A task as batches of rows of like lengths.
 
     Args:
         source: where the rows come from.
         tokenizer: a fast tokenizer with [CLS] and [SEP], or begin and end tokens.
-        max_length: word pieces in a row at most, special tokens among them.
-        cache_dir: where encoded rows are kept between runs.
+        max_length: tokens in a row at most, special ones among them.
+        batch_size: rows in a training batch of one device.
+        seed: of the order of the rows.
+        cache_dir: where tokens are kept between runs; None keeps them as long as this object.
         augmentation: a Parquet file of rows that take the training rows' place, with columns text, text_pair for pairs
             and source_row: the number of the training row that a row was made from and whose label it has.
         eval_batch_size: rows in a batch that isn't trained on; None for four times batch_size.
-        run: what OnePassDataModule takes.
+        num_workers: processes that read training batches ahead.
     """
 
     def __init__(
@@ -40,16 +42,18 @@ class TaskDataModule(OnePassDataModule):
         source: TaskSource,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        max_length: int,
-        cache_dir: str | Path,
+        max_length: int = 128,
+        batch_size: int = 32,
+        seed: int = 0,
+        cache_dir: str | Path | None = None,
         augmentation: str | Path | None = None,
         eval_batch_size: int | None = None,
-        **run: Any,
+        num_workers: int = 0,
     ):
-        super().__init__(**run)
+        super().__init__(batch_size=batch_size, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
         self.source, self.tokenizer = source, tokenizer
-        self.max_length, self.cache_dir, self.augmentation = max_length, cache_dir, augmentation
-        self.eval_batch_size = eval_batch_size or 4 * self.batch_size
+        self.max_length, self.augmentation = max_length, augmentation
+        self.eval_batch_size = eval_batch_size or 4 * batch_size
         self.teacher_logits: NDArray[np.floating] | None = None
         """Logits [N, C] of the training rows, by their numbers; when set, training batches carry their rows of it."""
         self._encoded: dict[int, tuple[Split, EncodedRows]] = {}
@@ -76,39 +80,25 @@ class TaskDataModule(OnePassDataModule):
         return self.source.test()
 
     def encoded(self, split: Split) -> EncodedRows:
-        """A split's word pieces, tokenised or found in the cache on first use."""
+        """A split's tokens, encoded or found in the cache on first use."""
         if id(split) not in self._encoded:
             rows = encode(split, self.tokenizer, max_length=self.max_length, cache_dir=self.cache_dir)
             self._encoded[id(split)] = (split, rows)  # the split too, so that no other gets its id
         return self._encoded[id(split)][1]
 
     def prepare_data(self) -> None:
-        """Encodes training and validation rows, on one process of a machine."""
+        """Encode training and validation rows, on one process of a machine."""
         for split in (self.train, *self.validation.values()):
             self.encoded(split)
 
-    @property
-    def batches_per_epoch(self) -> int:
-        """Batches of one epoch on each device."""
-        return -(-len(self.train) // (self.batch_size * self.world_size))
+    def order(self) -> LengthOrder:
+        """The training batches of this rank."""
+        lengths = self.encoded(self.train).lengths
+        return LengthOrder(lengths, self.batch_size, self.seed, self.world_size, self.rank)
 
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.limited(-(-self.batches_per_epoch * self.epochs // self.accumulate))
-
-    @property
-    def total_batches(self) -> int:
-        """Batches of the whole run on each device: what `len(train_dataloader())` gives."""
-        return min(self.batches_per_epoch * self.epochs, self.total_steps * self.accumulate)
-
-    def train_dataloader(self) -> TrainLoader:
-        """All batches of the run, or those that a resumed run still has to do."""
-        rows = self._rows(self.train, self.teacher_logits)
-        order = LengthOrder(
-            rows.rows.lengths, self.batch_size, self.total_batches, self.seed, self.world_size, self.rank
-        )
-        return TrainLoader(rows, self.order_of_run(order), self.num_workers, self.processed)
+    def train_dataloader(self) -> BatchLoader:
+        """One epoch."""
+        return self.loader_of(self._rows(self.train, self.teacher_logits))
 
     def val_dataloader(self) -> list[BatchLoader]:
         """A loader for each validation split, in their order."""
@@ -122,11 +112,24 @@ class TaskDataModule(OnePassDataModule):
         """As for the test."""
         return self.test_dataloader()
 
-    def loader(self, split: Split, *, sharded: bool = False) -> BatchLoader:
-        """Batches with every row of a split once; `row` says which. All of them on every device, unless `sharded`."""
+    def loader(self, split: Split) -> BatchLoader:
+        """Batches with every row of a split once, on every device; `row` says which."""
         rows = self._rows(split)
-        shard = (self.world_size, self.rank) if sharded else (1, 0)
-        return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size, *shard))
+        return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size))
+
+    def heldout_batches(self) -> BatchLoader:
+        """Every row of the first validation split."""
+        return self.loader(next(iter(self.validation.values())))
+
+    def sample_batches(self, tokens: int) -> Iterator[Batch]:
+        """The first training batches until they hold so many tokens, or one epoch, without labels and a trainer."""
+        rows = self._rows(self.train)
+        seen = 0
+        for batch in BatchLoader(rows, LengthOrder(rows.rows.lengths, self.batch_size, self.seed)):
+            yield {name: batch[name] for name in _TEXT if name in batch}
+            seen += int(batch["attention_mask"].sum())
+            if seen >= tokens:
+                return
 
     def _rows(self, split: Split, teacher_logits: NDArray[np.floating] | None = None) -> RowBatches:
         return RowBatches(
@@ -139,25 +142,24 @@ class TaskDataModule(OnePassDataModule):
 
 
 def read_augmented(path: Path, original: Split) -> Split:
-    """The rows of an augmentation, labelled as the training rows that they were made from.
+    """The rows of an augmentation, labeled as the training rows that they were made from.
 
-    Raises:
-        UserError: the file lacks a column, says that it was made from other rows, or names one that there isn't.
+    Raises InputError where the file lacks a column, was made from other rows, or names one that there isn't.
     """
-    columns = Columns("text", None if original.pairs is None else "text_pair", "source_row", options=None)
-    table = read_table(path, columns, option="augmentation.path")
+    layout = Layout("text", None if original.pairs is None else "text_pair", "source_row")
+    table = read_table(path, layout, argument="{TaskDataModule.augmentation}")
     if path.suffix == ".parquet":
         made_from = (pq.read_schema(path).metadata or {}).get(MADE_FROM, b"").decode()
         if made_from not in ("", original.text_identity()):
-            raise UserError(
-                f"augmentation.path={path} was made from other rows than this task's training rows: augment these with "
-                "stage=augment"
+            raise InputError(
+                f"{path} was made from other rows than this task's training rows", "run {stage:augment} on these"
             )
     sources = np.array([-1 if row is None else row for row in table.labels or ()], np.int64)
     if (outside := np.flatnonzero((sources < 0) | (sources >= len(original)))).size:
-        raise UserError(
+        raise InputError(
             f"{table.where(int(outside[0]))}: there is no training row {sources[outside[0]]}, they end at "
-            f"{len(original) - 1}: augment this task's rows anew with stage=augment"
+            f"{len(original) - 1}",
+            "run {stage:augment} on this task's rows",
         )
     labels = None if original.labels is None else original.labels[sources]
     return Split("train", table.texts, table.pairs, labels, source_rows=sources)

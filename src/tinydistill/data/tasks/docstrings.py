@@ -1,6 +1,5 @@
 """The embedded task: which library does a docstring come from? Real text and real labels without a download."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydistill.data.cache import built_once
+from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text import docstrings
-from tinydistill.data.text.blocks import digest
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
 # Python itself and dependencies that always come along, in the order of the class numbers
@@ -44,7 +42,7 @@ class DocstringsTask(TaskSource):
         validation_rows: of each library.
     """
 
-    cache_dir: Path
+    cache_dir: str | Path
     train_rows: int = 400
     validation_rows: int = 60
 
@@ -61,21 +59,16 @@ class DocstringsTask(TaskSource):
         """As many rows of every library."""
         return {"validation": self._split("validation")}
 
-    def test(self) -> dict[str, Split]:
-        """None: what is published about this task would have to be measured on validation."""
-        return {}
-
     def _split(self, name: str) -> Split:
         settings = [FORMAT, docstrings.versions(), LIBRARIES, self.train_rows, self.validation_rows]
         entry = built_once(Path(self.cache_dir) / f"docstrings-task-{digest(settings)}", self._build)
-        rows = json.loads((entry / f"{name}.json").read_text(encoding="utf-8"))
+        rows = read_json(entry / f"{name}.json")
         return Split(name, rows["texts"], None, np.array(rows["labels"], np.int64))
 
     def _build(self, directory: Path) -> None:
         rows = balanced(docstrings.read_modules(MEGABYTES), self.train_rows, self.validation_rows)
         for name, (texts, labels) in rows.items():
-            text = json.dumps({"texts": texts, "labels": labels}, ensure_ascii=False, indent=0)
-            (directory / f"{name}.json").write_text(text, encoding="utf-8")
+            write_json(directory / f"{name}.json", {"texts": texts, "labels": labels})
 
 
 def balanced(
@@ -84,9 +77,7 @@ def balanced(
     """(texts, class numbers) of both splits, library after library in turn.
 
     Modules come in the order of their names' hashes: the first of a library are for validation, as many as it takes.
-
-    Raises:
-        UserError: a library isn't there, or has too little to say.
+    Raises InputError where a library isn't there, or has too little to say.
     """
     rows: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in LIBRARIES}
     seen: set[str] = set()
@@ -107,10 +98,10 @@ def balanced(
             name = "validation" if len(of_split["validation"]) < validation_rows else "train"
             of_split[name] += texts[: MAX_OF_MODULE[name]]
         if len(of_split["validation"]) < validation_rows or not of_split["train"]:
-            raise UserError(
-                f"task=docstrings needs {validation_rows} docstrings of {library} for validation and more for "
-                f"training; there are {sum(map(len, of_library.values()))}: lower task.validation_rows, or take your "
-                "own rows with task=files task.train=FILE"
+            raise InputError(
+                f"the docstrings task needs {validation_rows} docstrings of {library} for validation and more for "
+                f"training; there are {sum(map(len, of_library.values()))}",
+                "lower {DocstringsTask.validation_rows}, or take your own rows with {task:files} and {TaskFiles.train}",
             )
         splits["train"].append(of_split["train"][:train_rows])
         splits["validation"].append(of_split["validation"][:validation_rows])

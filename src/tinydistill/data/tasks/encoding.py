@@ -1,9 +1,8 @@
-"""The rows of a split as word pieces: tokenised once per content, kept on disk, mapped into memory.
+"""The rows of a split as tokens: tokenized once per content, kept on disk, mapped into memory.
 
-N: rows, P: word pieces of all rows.
+N: rows, P: tokens of all rows.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import built_once, digest
 from tinydistill.console import Meter
-from tinydistill.data.cache import built_once
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.text.blocks import digest, prepare_tokenizer, tokenizer_threads
+from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
+from tinydistill.data.text.packing import TokenIds
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other pieces
 ROWS_AT_ONCE = 4096  # that go through the tokenizer together, shared among its threads
@@ -24,13 +24,13 @@ ROWS_AT_ONCE = 4096  # that go through the tokenizer together, shared among its 
 class EncodedRows:
     """Rows of different lengths end to end in memory-mapped .npy files.
 
-    `pieces` [P] are the word pieces with their special tokens, `types` [P] the token types (None where the tokenizer
+    `pieces` [P] are the tokens with their special tokens, `types` [P] the token types (None where the tokenizer
     makes none); row i is at offsets[i]:offsets[i + 1]. `truncated` counts the rows that were cut.
     """
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self.pieces: NDArray[Any] = np.load(directory / "pieces.npy", mmap_mode="r")
+        self.pieces: TokenIds = np.load(directory / "pieces.npy", mmap_mode="r")
         self.offsets: NDArray[np.int64] = np.load(directory / "offsets.npy")
         types = directory / "types.npy"
         self.types: NDArray[np.uint8] | None = np.load(types, mmap_mode="r") if types.exists() else None
@@ -44,37 +44,35 @@ class EncodedRows:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Word pieces of every row [N]."""
+        """Tokens of every row [N]."""
         return np.diff(self.offsets)
 
 
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, *, max_length: int, cache_dir: str | Path) -> EncodedRows:
-    """A split's rows as the tokenizer delimits single texts or pairs, of at most `max_length` pieces.
+    """A split's rows as the tokenizer delimits single texts or pairs, of at most `max_length` tokens.
 
-    Of a pair the longer text is cut first. The cache is keyed by the content of texts and tokenizer.
-
-    Raises:
-        UserError: the tokenizer isn't a fast one or has no [CLS] and [SEP].
+    Of a pair the longer text is cut first. The cache is keyed by the content of texts and tokenizer. Raises InputError
+    where the tokenizer isn't a fast one or has no [CLS] and [SEP].
     """
     backend, *_ = prepare_tokenizer(tokenizer)
     backend.enable_truncation(max_length, strategy="longest_first")
     with_types = "token_type_ids" in tokenizer.model_input_names
     settings = [FORMAT, split.text_identity(), backend.to_str(), with_types]
 
-    def build(directory: Path) -> None:
-        _build(directory, split, backend, with_types)
-
-    return EncodedRows(built_once(Path(cache_dir) / f"task-{digest(settings)}", build))
+    entry = Path(cache_dir) / f"task-{digest(settings)}"
+    return EncodedRows(built_once(entry, lambda directory: _build(directory, split, backend, with_types)))
 
 
 def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) -> None:
+    texts: list[Any] = split.texts if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
     dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
-    pieces: list[NDArray[Any]] = [np.zeros(0, dtype)]
+    pieces: list[TokenIds] = [np.zeros(0, dtype)]
     types: list[NDArray[Any]] = [np.zeros(0, np.uint8)]
     lengths: list[int] = []
     truncated = 0
-    with tokenizer_threads(), Meter(f"word pieces of {split.name}", "row", len(split)) as meter:
-        for rows in _batches(split):
+    with tokenizer_threads(), Meter(f"tokenizing {split.name}", "row", len(split)) as meter:
+        for first in range(0, len(split), ROWS_AT_ONCE):
+            rows = texts[first : first + ROWS_AT_ONCE]
             encodings = backend.encode_batch_fast(rows)
             pieces.append(np.array([piece for e in encodings for piece in e.ids], dtype))
             if with_types:
@@ -87,11 +85,3 @@ def _build(directory: Path, split: Split, backend: Tokenizer, with_types: bool) 
         np.save(directory / "types.npy", np.concatenate(types))
     np.save(directory / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
     np.save(directory / "truncated.npy", truncated)
-
-
-def _batches(split: Split) -> Iterator[list[Any]]:
-    rows: list[Any] = split.texts
-    if split.pairs is not None:
-        rows = list(zip(split.texts, split.pairs, strict=True))
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[first : first + ROWS_AT_ONCE]

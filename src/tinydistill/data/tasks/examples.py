@@ -5,14 +5,16 @@ N: rows of a split, C: classes.
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.errors import UserError
+from tinydistill.data.formats import shortened
+from tinydistill.errors import InputError
 
+FIX_ROW = "fix the row or leave it out"
 MAX_CLASSES = 1000  # more different labels than this are not taken for classes unless they are listed
 
 
@@ -35,16 +37,14 @@ class Table:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def labeled(self) -> bool:
+        """Whether any row has a label; the hub's -1 is none."""
+        return any(label not in (None, -1) for label in self.labels or ())
+
     def where(self, row: int) -> str:
         """File and line of a row."""
         return f"{self.source} {self.unit} {self.places[row]}"
-
-    def take(self, rows: NDArray[np.int64]) -> "Table":
-        """Some of the rows."""
-        chosen = rows.tolist()
-        pairs, labels = ([values[i] for i in chosen] if values else values for values in (self.pairs, self.labels))
-        texts, places = [self.texts[i] for i in chosen], [self.places[i] for i in chosen]
-        return Table(self.source, self.unit, places, texts, pairs, labels, self.skipped)
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,27 @@ class Split:
 
     name: str
     texts: list[str]
-    pairs: list[str] | None
-    labels: NDArray[Any] | None
+    pairs: list[str] | None = None
+    labels: NDArray[Any] | None = None
     source_rows: NDArray[np.int64] | None = None
     skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Class numbers [N], all 0 where the labels are numbers or unknown."""
+        if self.labels is None or self.labels.dtype.kind == "f":
+            return np.zeros(len(self), np.int64)
+        return self.labels
+
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The rows with these numbers, in their order."""
         chosen = rows.tolist()
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
         labels, sources = (None if of is None else of[rows] for of in (self.labels, self.source_rows))
-        return Split(self.name, [self.texts[i] for i in chosen], pairs, labels, sources, self.skipped)
+        return replace(self, texts=[self.texts[i] for i in chosen], pairs=pairs, labels=labels, source_rows=sources)
 
     def text_identity(self) -> str:
         """The hash of the texts."""
@@ -93,13 +100,13 @@ class Target:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(map(label_name, self.labels)))
         twice = next((label for label in self.labels if self.labels.count(label) > 1), None)
         if twice is not None:
-            raise UserError(f"task.labels names {twice!r} twice")
+            raise InputError(f"{twice!r} stands twice among the labels", "name it once in {Target.labels}")
         if len(self.labels) == 1:
-            raise UserError(
-                f"task.labels={list(self.labels)} leaves nothing to predict: a task needs two labels or more"
-            )
+            advice = "set {Target.labels} to two labels or more"
+            raise InputError(f"labels={list(self.labels)} leaves nothing to predict", advice)
 
     @property
     def regression(self) -> bool:
@@ -114,14 +121,20 @@ class Target:
     def encode(self, table: Table, column: str) -> NDArray[Any]:
         """The table's labels as class numbers int64 [N] or real targets float32 [N].
 
-        A class may be given by name or, unless the names are whole numbers themselves, by its number.
-
-        Raises:
-            UserError: a label that is neither, with file, line and value.
+        A class may be given by name or, unless the names are whole numbers themselves, by its number. Raises InputError
+        for a label that is neither, with file, line and value.
         """
         assert table.labels is not None
         if self.regression:
-            return np.array([self._number(table, row, column) for row in range(len(table))], np.float32)
+            targets = [as_number(value) for value in table.labels]
+            if None in targets:
+                row = targets.index(None)
+                raise InputError(
+                    f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is not a number, which a "
+                    "regression needs",
+                    "fix the row, or set {TaskFiles.regression} to false if these are class names",
+                )
+            return np.array(targets, np.float32)
         numbers = {label: number for number, label in enumerate(self.labels)}
         if not any(map(_is_whole, self.labels)):
             numbers |= {str(number): number for number in range(len(self.labels))}
@@ -129,31 +142,20 @@ class Target:
         if (unknown := np.flatnonzero(classes < 0)).size:
             row = int(unknown[0])
             known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
-            raise UserError(
-                f"{table.where(row)}: {said(table.labels[row])} in column '{column}' is no label of this task, whose "
-                f"labels are {known}: mend the row, or list all labels with 'task.labels=[…]'"
+            raise InputError(
+                f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is no label of this task, "
+                f"whose labels are {known}",
+                "fix the row, or name all that there are in {Target.labels}",
             )
         return classes
-
-    def _number(self, table: Table, row: int, column: str) -> float:
-        assert table.labels is not None
-        number = as_number(table.labels[row])
-        if number is None:
-            raise UserError(
-                f"{table.where(row)}: {said(table.labels[row])} in column '{column}' is not a number, which a "
-                "regression needs: mend the row, or set task.regression=false if these are class names"
-            )
-        return number
 
 
 def infer_target(table: Table, column: str, regression: bool | None) -> Target:
     """What a training table's label column asks to predict.
 
     `regression=None` decides: numbers that are not all whole are real targets, anything else is classes, sorted by
-    number where they are whole numbers and by name otherwise.
-
-    Raises:
-        UserError: no label, one label only, or too many different ones to be classes.
+    number where they are whole numbers and by name otherwise. Raises InputError where there is no label, one alone, or
+    too many different ones to be classes.
     """
     assert table.labels is not None
     if regression is None:
@@ -161,19 +163,21 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
         regression = None not in numbers and any(number != int(number) for number in numbers if number is not None)
     if regression:
         return Target()
-    for row, value in enumerate(table.labels):
-        if label_name(value) == "":
-            raise UserError(f"{table.where(row)}: there is no label in column '{column}': mend the row or leave it out")
-    names = {label_name(value) for value in table.labels}
+    of_rows = list(map(label_name, table.labels))
+    if "" in of_rows:
+        raise InputError(f"{table.where(of_rows.index(''))}: there is no label in column '{column}'", FIX_ROW)
+    names = set(of_rows)
     if len(names) < 2:
-        raise UserError(
+        raise InputError(
             f"{table.source}: all {len(table)} rows have the label {''.join(names)!r} in column '{column}'; a task "
-            "needs two labels or more: set task.label to another column"
+            "needs two labels or more",
+            "set {TaskFiles.label} to another column",
         )
     if len(names) > MAX_CLASSES:
-        raise UserError(
-            f"{table.source}: column '{column}' holds {len(names)} different labels: set task.label to another column, "
-            "task.regression=true to predict numbers, or list them with 'task.labels=[…]'"
+        raise InputError(
+            f"{table.source}: column '{column}' holds {len(names)} different labels",
+            "set {TaskFiles.label} to another column, {TaskFiles.regression} to true to predict numbers, or list the "
+            "labels in {Target.labels}",
         )
     return Target(tuple(sorted(names, key=(lambda name: (int(name), name)) if all(map(_is_whole, names)) else None)))
 
@@ -198,12 +202,6 @@ def as_number(value: Any) -> float | None:
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
-def said(value: Any) -> str:
-    """A value for a message, not too long."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
 def _is_whole(name: str) -> bool:
     return name.removeprefix("-").isdecimal()
 
@@ -211,23 +209,21 @@ def _is_whole(name: str) -> bool:
 def to_split(name: str, table: Table, target: Target, *, label: str | None, empty_texts: bool = False) -> Split:
     """A table with its labels made definite; without labels where `label`, the column's name, is None.
 
-    Raises:
-        UserError: no rows, an empty text (unless `empty_texts` allows it), or a bad label.
+    Raises InputError for no rows, an empty text (unless `empty_texts` allows it), and a bad label.
     """
     if not len(table):
-        raise UserError(f"{table.source} has no rows")
+        raise InputError(f"{table.source} has no rows")
     for texts in (table.texts, table.pairs or []):
         row = next((row for row, text in enumerate(texts) if not text or text.isspace()), None)
         if row is not None and not empty_texts:
-            which = "the first text" if texts is table.texts and table.pairs else "the text"
-            which = "the second text" if texts is table.pairs else which
-            raise UserError(f"{table.where(row)}: {which} is empty: mend the row or leave it out")
+            which = "the second text" if texts is table.pairs else "the first text" if table.pairs else "the text"
+            raise InputError(f"{table.where(row)}: {which} is empty", FIX_ROW)
     labels = target.encode(table, label) if label is not None else None
     return Split(name, table.texts, table.pairs, labels, skipped=table.skipped)
 
 
-def check_for_scores(split: Split, source: str, mend: str) -> Split:
-    """The split itself; UserError where all its labels are one and no score says anything."""
+def check_for_scores(split: Split, source: str, advice: str) -> Split:
+    """The split itself; raises InputError where all its labels are one and no score says anything."""
     if split.labels is not None and len(np.unique(split.labels)) < 2:
-        raise UserError(f"{source}: all {len(split)} rows have the same label, so that no score means anything: {mend}")
+        raise InputError(f"{source}: all {len(split)} rows have the same label, so no score means anything", advice)
     return split

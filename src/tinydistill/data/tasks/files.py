@@ -1,124 +1,116 @@
-"""A user's own labelled files as a task."""
+"""A user's own labeled rows as a task."""
 
-import hashlib
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, infer_target, to_split
-from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import PLAIN, Columns, Dialect, read_table
-from tinydistill.errors import UserError
+from tinydistill.data.tasks.sources import TaskSource, smallest_hashes
+from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.errors import InputError
 
 
-@dataclass(frozen=True)
 class TaskFiles(TaskSource):
     """A user's own tables: CSV, TSV, JSON lines or Parquet by their names' endings, plain or packed.
 
-    `labels` and `regression`, unless given, follow from the training file. Without a validation file,
-    `validation_fraction` of the training rows become one: of every class those whose texts have the smallest hashes
-    with `split_seed`, so that which ones depends on no order and copies of a text stay together.
+    Args:
+        train, validation, test: files, or pandas DataFrames or `datasets.Dataset`s. Without validation rows,
+            `validation_fraction` of the training rows become these: of every class those whose texts have the smallest
+            hashes with `split_seed`, so that which ones depends on no order and copies of a text stay together.
+        text, text_pair, label: the columns that hold them.
+        labels: the classes in their order; unless given, they follow from the training rows.
+        regression: whether a number is predicted; None where the training rows are to decide.
+        encoding: of text files.
+        quoting: whether quotes delimit cells; None for yes in CSV, no in TSV.
     """
 
-    train_file: Path | None
-    columns: Columns
-    validation_file: Path | None = None
-    test_file: Path | None = None
-    labels: tuple[str, ...] = ()
-    regression: bool | None = None
-    validation_fraction: float = 0.1
-    split_seed: int = 0
-    dialect: Dialect = PLAIN
+    def __init__(
+        self,
+        train: Any = None,
+        validation: Any = None,
+        test: Any = None,
+        *,
+        text: str = "text",
+        text_pair: str | None = None,
+        label: str = "label",
+        labels: Sequence[Any] | None = None,
+        regression: bool | None = None,
+        validation_fraction: float = 0.1,
+        split_seed: int = 0,
+        encoding: str = "utf-8",
+        quoting: bool | None = None,
+    ):
+        self.rows = {"train": train, "validation": validation, "test": test}
+        of_columns = text, text_pair, label, "TaskFiles."
+        self.layout, self.label = Layout(*of_columns, encoding=encoding, quoting=quoting, dialect="TaskFiles."), label
+        self.labels, self.regression = tuple(labels or ()), regression
+        self.validation_fraction, self.split_seed = validation_fraction, split_seed
 
     @cached_property
     def target(self) -> Target:
-        """As given, or as the training file shows."""
+        """As given, or as the training rows show."""
         if self.labels and self.regression:
-            raise UserError("task.labels and task.regression=true exclude each other: a regression predicts a number")
+            message = "labels are given, and regression=true, which predicts a number"
+            raise InputError(message, "leave out {TaskFiles.labels} or {TaskFiles.regression}")
         if self.labels or self.regression:
             return Target(self.labels)
-        return infer_target(self._training_table, self._label, self.regression)
+        return infer_target(self._training_table, self.label, self.regression)
 
     def train(self) -> Split:
-        """The training file, less what is cut off for validation."""
-        table = self._training_table
-        if self.validation_file is None:
-            table = table.take(np.flatnonzero(~self._cut_off))
-        return to_split("train", table, self.target, label=self._label)
+        """The training rows, less what is cut off for validation."""
+        return self._training if self.rows["validation"] is not None else self._training.take(self._sides[0])
 
     def validation(self) -> dict[str, Split]:
-        """The validation file, or the part of the training file."""
-        if self.validation_file is not None:
-            table = read_table(self.validation_file, self.columns, option="task.validation", dialect=self.dialect)
-            mend = "set task.validation to another file, or to null to cut it off the training file"
+        """The validation rows, or a part of the training rows."""
+        if self.rows["validation"] is not None:
+            table = self._table("validation")
+            split = to_split("validation", table, self.target, label=self.label)
+            advice = "set {TaskFiles.validation} to another file, or to null to cut it off the training file"
         else:
-            table = self._training_table.take(np.flatnonzero(self._cut_off))
-            mend = "set task.validation=FILE, or raise task.validation_fraction"
-        split = to_split("validation", table, self.target, label=self._label)
-        return {"validation": check_for_scores(split, table.source, mend)}
+            table, split = self._training_table, replace(self._training.take(self._sides[1]), name="validation")
+            advice = "set {TaskFiles.validation} to a file, or raise {TaskFiles.validation_fraction}"
+        return {"validation": check_for_scores(split, table.source, advice)}
 
     def test(self) -> dict[str, Split]:
-        """The test file, with labels if it has their column."""
-        if self.test_file is None:
+        """The test rows, with labels if they have any."""
+        if self.rows["test"] is None:
             return {}
-        options: dict[str, Any] = {"label_needed": False, "dialect": self.dialect}
-        table = read_table(self.test_file, self.columns, option="task.test", **options)
-        return {"test": to_split("test", table, self.target, label=self._label if table.labels else None)}
-
-    @property
-    def _label(self) -> str:
-        if self.columns.label is None:
-            raise UserError("task=files needs the label's column: set task.label=COLUMN")
-        return self.columns.label
+        table = self._table("test", label_needed=False)
+        return {"test": to_split("test", table, self.target, label=self.label if table.labeled else None)}
 
     @cached_property
     def _training_table(self) -> Table:
-        if self.train_file is None:
-            raise UserError("task=files needs rows to train on: set task.train=FILE")
-        _ = self._label
-        columns = [column for _, column in self.columns.roles()]
+        if self.rows["train"] is None:
+            raise InputError("there are no rows to train on", "set {TaskFiles.train} to a file")
+        if self.label is None:
+            raise InputError("the rows need a column of labels", "set {TaskFiles.label} to its name")
+        columns = [column for _, column in self.layout.roles()]
         twice = next((column for column in columns if columns.count(column) > 1), None)
         if twice is not None:
-            raise UserError(f"the column '{twice}' has two roles: task.text, task.text_pair and task.label must differ")
-        table = read_table(self.train_file, self.columns, option="task.train", dialect=self.dialect)
+            advice = "{TaskFiles.text}, {TaskFiles.text_pair} and {TaskFiles.label} must differ"
+            raise InputError(f"the column '{twice}' has two roles", advice)
+        table = self._table("train")
         if not len(table):
-            raise UserError(f"{table.source} has no rows")
+            raise InputError(f"{table.source} has no rows")
         return table
 
+    def _table(self, name: str, *, label_needed: bool = True) -> Table:
+        argument = f"{{TaskFiles.{name}}}"
+        return read_table(self.rows[name], self.layout, argument=argument, name=name, label_needed=label_needed)
+
     @cached_property
-    def _cut_off(self) -> NDArray[np.bool_]:
+    def _training(self) -> Split:
+        return to_split("train", self._training_table, self.target, label=self.label)
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows for training and for validation where one file holds both."""
         if not 0 < self.validation_fraction < 1:
-            raise UserError(f"task.validation_fraction={self.validation_fraction} must lie between 0 and 1")
-        table = self._training_table
-        classes = self.target.encode(table, self._label)
-        if self.target.regression:
-            classes = np.zeros(len(table), np.int64)
-        return cut_off(table, classes, self.validation_fraction, self.split_seed)
-
-
-def cut_off(table: Table, classes: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Which rows [N] are kept out of training: of every class about `fraction`, those with the smallest hashes.
-
-    A class that has two different texts or more has one on either side. Rows with the same text are on one side.
-    """
-    pairs = table.pairs or [""] * len(table)
-    keys = [_hash(f"{seed}\0{text}\0{pair}") for text, pair in zip(table.texts, pairs, strict=True)]
-    chosen: set[int] = set()
-    for number in np.unique(classes):
-        counts = Counter(keys[row] for row in np.flatnonzero(classes == number))
-        wanted, taken = max(1, round(fraction * counts.total())), 0
-        for key in sorted(counts)[:-1]:
-            if taken >= wanted:
-                break
-            chosen.add(key)
-            taken += counts[key]
-    return np.array([key in chosen for key in keys])
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+            message = f"validation_fraction={self.validation_fraction} doesn't lie between 0 and 1"
+            raise InputError(message, "set {TaskFiles.validation_fraction} to 0.1, say")
+        cut_off = smallest_hashes(self._training, self.validation_fraction, self.split_seed)
+        return np.flatnonzero(~cut_off), np.flatnonzero(cut_off)

@@ -1,8 +1,7 @@
-"""Documents → word pieces → blocks on disk, built once per content and mapped into memory."""
+"""Documents → tokens → blocks on disk, built once per content and mapped into memory."""
 
 import contextlib
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -14,21 +13,24 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.console import Meter
-from tinydistill.data.cache import built_once
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
 from tinydistill.data.text.sources import Corpus
 from tinydistill.data.text.token_ids import encoder
-from tinydistill.errors import UserError
+from tinydistill.errors import InputError
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other blocks
 TEXT_AT_ONCE = 500_000  # characters that go through the tokenizer together, shared among its threads
+OTHER_TOKENIZER = "choose another {prepare_tokenizer.tokenizer}"
 MIN_HELDOUT_BLOCKS = 8  # a handful, where the corpus is large enough for it
+
+Delimited = tuple[Tokenizer, int, int]  # with what begins and what ends a block
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """A corpus as blocks. `summary`: documents, characters, word pieces, what they were made from."""
+    """A corpus as blocks. `summary`: documents, characters, `pieces` (tokens), what they were made from."""
 
     train: BlockFile
     heldout: BlockFile
@@ -37,13 +39,7 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Cutting:
-    """How a corpus is cut into blocks.
-
-    Attributes:
-        max_length: word pieces in a block, [CLS] and [SEP] among them.
-        heldout_fraction: of the word pieces; whole documents are held out, and at least a few blocks of them.
-        heldout_blocks: at most as many blocks are held out.
-    """
+    """How a corpus is cut into blocks: what a TextDataModule is told of it."""
 
     max_length: int
     heldout_fraction: float = 0.02
@@ -53,54 +49,43 @@ class Cutting:
 def build_blocks(
     corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
 ) -> Blocks:
-    """Opens the blocks of a corpus, building them first unless `cache_dir` has them.
+    """The blocks of a corpus, built first unless `cache_dir` has them, by the content of corpus and tokenizer.
 
-    The cache is keyed by the content of corpus and tokenizer and by the settings. Of several jobs that need the same
-    blocks one builds and the others wait; a job that is killed leaves nothing that a later one would use.
-
-    Raises:
-        UserError: the corpus can't be read, the tokenizer can't delimit blocks, or a block has no room for text.
+    Raises InputError where the corpus can't be read, the tokenizer can't delimit blocks, or they have no room for text.
     """
-    entry, settings, backend, begin, end = _entry(corpus, tokenizer, cutting, Path(cache_dir))
-    built_once(entry, lambda work: _build(work, corpus, backend, settings, begin=begin, end=end))
-    return _open(entry)
+    delimited = prepare_tokenizer(tokenizer)
+    entry, settings = _entry(corpus, delimited, cutting, Path(cache_dir))
+    built_once(entry, lambda work: _build(work, corpus, delimited, settings))
+    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), read_json(entry / "summary.json"))
 
 
-def known_blocks(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: str | Path
-) -> Blocks | None:
-    """The blocks that `build_blocks` would give, where the cache has them; no text is read to find out."""
-    cache = Path(cache_dir)
-    if not _remembered(corpus, cache).exists():
-        return None
-    entry, *_ = _entry(corpus, tokenizer, cutting, cache)
-    return _open(entry) if entry.exists() else None
+def has_blocks(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, *, cache_dir: Path) -> bool:
+    """Whether the cache has the blocks that `build_blocks` would give; no text is read to find out."""
+    known = _remembered(corpus, cache_dir).exists()
+    return known and _entry(corpus, prepare_tokenizer(tokenizer), cutting, cache_dir)[0].exists()
 
 
-def _entry(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, cutting: Cutting, cache: Path
-) -> tuple[Path, dict[str, Any], Tokenizer, int, int]:
-    """Where the blocks are kept, what they depend on, and what prepare_tokenizer gives."""
+def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) -> tuple[Path, dict[str, Any]]:
+    """Where the blocks are kept, and what they depend on."""
     if cutting.max_length < 3:
-        raise UserError(f"general.max_length={cutting.max_length} leaves no room between [CLS] and [SEP]")
+        raise InputError(
+            f"max_length={cutting.max_length} leaves no room between [CLS] and [SEP]",
+            "raise {TextDataModule.max_length} to 3 or more",
+        )
     cache.mkdir(parents=True, exist_ok=True)
-    backend, begin, end = prepare_tokenizer(tokenizer)
+    backend, begin, end = delimited
     settings = {
         "corpus": _identity(corpus, cache),
         "tokenizer": hashlib.sha256(f"{backend.to_str()} {begin} {end}".encode()).hexdigest(),
         **asdict(cutting),
         "format": FORMAT,
     }
-    return cache / f"blocks-{digest(settings)}", settings, backend, begin, end
+    return cache / f"blocks-{digest(settings)}", settings
 
 
-def _open(entry: Path) -> Blocks:
-    summary = json.loads((entry / "summary.json").read_text())
-    return Blocks(BlockFile(entry / "train.npy"), BlockFile(entry / "heldout.npy"), summary)
-
-
-def _build(work: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, Any], *, begin: int, end: int) -> None:
+def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str, Any]) -> None:
     length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
+    backend, begin, end = delimited
     width = length - 2
     dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
     counts = {"documents": 0, "characters": 0, "pieces": 0}
@@ -116,16 +101,16 @@ def _build(work: Path, corpus: Corpus, backend: Tokenizer, settings: dict[str, A
     with BlockWriter(work / "heldout.npy", length, begin, end, dtype, cap) as writer:
         writer.add(heldout.documents())
     summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
-    (work / "summary.json").write_text(json.dumps(summary, indent=2))
+    write_json(work / "summary.json", summary)
 
 
 def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, TokenIds]]:
-    """(text, its word pieces) of every document that has any, without special tokens.
+    """(text, its tokens) of every document that has any, without special tokens.
 
     Progress is shown where it takes longer than five seconds.
     """
     encode = encoder(backend, dtype)
-    with tokenizer_threads(), Meter("cutting text into word pieces", "character") as meter:
+    with tokenizer_threads(), Meter("tokenizing text", "character") as meter:
         for texts in _batched(documents):
             for text, pieces in zip(texts, encode(texts), strict=True):
                 if len(pieces):
@@ -158,14 +143,14 @@ def tokenizer_threads() -> Iterator[None]:
         os.environ[name] = chosen or "false"
 
 
-def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> tuple[Tokenizer, int, int]:
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Delimited:
     """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
     if not hasattr(tokenizer, "backend_tokenizer"):
-        raise UserError(f"{type(tokenizer).__name__} has no fast tokenizer: choose another teacher.path")
+        raise InputError(f"{type(tokenizer).__name__} is no fast tokenizer", OTHER_TOKENIZER)
     begin = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
     end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
     if begin is None or end is None:
-        raise UserError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others: choose another teacher.path")
+        raise InputError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others", OTHER_TOKENIZER)
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.no_truncation()
     backend.no_padding()
@@ -185,8 +170,3 @@ def _identity(corpus: Corpus, cache: Path) -> str:
 
 def _remembered(corpus: Corpus, cache: Path) -> Path:
     return cache / f"identity-{digest(corpus.stamp())}"
-
-
-def digest(value: Any) -> str:
-    """A short hash of what JSON can say, for the names of cache entries."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

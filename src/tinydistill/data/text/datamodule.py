@@ -1,56 +1,51 @@
-"""Blocks of a corpus as a LightningDataModule: the whole run is one pass over batches that are a function of the seed.
+"""Text in blocks as a LightningDataModule: an epoch is every block once, in an order that is a function of the seed.
 
 B: blocks in a batch, L: length of a block. A batch is input_ids [B, L], without padding and so without a mask.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import StackDataset
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.data.loading import Batch, BatchLoader, TrainLoader
-from tinydistill.data.one_pass import OnePassDataModule
-from tinydistill.data.text.blocks import Blocks, Cutting, build_blocks, known_blocks
-from tinydistill.data.text.sources import Corpus
-from tinydistill.errors import UserError
+from tinydistill.data.loading import Batch, BatchLoader, EpochOrder, ResumableDataModule
+from tinydistill.data.text.blocks import Blocks, Cutting, build_blocks, has_blocks
+from tinydistill.data.text.masking import MaskingVocabulary, Rules, generator, mask_pieces
+from tinydistill.data.text.sources import Corpus, TextsCorpus
+from tinydistill.errors import InputError
+
+_HELD_OUT = 1  # the key of the random numbers that mask held-out blocks
 
 
-@dataclass(frozen=True)
-class BatchOrder(Sequence[NDArray[np.int64]]):
-    """The block numbers [B] of every batch of this rank: one permutation of the blocks after another.
+class BlockOrder(EpochOrder):
+    """The block numbers [B] of every batch of an epoch for this rank: a permutation of the blocks.
 
-    What an epoch leaves over begins the next one's first batch, so nothing is lost and all batches have one size. A
-    batch is a function of the seed and its number alone, and the ranks' batches are disjoint slices of it.
+    All batches have one size, and their number is a multiple of `multiple`: the last ones are filled up with the first
+    blocks of the next epoch. The ranks' batches are disjoint slices of one large batch.
     """
 
-    blocks: int
-    batch_size: int
-    batches: int
-    seed: int
-    world_size: int = 1
-    rank: int = 0
+    counted = "blocks"
+
+    def __init__(self, blocks: int, batch_size: int, seed: int, world_size: int = 1, rank: int = 0, multiple: int = 1):
+        super().__init__(batch_size, seed, world_size, rank)
+        self.blocks, self.multiple = blocks, multiple
 
     def __len__(self) -> int:
-        return self.batches
+        return -(-self.blocks // (self.batch_size * self.world_size * self.multiple)) * self.multiple
 
     def __getitem__(self, batch: Any) -> Any:
-        if not 0 <= batch < self.batches:
+        if not 0 <= batch < len(self):
             raise IndexError(batch)
         first = (batch * self.world_size + self.rank) * self.batch_size
-        epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.blocks)
-        orders = [_permutation(self.blocks, self.seed, int(e))[places[epochs == e]] for e in np.unique(epochs)]
-        return np.concatenate(orders).astype(np.int64)
-
-    def settings(self) -> dict[str, int]:
-        """Without the number of batches: a longer run begins with the same ones."""
-        settings = asdict(self)
-        del settings["rank"], settings["batches"]
-        return settings
+        later, places = np.divmod(np.arange(first, first + self.batch_size), self.blocks)
+        epochs = np.unique(later)
+        rows = [_permutation(self.blocks, self.seed, self.epoch + int(e))[places[later == e]] for e in epochs]
+        return np.concatenate(rows).astype(np.int64)
 
 
 @lru_cache(maxsize=2)
@@ -58,55 +53,55 @@ def _permutation(blocks: int, seed: int, epoch: int) -> NDArray[np.uint32]:
     return np.random.default_rng([seed, epoch]).permutation(np.arange(blocks, dtype=np.uint32))
 
 
-class TextDataModule(OnePassDataModule):
-    """A corpus as training batches and held-out batches, for a Trainer with `use_distributed_sampler=False`.
+class TextDataModule(ResumableDataModule):
+    """Plain text as training batches and held-out batches of blocks.
 
     Args:
-        corpus: where the text comes from.
+        corpus: where the text comes from, or the texts themselves.
         tokenizer: a fast tokenizer with [CLS] and [SEP], or begin and end tokens.
-        max_length: word pieces in a block, [CLS] and [SEP] among them.
-        cache_dir: where blocks are kept between runs.
-        heldout_fraction: of the word pieces; whole documents are held out, and at least a few blocks of them.
+        max_length: tokens in a block, [CLS] and [SEP] among them.
+        batch_size: blocks in a batch of one device.
+        seed: of the order of the blocks; which documents are held out doesn't depend on it.
+        cache_dir: where blocks are kept between runs; None keeps them as long as this object.
+        heldout_fraction: of the tokens; whole documents are held out, and at least a few blocks of them.
         heldout_blocks: at most as many blocks are held out.
-        options: what messages call the node of the options to change.
-        run: what OnePassDataModule takes; the last batch is filled up with blocks of one epoch more. The held-out
-            documents don't depend on the seed.
+        num_workers: processes that read training batches ahead.
     """
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: Corpus | Sequence[str],
         tokenizer: PreTrainedTokenizerBase,
         *,
-        max_length: int,
-        cache_dir: str | Path,
+        max_length: int = 128,
+        batch_size: int = 64,
+        seed: int = 0,
+        cache_dir: str | Path | None = None,
         heldout_fraction: float = 0.02,
         heldout_blocks: int = 256,
-        options: str = "general",
-        **run: Any,
+        num_workers: int = 0,
     ):
-        super().__init__(**run)
-        self.corpus, self.tokenizer, self.max_length = corpus, tokenizer, max_length
-        self.options = options
-        self._cutting, self._cache_dir = Cutting(max_length, heldout_fraction, heldout_blocks), cache_dir
+        super().__init__(batch_size=batch_size, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
+        self.corpus = corpus if isinstance(corpus, Corpus) else TextsCorpus(corpus)
+        self.tokenizer, self.max_length = tokenizer, max_length
+        self._cutting = Cutting(max_length, heldout_fraction, heldout_blocks)
         self._blocks: Blocks | None = None
 
     @property
     def blocks(self) -> Blocks:
         """The corpus as blocks, built or found in the cache on first use.
 
-        Raises:
-            UserError: the corpus can't be read, or has less than a training batch and a held-out block.
+        Raises InputError where the corpus can't be read, or has less than a training batch and a held-out block.
         """
         if self._blocks is None:
-            blocks = build_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self._cache_dir)
+            blocks = build_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self.cache_dir)
             if len(blocks.train) < self.batch_size or not len(blocks.heldout):
-                raise UserError(
-                    f"the corpus is too small: its {blocks.summary['pieces']} word pieces in "
+                raise InputError(
+                    f"the corpus is too small: its {blocks.summary['pieces']} tokens in "
                     f"{blocks.summary['documents']} documents make {len(blocks.train)} training blocks (a batch takes "
-                    f"{self.batch_size}) and {len(blocks.heldout)} held-out ones; give it more text, or lower "
-                    f"{self.options}.max_length={self.max_length} or "
-                    f"{self.options}.batch_size={self.batch_size}"
+                    f"{self.batch_size}) and {len(blocks.heldout)} held-out ones",
+                    f"give it more text, or lower {{TextDataModule.max_length}}={self.max_length} or "
+                    f"{{TextDataModule.batch_size}}={self.batch_size}",
                 )
             self._blocks = blocks
         return self._blocks
@@ -114,35 +109,35 @@ class TextDataModule(OnePassDataModule):
     @property
     def cached(self) -> bool:
         """Whether the cache has the blocks, so that no text must be read."""
-        return known_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self._cache_dir) is not None
+        return has_blocks(self.corpus, self.tokenizer, self._cutting, cache_dir=self.cache_dir)
 
     def prepare_data(self) -> None:
-        """Builds the blocks, on one process of a machine."""
+        """Build the blocks, on one process of a machine."""
         _ = self.blocks
 
     def setup(self, stage: str | None = None) -> None:
-        """Opens the blocks, on every process."""
+        """Open the blocks, on every process."""
         _ = self.blocks
 
     @property
     def blocks_in_step(self) -> int:
-        """Blocks that an optimiser step learns from, on all devices together."""
-        return self.batch_size * self.accumulate * self.world_size
+        """Blocks that an optimizer step learns from, on all devices together."""
+        return self.batch_size * self.accumulate_grad_batches * self.world_size
 
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.limited(-(-len(self.blocks.train) * self.epochs // self.blocks_in_step))
+    def order(self) -> BlockOrder:
+        """The training batches of this rank; an epoch of them is made of whole optimizer steps."""
+        return BlockOrder(
+            len(self.blocks.train),
+            self.batch_size,
+            self.seed,
+            self.world_size,
+            self.rank,
+            multiple=self.accumulate_grad_batches,
+        )
 
-    @property
-    def total_batches(self) -> int:
-        """Batches of the whole run on each device: what `len(train_dataloader())` gives."""
-        return self.total_steps * self.accumulate
-
-    def train_dataloader(self) -> TrainLoader:
-        """All batches of the run, or those that a resumed run still has to do."""
-        order = self._order(self.total_batches, self.world_size, self.rank)
-        return TrainLoader(self.blocks.train, self.order_of_run(order), self.num_workers, self.processed)
+    def train_dataloader(self) -> BatchLoader:
+        """One epoch."""
+        return self.loader_of(self.blocks.train)
 
     def val_dataloader(self) -> BatchLoader:
         """The held-out blocks in their order; all of them on every device."""
@@ -150,15 +145,37 @@ class TextDataModule(OnePassDataModule):
         order = [numbers[i : i + self.batch_size] for i in range(0, len(numbers), self.batch_size)]
         return BatchLoader(self.blocks.heldout, order)
 
-    def heldout_batches(self) -> list[Batch]:
-        """The held-out blocks as tensors, without a trainer; the last batch may be smaller."""
-        return list(self.val_dataloader())
+    def heldout_batches(self) -> BatchLoader:
+        """The held-out blocks, without a trainer; the last batch may be smaller."""
+        return self.val_dataloader()
 
-    def sample_batches(self, pieces: int) -> Iterator[Batch]:
-        """The first training batches, about `pieces` word pieces of them or one epoch, without a trainer."""
-        in_batch = self.batch_size * self.max_length
-        batches = min(-(-pieces // in_batch), len(self.blocks.train) // self.batch_size)
-        return iter(BatchLoader(self.blocks.train, self._order(batches)))
+    def sample_batches(self, tokens: int) -> Iterator[Batch]:
+        """The first training batches, about so many tokens of them or one epoch, without a trainer."""
+        order = BlockOrder(len(self.blocks.train), self.batch_size, self.seed)
+        batches = min(-(-tokens // (self.batch_size * self.max_length)), len(self.blocks.train) // self.batch_size)
+        return iter(BatchLoader(self.blocks.train, [order[batch] for batch in range(batches)]))
 
-    def _order(self, batches: int, world_size: int = 1, rank: int = 0) -> BatchOrder:
-        return BatchOrder(len(self.blocks.train), self.batch_size, batches, self.seed, world_size, rank)
+
+class MaskedTextDataModule(TextDataModule):
+    """A TextDataModule whose held-out batches hold labels [B, L] as well; the model itself masks what it trains on.
+
+    Args:
+        vocabulary: of the tokenizer.
+        masked_share: of the held-out tokens that are asked for; all of them read as the mask token.
+        options: what a TextDataModule takes.
+    """
+
+    def __init__(self, *arguments: Any, vocabulary: MaskingVocabulary, masked_share: float = 0.15, **options: Any):
+        super().__init__(*arguments, **options)
+        self.vocabulary, self.masked_share = vocabulary, masked_share
+
+    @cached_property
+    def masked(self) -> StackDataset:
+        """The held-out blocks, masked the same in every run."""
+        ids = self.blocks.heldout[np.arange(len(self.blocks.heldout))]["input_ids"]
+        masked = mask_pieces(ids, self.vocabulary, Rules(self.masked_share), generator(_HELD_OUT))
+        return StackDataset(**masked._asdict())
+
+    def val_dataloader(self) -> BatchLoader:
+        """The held-out blocks in their order; all of them on every device."""
+        return BatchLoader(self.masked, super().val_dataloader().order)

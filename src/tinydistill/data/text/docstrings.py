@@ -40,7 +40,7 @@ class Module(NamedTuple):
         return "\n\n".join(self.docstrings)
 
 
-def read_modules(max_megabytes: float = 6.0) -> Iterator[Module]:
+def read_modules(max_megabytes: float) -> Iterator[Module]:
     """Modules until `max_megabytes` (1e6 bytes of UTF-8) are reached: equal shares of every library, as far as it goes.
 
     Deterministic for given versions; no docstring comes twice. Libraries: "python", "pydoc" (Python's help topics) and

@@ -1,6 +1,6 @@
-"""Word pieces packed into blocks, and blocks on disk. L: length of a block.
+"""Tokens packed into blocks, and blocks on disk. L: length of a block.
 
-A block is `[CLS] pieces … [SEP]`, with a `[SEP]` between the documents inside; there is no padding.
+A block is `[CLS] tokens … [SEP]`, with a `[SEP]` between the documents inside; there is no padding.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-PIECES_AT_ONCE = 1 << 20  # word pieces gathered before they are written
+PIECES_AT_ONCE = 1 << 20  # tokens gathered before they are written
 
-TokenIds = NDArray[Any]  # [pieces], uint16 or int32
+TokenIds = NDArray[Any]  # [tokens], uint16 or int32
 
 
 class BlockFile(Dataset[dict[str, torch.Tensor]]):
@@ -44,9 +44,7 @@ class HeldOut:
 
     def __init__(self, capacity: int):
         self._capacity = capacity
-        self._kept: dict[
-            int, tuple[TokenIds, int]
-        ] = {}  # by hash of the text: its pieces, and how many copies there are
+        self._kept: dict[int, tuple[TokenIds, int]] = {}  # by hash of the text: its tokens, and how many copies
         self._largest: list[int] = []  # heap of negated hashes
         self._limit = 1 << 64  # hashes from here on are for training
         self._size = 0

@@ -2,14 +2,14 @@
 
 import html
 import itertools
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tinydistill.data.files import COMPRESSED, extension, first_line, numbered_lines
-from tinydistill.errors import UserError
+from tinydistill.data.files import extension, numbered_lines
+from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, no_text, parquet_rows
 
+PATHS, OTHER_COLUMN = "{FilesCorpus.paths}", "set {FilesCorpus.text_column} to another column"
 MAX_DOCUMENT = 100_000  # characters; longer documents are cut at a line, so that a book is no single held-out document
 
 Lines = Iterable[tuple[int, str]]  # (line number from 1, text)
@@ -20,23 +20,28 @@ def read_documents(path: Path, text_column: str = "text", encoding: str = "utf-8
 
     The format follows from the name (`.parquet`, `.jsonl`, `.json`, `.ndjson`) or else from the first line: `<doc …>`
     is WikiExtractor output, a JSON object in a file without an extension JSON lines, anything else plain text with
-    blank lines between documents. Memory doesn't grow with the file.
-
-    Raises:
-        UserError: the file can't be read as what it claims to be; the message names file and line.
+    blank lines between documents. Memory doesn't grow with the file. Raises InputError, which names file and line.
     """
+
+    def choose(names: Sequence[str], where: str) -> list[int]:
+        return [column_index(names, text_column, where, OTHER_COLUMN)]
+
+    def json_lines() -> Iterator[str]:
+        return _column(path, json_rows(path, read(), choose, argument=PATHS), "line", text_column)
+
+    read = partial(numbered_lines, path, encoding, argument=PATHS, encoding_argument="{FilesCorpus.encoding}")
     suffix = extension(path)
     if suffix == ".parquet":
-        texts = _parquet(path, text_column)
-    elif suffix in (".jsonl", ".ndjson", ".json"):
-        texts = _json_lines(path, _lines(path, encoding), text_column)
+        texts = _column(path, parquet_rows(path, choose, argument=PATHS), "row", text_column)
+    elif suffix in JSON_LINES:
+        texts = json_lines()
     else:
-        lines = iter(_lines(path, encoding, limit=MAX_DOCUMENT))
+        lines = read(limit=MAX_DOCUMENT)
         first = next(lines, (1, ""))
         if first[1].startswith("<doc "):
             texts = _wiki_extractor(itertools.chain([first], lines))
         elif first[1].startswith('{"') and not suffix:
-            texts = _json_lines(path, _lines(path, encoding), text_column)
+            texts = json_lines()
         else:
             texts = _blank_line_separated(itertools.chain([first], lines))
     return (text for text in map(str.strip, texts) if text)
@@ -75,54 +80,6 @@ def _wiki_extractor(lines: Lines) -> Iterator[str]:
                 title = ""
 
 
-def _json_lines(path: Path, lines: Lines, text_column: str) -> Iterator[str]:
-    for number, line in lines:
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path} line {number} is not JSON ({error.msg}): mend it, or leave the file out of corpus.paths"
-            ) from None
-        if not isinstance(row, dict):
-            raise UserError(f"{path} line {number} is not a JSON object: each line must be one, with a text column")
-        if text_column not in row:
-            raise _no_column(f"{path} line {number}", text_column, row)
-        text = _text(row[text_column], f"{path} line {number}", text_column)
-        yield text.encode("utf-8", "replace").decode()  # JSON can hold half characters, which no tokenizer takes
-
-
-def _parquet(path: Path, text_column: str) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.suffix in COMPRESSED:
-        raise UserError(f"{path}: Parquet is compressed inside; unpack the file and name it in corpus.paths")
-    try:
-        # read page by page: by default pyarrow fetches whole columns of a row group
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-            if text_column not in file.schema_arrow.names:
-                raise _no_column(str(path), text_column, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=64, columns=[text_column]):
-                for value in batch.column(0).to_pylist():
-                    yield _text(value, str(path), text_column)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no readable Parquet file ({first_line(error)}): check corpus.paths") from None
-
-
-def _text(value: Any, where: str, column: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise UserError(f"{where}: column '{column}' holds {type(value).__name__}, not text: set corpus.text_column")
-    return value
-
-
-def _no_column(where: str, column: str, columns: Iterable[str]) -> UserError:
-    return UserError(f"{where} has no column '{column}' but {', '.join(columns)}: set corpus.text_column to one")
-
-
-def _lines(path: Path, encoding: str, limit: int = -1) -> Iterator[tuple[int, str]]:
-    options = {"option": "corpus.paths", "encoding_option": "corpus.encoding"}
-    return numbered_lines(path, encoding, limit=limit, **options)
+def _column(path: Path, rows: Rows, unit: str, column: str) -> Iterator[str]:
+    for number, (value,) in rows:
+        yield value if isinstance(value, str) else no_text(value, f"{path} {unit} {number}", column, OTHER_COLUMN)

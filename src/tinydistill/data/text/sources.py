@@ -1,49 +1,56 @@
-"""Where text comes from: files, hub data sets, and the docstrings of what is installed.
-
-A corpus is a small frozen object: `documents()` streams its texts, `identity()` names its content for caching, and
-`stamp()` is a cheap stand-in for it: while the stamp stays the same, so does the identity.
-"""
+"""Where text comes from: files, data sets on the hub, docstrings of what is installed, texts in memory."""
 
 import glob
 import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from tinydistill.artifacts.files import file_hash
+from tinydistill.data.formats import column_index, hub_rows
 from tinydistill.data.text import docstrings
 from tinydistill.data.text.readers import read_documents
-from tinydistill.errors import UserError
-from tinydistill.models.hub import look_for_hub
+from tinydistill.errors import InputError
 
 WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay = ="
 
 
 class Corpus(ABC):
-    """Text documents with a name for their content."""
+    """Text documents with a name for their content.
+
+    Subclass it for your own, which a configuration names as `_target_` and makes from plain arguments.
+    A subclass needs `documents` and `identity`. The command line shows an `InputError` that they raise as one line.
+    """
 
     @abstractmethod
     def documents(self) -> Iterator[str]:
-        """The texts, in a fixed order, none empty. Raises UserError where there are none or they can't be read."""
+        """The texts, in a fixed order, none empty; they are read once, as a stream."""
 
     @abstractmethod
     def identity(self) -> str:
-        """The same for the same content, wherever it lies."""
+        """The same for the same content, wherever it lies: what caches know the corpus by."""
 
     def stamp(self) -> str:
-        """Changes whenever the identity may have changed, but reads no content."""
+        """Changes whenever the identity may have changed; worth its own where that takes reading the content."""
         return self.identity()
 
 
-@dataclass(frozen=True)
 class FilesCorpus(Corpus):
-    """Text in files: paths are files, directories (all files below, hidden ones apart) or globs."""
+    """Text in files: plain, JSON lines, Parquet or WikiExtractor output, compressed or not.
 
-    paths: tuple[str, ...]
-    text_column: str = "text"
-    encoding: str = "utf-8"
+    Args:
+        paths: files, directories (all files below, hidden ones apart) or globs.
+        text_column: of JSON lines and Parquet.
+        encoding: of what is not Parquet.
+    """
+
+    def __init__(self, paths: str | Path | Sequence[str | Path], text_column: str = "text", encoding: str = "utf-8"):
+        self.paths = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+        self.text_column, self.encoding = text_column, encoding
 
     def documents(self) -> Iterator[str]:
         """The files' documents, file after file."""
@@ -53,13 +60,16 @@ class FilesCorpus(Corpus):
                 empty = False
                 yield text
         if empty:
-            raise UserError(f"corpus.paths: there is no text in {', '.join(self.paths)}")
+            raise InputError(f"there is no text in {', '.join(self.paths)}", "name other files in {FilesCorpus.paths}")
 
     def identity(self) -> str:
         """The hash of the files' bytes."""
         digest = hashlib.sha256(f"{self.text_column} {self.encoding}".encode())
         for path in expand(self.paths):
-            digest.update(f"{path.suffixes} {_sha256(path)}".encode())
+            try:
+                digest.update(f"{path.suffixes} {file_hash(path)}".encode())
+            except PermissionError:
+                raise InputError(f"{path} can't be read (permission denied)", "check {FilesCorpus.paths}") from None
         return f"files {digest.hexdigest()}"
 
     def stamp(self) -> str:
@@ -81,25 +91,13 @@ class HubCorpus(Corpus):
 
     def documents(self) -> Iterator[str]:
         """The rows' texts, streamed from the local copy that the first use downloads."""
-        look_for_hub()
-        import datasets  # slow to import, and only hub corpora need it
-
-        try:
-            rows = datasets.load_dataset(self.repo, self.config, split=self.split, revision=self.revision)
-        except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-            # no network, no such data set, configuration or split, a data set that is a script
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(
-                f"{self._name} can't be loaded from the hub ({reason}); "
-                "without a network, use corpus=docstrings or corpus=files 'corpus.paths=[DIR]'"
-            ) from None
-        if self.text_column not in rows.column_names:
-            columns = ", ".join(rows.column_names)
-            raise UserError(f"{self._name} has no column '{self.text_column}' but {columns}: set corpus.text_column")
+        offline = "{corpus:docstrings}, or {corpus:files} with {FilesCorpus.paths}"
+        rows = hub_rows(self._name, self.repo, self.config, self.split, self.revision, advice=offline)
+        advice = "set {HubCorpus.text_column} to another column"
+        column_index(rows.column_names, self.text_column, self._name, advice)
         batches = rows.select_columns([self.text_column]).iter(batch_size=256)
         texts = (text or "" for batch in batches for text in batch[self.text_column])
-        documents = join_wikitext(texts) if self.repo.endswith("/wikitext") else texts
-        return (text for text in map(str.strip, documents) if text)
+        return _stripped(join_wikitext(texts) if self.repo.endswith("/wikitext") else texts)
 
     def identity(self) -> str:
         """Repository, configuration, split and revision."""
@@ -114,12 +112,11 @@ class HubCorpus(Corpus):
 class DocstringsCorpus(Corpus):
     """The docstrings and help topics of the Python that runs this, and of installed libraries: no download."""
 
-    max_megabytes: float = 6.0
+    max_megabytes: float = 4.0
 
     def documents(self) -> Iterator[str]:
         """One text a module."""
-        for module in docstrings.read_modules(self.max_megabytes):
-            yield module.text
+        return (module.text for module in docstrings.read_modules(self.max_megabytes))
 
     def identity(self) -> str:
         """The versions of Python and the libraries."""
@@ -127,24 +124,29 @@ class DocstringsCorpus(Corpus):
 
 
 @dataclass(frozen=True)
-class ReadCorpus(Corpus):
-    """Documents in memory; `name` stands for their content, `mark` for when it was."""
+class TextsCorpus(Corpus):
+    """Documents in memory."""
 
-    texts: tuple[str, ...]
-    name: str
-    mark: str
+    texts: Sequence[str]
 
     def documents(self) -> Iterator[str]:
         """The documents."""
-        return iter(self.texts)
+        return _stripped(self.texts)
 
     def identity(self) -> str:
-        """What they are called."""
-        return self.name
+        """The hash of the texts."""
+        return self._identity
 
-    def stamp(self) -> str:
-        """The mark."""
-        return self.mark
+    @cached_property
+    def _identity(self) -> str:
+        digest = hashlib.sha256()
+        for text in map(str.encode, self.texts):
+            digest.update(len(text).to_bytes(8, "big") + text)
+        return f"texts {digest.hexdigest()}"
+
+
+def _stripped(texts: Iterable[str]) -> Iterator[str]:
+    return (text for text in map(str.strip, texts) if text)
 
 
 def join_wikitext(lines: Iterable[str]) -> Iterator[str]:
@@ -161,41 +163,26 @@ def join_wikitext(lines: Iterable[str]) -> Iterator[str]:
 def expand(paths: Iterable[str]) -> list[Path]:
     """Files, directories and globs as a list of files, each once; sorted within each directory or glob.
 
-    Raises:
-        UserError: a path that doesn't exist, or a glob or directory without files.
+    Raises InputError for a path that doesn't exist, and a glob or directory without files.
     """
     files: dict[Path, None] = {}
     for name in paths:
         path = Path(name).expanduser()
-        if path.exists():
-            found = _files_below(path)
-            problem = "holds no files"
-        else:
-            # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
-            matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
-            found = [file for match in matches for file in _files_below(Path(match))]
-            problem = "matches no files" if glob.has_magic(name) else "does not exist"
+        # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
+        matches = [path] if path.exists() else sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
+        found = [file for match in matches for file in _files_below(Path(match))]
         if not found:
-            raise UserError(f"corpus.paths: '{name}' {problem}")
+            absent = "matches no files" if glob.has_magic(name) else "does not exist"
+            problem = "holds no files" if path.exists() else absent
+            raise InputError(f"'{name}' {problem}", "check {FilesCorpus.paths}")
         files.update(dict.fromkeys(found))
     if not files:
-        raise UserError("corpus=files needs text: set 'corpus.paths=[FILE, DIR, or a glob]'")
+        raise InputError("no files of text are named", "set {FilesCorpus.paths} to [FILE, DIR, or a glob]")
     return list(files)
 
 
 def _files_below(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [path]
+        return [path] if path.exists() else []
     below = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     return [path / file for file in below if not any(part.startswith(".") for part in file.parts)]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while data := file.read(1 << 20):
-                digest.update(data)
-    except PermissionError:
-        raise UserError(f"{path} can't be read (permission denied): check corpus.paths") from None
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Texts to word pieces: by a tokenizer as it is, or word by word, each different word once."""
+"""Texts to token numbers: by a tokenizer as it is, or word by word, each different word once."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,17 +10,17 @@ from tokenizers import Tokenizer
 from tinydistill.data.text.packing import TokenIds
 
 Encode = Callable[[Sequence[str]], list[TokenIds]]
-"""The word pieces of each text, without special tokens."""
+"""The tokens of each text, without special tokens."""
 
 KEPT = 1 << 18  # different words in memory, some 50 MB
 _LONGEST = 32  # characters of a word worth keeping
 _SEPARATOR = "."  # stands between words on their way through the tokenizer
-_ALONE = f"{_SEPARATOR},()\"'-:;"  # a piece of its own wherever it stands; with it split off, words recur more often
+_ALONE = f"{_SEPARATOR},()\"'-:;"  # a token of its own wherever it stands; with it split off, words recur more often
 _WORDS_AT_ONCE = 1000
 
 
 def encoder(backend: Tokenizer, dtype: type) -> Encode:
-    """The fastest way to a tokenizer's pieces that gives exactly these; `backend` neither cuts nor pads."""
+    """The fastest way to a tokenizer's tokens that gives exactly these; `backend` neither cuts nor pads."""
     return WordEncoder(backend, dtype) if splits_at_blanks(backend) else whole_texts(backend, dtype)
 
 
@@ -34,9 +34,9 @@ def whole_texts(backend: Tokenizer, dtype: type) -> Encode:
 
 
 def splits_at_blanks(backend: Tokenizer) -> bool:
-    """Whether a text's pieces are those of its words one after the other: BERT's rules, and no tokens added to them.
+    """Whether a text's tokens are those of its words one after the other: BERT's rules, and no tokens added to them.
 
-    BERT's normalisation looks at single characters, its pre-tokenizer splits at blanks and around punctuation.
+    BERT's normalization looks at single characters, its pre-tokenizer splits at blanks and around punctuation.
     """
     rules = json.loads(backend.to_str())
     kinds = [(rules[part] or {}).get("type") for part in ("normalizer", "pre_tokenizer", "model")]
@@ -46,7 +46,7 @@ def splits_at_blanks(backend: Tokenizer) -> bool:
 
 
 class WordEncoder:
-    """Looks words up that it has seen before, and has only the others told by the tokenizer."""
+    """Remembers the tokens of words, so that only words which are new go through the tokenizer."""
 
     def __init__(self, backend: Tokenizer, dtype: type):
         self._backend, self._dtype = backend, np.dtype(dtype)
@@ -57,7 +57,7 @@ class WordEncoder:
         self._known: dict[str, bytes] = {"": b"", _SEPARATOR: np.array([self._separator], self._dtype).tobytes()}
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
-        """The pieces of each text."""
+        """The tokens of each text."""
         if len(self._known) > KEPT:
             self._begin()
         words = [_words(text) for text in texts]
@@ -66,19 +66,19 @@ class WordEncoder:
         found = list(map(self._known.get, flat))
         if None in found:
             missing = [number for number, pieces in enumerate(found) if pieces is None]
-            told = self._ask(list(dict.fromkeys(flat[number] for number in missing)))
+            tokens = self._ask(list(dict.fromkeys(flat[number] for number in missing)))
             for number in missing:
-                found[number] = told[flat[number]]
-            self._known.update((word, pieces) for word, pieces in told.items() if len(word) <= _LONGEST)
+                found[number] = tokens[flat[number]]
+            self._known.update((word, pieces) for word, pieces in tokens.items() if len(word) <= _LONGEST)
         return [np.frombuffer(b"".join(found[a:b]), self._dtype) for a, b in pairwise(ends)]  # type: ignore[arg-type]
 
     def _ask(self, words: list[str]) -> dict[str, bytes]:
         """Words that don't hold the separator go through the tokenizer many at a time, with separators between them."""
         parts = [words[first : first + _WORDS_AT_ONCE] for first in range(0, len(words), _WORDS_AT_ONCE)]
         texts = [f" {_SEPARATOR} ".join([*part, ""]) for part in parts]
-        told = whole_texts(self._backend, self._dtype.type)(texts)
+        tokens = whole_texts(self._backend, self._dtype.type)(texts)
         size, pieces = self._dtype.itemsize, {}
-        for part, ids in zip(parts, told, strict=True):
+        for part, ids in zip(parts, tokens, strict=True):
             ends = np.flatnonzero(ids == self._separator).tolist()
             data = ids.tobytes()
             for word, first, end in zip(part, [-1, *ends[:-1]], ends, strict=True):

@@ -1,1 +1,1 @@
-"""Faster ways to compute the same, each beside the public one that it stands for."""
+"""Optimizations: each says which public path computes the same, and how it is switched off."""

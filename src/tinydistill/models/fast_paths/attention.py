@@ -1,73 +1,35 @@
-"""How encoders attend here: the fused kernel, except where a few matrix products are faster.
+"""Optimization: bf16 attention on processors in matrix products, where the fused kernel is slow (backward above all).
 
-B: batch, H: heads, L: length, d: head size.
+`models.attention.attend` takes it where it fits, and computes the same with torch's fused kernel when
+`cpu_kernels.choose(fast=False)` or `cpu_kernels.plain()` switch it off.
+
+Shapes: B batch, H heads, L length, d head size.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from tinydistill.models.fast_paths import cpu_kernels as kernels
-
-NAME = "tinydistill"
+from tinydistill.models.fast_paths import cpu_kernels
 
 _LONGEST = 1024  # nowhere up to there is the fused kernel faster (benchmarks/attention.py)
 _SCORES = 2**21  # computed at a time: they stay in a processor's cache
 
 
-def attend(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
-) -> tuple[Tensor, None]:
-    """What transformers asks of an attention: the output [B, L, H, d] for query, key and value [B, H, L, d].
-
-    On processors, whose fused kernel is slow in bf16 (backward above all), bf16 is attended with in matrix products.
-    """
-    kwargs.pop("output_attentions", None)  # SDPA would warn that it has no maps to give; none are wanted
-    if not _in_products(module, query, key, kwargs):
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-    output_BHLd = _Products.apply(query, key, value, attention_mask, scale)
-    return output_BHLd.transpose(1, 2), None
-
-
-def use(model: PreTrainedModel) -> PreTrainedModel:
-    """Lets a model attend in this way, in place, where its architecture can be told how."""
-    if modules(model):
-        model.set_attn_implementation(NAME)
-    return model
-
-
-@contextmanager
-def eager(model: PreTrainedModel) -> Iterator[None]:
-    """Lets a model attend in the plain operations that exporters and counters see into, then as before."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
-
-
-def modules(model: PreTrainedModel) -> list[nn.Module]:
-    """The self-attention modules of an encoder in order; empty where its architecture doesn't declare them."""
-    recorded = (getattr(model, "_can_record_outputs", None) or {}).get("attentions")
-    if not (isinstance(recorded, type) and issubclass(recorded, nn.Module)):
-        return []
-    return [module for module in model.modules() if isinstance(module, recorded)]
-
-
-def _in_products(module: nn.Module, query: Tensor, key: Tensor, kwargs: dict[str, Any]) -> bool:
-    asked = kwargs.get("dropout") or kwargs.get("is_causal") or kwargs.get("position_bias") is not None
+def fits(module: nn.Module, query: Tensor, key: Tensor, **asked: Any) -> bool:
+    """Whether products compute all that is asked, and faster."""
+    if asked.get("dropout") or asked.get("is_causal") or asked.get("position_bias") is not None:
+        return False
     grouped = getattr(module, "num_key_value_groups", 1) > 1
-    fits = query.dtype == torch.bfloat16 and query.is_cpu and query.shape == key.shape and query.shape[-2] <= _LONGEST
-    return kernels.fast() and fits and not asked and not grouped
+    alike = query.dtype == torch.bfloat16 and query.is_cpu and query.shape == key.shape
+    return cpu_kernels.fast() and alike and not grouped and query.shape[-2] <= _LONGEST
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None) -> Tensor:
+    """The output [B, L, H, d] for query, key and value [B, H, L, d]."""
+    return _Products.apply(query, key, value, mask, scale or query.shape[-1] ** -0.5).transpose(1, 2)
 
 
 class _Products(torch.autograd.Function):
@@ -123,7 +85,3 @@ def _softmax(scores: Tensor) -> Tensor:
     if 16 <= length < 80 and length % 32:  # benchmarks/products_and_softmax.py
         return scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
     return scores.softmax(-1)
-
-
-AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,5 +1,12 @@
-"""Faster ways to compute the same on a processor, and whether they are taken: the trainer's choice."""
+"""Optimization: frozen linear maps on processors by oneDNN, with weights laid out in advance as its products read them.
 
+`nn.Linear` computes the same. `choose(fast=False)` switches this and the other fast paths off for the whole process,
+`plain()` for a block. Without a call of `keep_memory` the same is computed with the C library's own settings.
+"""
+
+import copy
+import ctypes
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,16 +15,17 @@ import torch
 from torch import Tensor, nn
 
 _chosen = {"fast": True}
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # of malloc.h
 
 
 def choose(*, fast: bool) -> None:
-    """Lets this process take the faster ways from now on, or torch's own alone."""
+    """Lets this process take the fast paths from now on, or torch's own alone."""
     _chosen["fast"] = fast
 
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Within, torch's own ways alone are taken."""
+    """Switches the fast paths off within a block."""
     before = fast()
     choose(fast=False)
     try:
@@ -27,12 +35,12 @@ def plain() -> Iterator[None]:
 
 
 def fast() -> bool:
-    """Whether the faster ways are taken."""
+    """Whether the fast paths are taken."""
     return _chosen["fast"]
 
 
 class PackedLinear(nn.Linear):
-    """A linear map that doesn't train, by oneDNN, its weights laid out in advance as its products read them.
+    """A linear map that doesn't train, its weights packed for oneDNN.
 
     It shares the weights of the map that it is made of, which it falls back on for another precision or device.
     """
@@ -42,6 +50,12 @@ class PackedLinear(nn.Linear):
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.weight, self.bias = linear.weight, linear.bias
         self._packed = (torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()),)  # hidden from state_dict
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> nn.Linear:
+        """A copy is an ordinary linear map: the packed weights belong to this one."""
+        plain = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
+        plain.weight, plain.bias = copy.deepcopy(self.weight, memo), copy.deepcopy(self.bias, memo)
+        return plain.train(self.training)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """[…, in] → […, out]."""
@@ -68,3 +82,15 @@ def pack(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> None:
     for module in list(model.modules()):
         for name, child in module.named_children():
             setattr(module, name, packed(child, dtype))
+
+
+def keep_memory() -> None:
+    """Lets the C library keep what is freed, until the process ends; does nothing where that isn't glibc.
+
+    The system then needn't clear every page for each step again.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26)):
+        mallopt(parameter, value)

@@ -1,0 +1,82 @@
+"""How an artifact came to be: what it was made with, on which machine, from which other artifacts."""
+
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tinydistill.artifacts.files import read_json
+
+PROVENANCE, RESULT = "provenance.json", "result.json"
+PACKAGES = (
+    "tinydistill-lightning",
+    "torch",
+    "pytorch-lightning",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "hydra-core",
+)
+_VARIABLES = ("PL_", "TORCH_", "OMP_NUM_THREADS")  # of the environment, by their beginnings: they can change a run
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished artifact: where it is, how it came to be, and its figures."""
+
+    path: Path
+    provenance: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def stage(self) -> str:
+        """The stage that made it."""
+        return str(self.configuration["stage"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it depends on."""
+        settings: dict[str, Any] = self.provenance["settings"]
+        return settings
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The options of the run that made it; older ones have fewer than there are now."""
+        configuration: dict[str, Any] = self.provenance["configuration"]
+        return configuration
+
+
+def record_of(path: str | Path) -> Record | None:
+    """The artifact at a path or around a file in it; None where there is none of ours, as for a model of the hub."""
+    place = Path(path)
+    directory = (place.parent if place.is_file() else place).resolve()
+    if not ((directory / PROVENANCE).is_file() and (directory / RESULT).is_file()):
+        return None
+    return Record(directory, read_json(directory / PROVENANCE), read_json(directory / RESULT))
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Which versions of Python and of these packages run."""
+    found = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def surroundings() -> dict[str, Any]:
+    """The command, the time, the versions, the machine, and the variables that Lightning and torch listen to."""
+    return {
+        "command": " ".join(sys.argv[1:]),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)},
+    }

@@ -1,0 +1,106 @@
+"""The checks of a composed configuration: what can be judged before any file is read."""
+
+from typing import Any
+
+from tinydistill.config.renamed import RENAMED
+from tinydistill.config.schema import Config
+from tinydistill.config.schema.option import check_options, nearest
+from tinydistill.config.schema.stages import PIECES, Benchmark, Export, Pretrain
+from tinydistill.errors import UserError
+
+_FORMATS = ("onnx", "onnx_int8")
+OPEN = ("mapping", "corpus", "optimizer", "scheduler")  # nodes that say with `_target_` what they are
+
+
+def check(config: Config) -> None:
+    """Raises UserError for a value outside its choices or bounds, or for choices that contradict each other."""
+    check_options(config)
+    student = config.student
+    if student.path is None and student.hidden_size % student.num_heads:
+        raise UserError(
+            f"student.num_heads={student.num_heads} doesn't divide student.hidden_size={student.hidden_size}"
+        )
+    if config.overwrite not in (True, False, "always"):
+        raise UserError(f"overwrite={config.overwrite} is not one of true, false, always")
+    for name in OPEN:
+        check_target(name, getattr(config, name))
+    check_target("task.source", config.task.source)
+    for name, node in [
+        *((f"objective.losses.{name}", node) for name, node in config.objective.losses.items()),
+        *((f"callbacks.{name}", node) for name, node in config.callbacks.items()),
+        *((f"logger.{name}", node) for name, node in config.logger.items()),
+    ]:
+        check_target(name, node)
+    _check_objective(config)
+    _check_lists(config)
+    _check_strategy(str(config.trainer.get("strategy", "")))
+    _check_masking(config.pretrain)
+    _check_export(config.export)
+    _check_benchmark(config.benchmark)
+
+
+def check_target(name: str, node: Any) -> None:
+    """Raises UserError where a node doesn't say what is to be built."""
+    if name in RENAMED and not isinstance(node, dict):
+        raise UserError(f"{name} is no option any more; set {RENAMED[name]}")
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        raise UserError(f"{name} doesn't say what it is: set {name}._target_=PACKAGE.MODULE.NAME")
+
+
+def _check_objective(config: Config) -> None:
+    losses = config.objective.losses
+    weights = {name: node.get("weight", 1.0) for name, node in losses.items()}
+    for name, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0:
+            raise UserError(f"objective.losses.{name}.weight={weight} is not a number from 0 on")
+    if not any(weights.values()):
+        raise UserError("every loss is switched off; set one of objective.embedding, .hidden, .attention, .relation")
+
+
+def _check_lists(config: Config) -> None:
+    layers = config.mapping.get("layers")
+    if layers is not None and not isinstance(layers, list):
+        raise UserError(f"mapping.layers={layers} is no list; write 'mapping.layers=[2,4,6]'")
+    wrong = [n for n in layers or () if not (n is None or type(n) is int)]
+    if wrong:
+        raise UserError(f"mapping.layers holds {wrong[0]!r}; teacher layers are whole numbers, null for none")
+    if "paths" in config.corpus and not config.corpus["paths"]:
+        raise UserError("corpus=files needs text: name it with 'corpus.paths=[FILE, DIRECTORY or GLOB]'")
+
+
+def _check_strategy(strategy: str) -> None:
+    sharding = next((word for word in ("fsdp", "deepspeed") if strategy.startswith(word)), None)
+    if sharding:
+        raise UserError(
+            f"trainer.strategy={strategy} would cut the student's tensors into pieces, which weight decay, projections "
+            "and saving take for whole ones; a student fits on every device: take trainer=ddp"
+        )
+
+
+def _check_masking(pretrain: Pretrain) -> None:
+    if pretrain.as_mask + pretrain.as_random > 1:
+        raise UserError(
+            f"pretrain.as_mask={pretrain.as_mask} and pretrain.as_random={pretrain.as_random} "
+            "are shares of the same tokens: their sum must not be above 1"
+        )
+
+
+def _check_export(export: Export) -> None:
+    unknown = [name for name in export.formats if name not in _FORMATS]
+    if unknown:
+        raise UserError(f"export.formats holds {unknown[0]!r}, which is not one of {', '.join(_FORMATS)}")
+    for name in ("batch_sizes", "lengths", "threads"):
+        for number in getattr(export.latency, name):
+            if not ((type(number) is int and number > 0) or (number is None and name == "threads")):
+                raise UserError(f"export.latency.{name} holds {number!r}: these are whole numbers from 1 on")
+
+
+def _check_benchmark(benchmark: Benchmark) -> None:
+    if not benchmark.pieces:
+        raise UserError(f"benchmark.pieces is empty: name any of {', '.join(PIECES)}")
+    unknown = [name for name in benchmark.pieces if name not in PIECES]
+    if unknown:
+        raise UserError(
+            f"benchmark.pieces holds {unknown[0]!r}, which is not one of {', '.join(PIECES)}"
+            f"{nearest(str(unknown[0]), PIECES)}"
+        )

@@ -1,0 +1,121 @@
+"""Rows of files, the hub and tables in memory: streamed, and of every row the wanted columns' values alone."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinydistill.data.files import COMPRESSED, first_line
+from tinydistill.errors import InputError
+from tinydistill.hub import look_for_hub
+
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+ROWS_AT_ONCE = 256  # that are unpacked from Parquet together: they may be whole books
+
+Choose = Callable[[Sequence[str], str], list[int]]  # of a header and its place, the wanted columns
+Rows = Iterator[tuple[int, list[Any]]]  # (line or row, the wanted columns' values)
+
+
+def json_rows(path: Path, lines: Iterable[tuple[int, str]], choose: Choose, *, argument: str) -> Rows:
+    """JSON objects, one a line, which may differ in their keys."""
+    names: list[str] = []
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            pairs = json.loads(line, object_pairs_hook=_Pairs)
+        except json.JSONDecodeError as error:
+            advice = f"fix the line, or leave the file out of {argument}"
+            raise InputError(f"{path} line {number} is not JSON ({error.msg})", advice) from None
+        if not isinstance(pairs, _Pairs):
+            advice = "each line must be one, with the columns as its keys"
+            raise InputError(f"{path} line {number} is not a JSON object", advice)
+        if (now := [name for name, _ in pairs]) != names:
+            names = now
+            chosen = choose(names, f"{path} line {number}")
+        yield number, [_whole_characters(pairs[i][1]) for i in chosen]
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all its keys, those that come twice too."""
+
+
+def _whole_characters(value: Any) -> Any:
+    """JSON can hold half characters, which no tokenizer takes."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def parquet_rows(path: Path, choose: Choose, *, argument: str) -> Rows:
+    """Rows of a Parquet file, numbered from 1."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix in COMPRESSED:
+        raise InputError(f"{path}: Parquet is compressed inside", f"unpack the file and name it in {argument}")
+    try:
+        # read page by page: by default pyarrow fetches whole columns of a row group
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            names = file.schema_arrow.names
+            chosen = choose(names, str(path))
+            number = 1
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=[names[i] for i in chosen]):
+                for cells in zip(*(batch.column(names[i]).to_pylist() for i in chosen), strict=True):
+                    yield number, list(cells)
+                    number += 1
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is no readable Parquet file ({first_line(error)})", f"check {argument}") from None
+
+
+def memory_rows(rows: Any, choose: Choose, name: str) -> Rows:
+    """Rows of a pandas DataFrame or a `datasets.Dataset`, numbered from 0; classes that it names are their names."""
+    pandas = hasattr(rows, "iloc")
+    if not pandas and not hasattr(rows, "features"):
+        raise InputError(f"{name} is a {type(rows).__name__}, no file, pandas DataFrame or datasets.Dataset")
+    names = list(rows.columns if pandas else rows.column_names)
+    columns = [_values(rows, names[i]) for i in choose(names, name)]
+    return ((number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True)))
+
+
+def _values(rows: Any, column: str) -> list[Any]:
+    if hasattr(rows[column], "notna"):  # pandas has more than one way to say that there is none
+        return rows[column].astype(object).where(rows[column].notna(), None).tolist()
+    classes = getattr(rows.features[column], "names", None)
+    return [classes[value] if classes and value is not None and value >= 0 else value for value in rows[column]]
+
+
+def hub_rows(name: str, repo: str, config: str | None, split: str, revision: str | None, *, advice: str) -> Any:
+    """One split of a data set on the hub as a `datasets.Dataset`, from the local copy that the first use downloads.
+
+    Raises InputError where it can't be loaded, which calls it `name`; `advice` says what works without a network.
+    """
+    look_for_hub()
+    import datasets  # slow to import, and only data sets of the hub need it
+
+    try:
+        return datasets.load_dataset(repo, config, split=split, revision=revision)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        # no network, no such data set, configuration or split, a data set that is a script
+        advice = f"without a network, use {advice}"
+        raise InputError(f"{name} can't be loaded from the hub ({first_line(error)})", advice) from None
+
+
+def column_index(names: Sequence[str], column: str, where: str, advice: str) -> int:
+    """Which of the columns that one is. Raises InputError where there is none or more than one of that name."""
+    if column not in names:
+        raise InputError(f"{where} has no column '{column}' but {', '.join(map(str, names))}", advice)
+    if (count := list(names).count(column)) > 1:
+        raise InputError(f"{where} has {count} columns called '{column}'", "rename all but one")
+    return list(names).index(column)
+
+
+def no_text(value: Any, where: str, column: str, advice: str) -> str:
+    """What a cell stands for that holds no string: nothing where it is empty. Raises InputError for anything else."""
+    if value is not None:
+        raise InputError(f"{where}: column '{column}' holds {shortened(value)}, which is not text", advice)
+    return ""
+
+
+def shortened(value: Any) -> str:
+    """A value for a message, not too long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

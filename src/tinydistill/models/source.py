@@ -1,0 +1,67 @@
+"""Models that are found but not loaded yet, so that what doesn't fit is known before any weight is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from tinydistill.errors import InputError
+from tinydistill.models import loading
+from tinydistill.models.heads import load_classifier
+from tinydistill.models.masked_lm import load_masked_lm
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model to load: where it is, which revision, what its weights are, and what messages call it."""
+
+    path: str
+    revision: str | None
+    identity: str
+    called: str
+    config: PretrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+
+    def encoder(self, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+        """The encoder without any head."""
+        return loading.load_encoder(self.path, revision=self.revision, dtype=dtype, called=self.called)
+
+    def classifier(self, labels: Sequence[str], dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+        """The model with its classification head; no labels for a regression."""
+        return load_classifier(self.path, labels, revision=self.revision, dtype=dtype, called=self.called)
+
+    def masked_lm(self, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+        """The model with its masked-LM head."""
+        return load_masked_lm(self.path, revision=self.revision, dtype=dtype, called=self.called)
+
+
+def find(path: str, called: str = loading.THE_MODEL, revision: str | None = None) -> Source:
+    """Looks a model up and reads its configuration and tokenizer, no weights yet."""
+    place = loading.locate(path, called=called)
+    config = loading.load_config(place, revision=revision, called=called)
+    tokenizer = loading.load_tokenizer(place, revision=revision, called=called)
+    if len(tokenizer) > config.vocab_size:
+        raise InputError(
+            f"{called}={path}: the tokenizer knows {len(tokenizer)} tokens, the model only {config.vocab_size}"
+        )
+    return Source(place, revision, loading.identity(place, revision), called, config, tokenizer)
+
+
+def check_vocabularies(teacher: Source, student: Source) -> None:
+    """Raises InputError when the two tokenizers don't give the same ids to the same tokens."""
+    ours, theirs = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
+    if ours == theirs:
+        return
+    odd = next((token for token in [*theirs, *ours] if ours.get(token) != theirs.get(token)), "")
+    raise InputError(
+        f"{student.called} and {teacher.called} don't share a vocabulary ({len(ours)} and {len(theirs)} tokens; "
+        f"{odd!r} is {ours.get(odd)} and {theirs.get(odd)})",
+        "the student must use the teacher's tokens",
+    )
+
+
+def longest_input(config: PretrainedConfig) -> int:
+    """The number of positions that a model has a place for."""
+    reserved = config.pad_token_id + 1 if config.model_type in ("roberta", "camembert", "xlm-roberta") else 0
+    return int(config.max_position_embeddings) - reserved

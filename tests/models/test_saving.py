@@ -1,0 +1,40 @@
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForMaskedLM
+
+from tests.conftest import bert
+from tinydistill.models.heads import add_head
+from tinydistill.models.loading import load_tokenizer, save_model
+from tinydistill.models.masked_lm import load_masked_lm
+from tinydistill.models.observation import Observer
+
+
+def test_a_saved_student_loads_without_a_missing_or_unexpected_key(tokenizer, tmp_path):
+    student = bert()
+    Observer(student, [0], [1])
+    save_model(student, tokenizer, tmp_path / "student")
+    loaded, info = AutoModel.from_pretrained(tmp_path / "student", output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    ids = tokenizer("the cat sat on the mat", return_tensors="pt")
+    torch.testing.assert_close(loaded(**ids).last_hidden_state, student(**ids).last_hidden_state)
+    assert (tmp_path / "student" / "vocab.txt").read_text().split()[:3] == ["[PAD]", "[UNK]", "[CLS]"]
+    assert load_tokenizer(str(tmp_path / "student")).get_vocab() == tokenizer.get_vocab()
+
+
+def test_heads_are_saved_too(tokenizer, tmp_path):
+    classifier = add_head(bert(), ("no", "yes"), seed=0)
+    masked_lm = AutoModelForMaskedLM.from_config(bert().config)
+    for name, model in (("classifier", classifier), ("masked_lm", masked_lm)):
+        save_model(model, tokenizer, tmp_path / name)
+        assert model.config.architectures == [type(model).__name__]
+    loaded = load_masked_lm(str(tmp_path / "masked_lm"))
+    for name, value in masked_lm.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_what_would_not_load_again_is_an_error(tokenizer, tmp_path):
+    model = bert()
+    model.stranger = torch.nn.Linear(2, 2)
+    with pytest.raises(RuntimeError, match="doesn't load as it was saved"):
+        save_model(model, tokenizer, tmp_path)
