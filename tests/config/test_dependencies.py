@@ -13,7 +13,7 @@ from tinydistill.config.compose import composed, plain
 from tinydistill.config.dependencies import OF_STAGE
 from tinydistill.config.schema import Config
 
-BASE = ("task=sst2", "paths.outputs=outputs", "paths.job=job", "evaluate.path=made", "export.path=made")
+BASE = ("task=sst2", "paths.outputs=nowhere", "paths.job=job", "evaluate.path=made", "export.path=made")
 PATHS: dict[str, Callable[[Config], object]] = {
     "general": names.general_path,
     "pretrain": names.pretrained_path,

@@ -24,11 +24,6 @@ def launch(arguments: dict[str, str], **changes: str) -> subprocess.CompletedPro
 # by stage: the fixture of its arguments, more of them, and the batch size of one process alone
 RUNS = {
     "general": ("arguments", {}, {"general.batch_size": "16"}),
-    "finetune": (
-        "task_arguments",
-        {"finetune.model": "student", "student.init": "random", "finetune.batch_size": "8"},
-        {"finetune.batch_size": "16"},
-    ),
     "task": (  # the loss of the other phase is a mean over tokens, of which ranks have different numbers
         "distillation_arguments",
         {"distill.phases": "prediction", "prediction.batch_size": "8"},
