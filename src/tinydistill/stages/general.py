@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Timer
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.imitation import imitation
 from tinydistill.config.build.models import check_fit, new_student_config
 from tinydistill.config.build.sources import check_positions, find_student, find_teacher
-from tinydistill.config.build.trainer import frozen_dtype, stepping, trainer
+from tinydistill.config.build.trainer import frozen_dtype, stepping, text_trainer
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_general
 from tinydistill.config.names import general_path, output_path
@@ -52,17 +51,7 @@ def _distill(
 ) -> dict[str, Any]:
     options = config.general
     pl.seed_everything(config.seed, verbose=False)
-    train = trainer(
-        config,
-        artifact.work,
-        options,
-        epochs=options.epochs,
-        max_steps=options.max_steps,
-        val_check_interval=options.val_check_interval,
-        monitor="heldout/loss",
-        callbacks=[Timer()],
-        artifact=artifact,
-    )
+    train = text_trainer(config, artifact, options)
     teacher = source.encoder(dtype=frozen_dtype(config))
     student = given.encoder() if given else new_student(new_student_config(config, source.config), config.seed)
     text = data.text_data(config, options, corpus, source.tokenizer)

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.files import read_json, write_json
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.sources import check_positions, find_teacher
-from tinydistill.config.build.trainer import stepping, trainer
+from tinydistill.config.build.trainer import stepping, text_trainer
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_pretrained
 from tinydistill.config.names import output_path, pretrained_path
@@ -54,30 +53,8 @@ def _train(
 ) -> dict[str, Any]:
     options = config.pretrain
     pl.seed_everything(config.seed, verbose=False)
-    train = trainer(
-        config,
-        artifact.work,
-        options,
-        epochs=options.epochs,
-        max_steps=options.max_steps,
-        val_check_interval=options.val_check_interval,
-        monitor="heldout/loss",
-        callbacks=[Timer()],
-        artifact=artifact,
-    )
-    text = MaskedTextDataModule(
-        corpus,
-        source.tokenizer,
-        vocabulary=vocabulary,
-        masked_share=options.masked_share,
-        max_length=options.max_length,
-        batch_size=options.batch_size,
-        heldout_fraction=options.heldout_fraction,
-        heldout_blocks=options.heldout_blocks,
-        seed=config.seed,
-        cache_dir=Path(config.paths.cache),
-        num_workers=config.runtime.num_workers,
-    )
+    train = text_trainer(config, artifact, options)
+    text = data.masked_text_data(config, corpus, source.tokenizer, vocabulary)
     data.announce(text)
     model, kept = load_or_add_head(source.path, seed=config.seed, revision=source.revision, called=source.called)
     say("masked, it reads:")

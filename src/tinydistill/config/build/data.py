@@ -1,6 +1,7 @@
 """Text, as it is and in blocks, and labeled rows that a configuration names."""
 
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -10,7 +11,8 @@ from tinydistill.config.schema.stages import OnText
 from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import SomeRows, TaskSource
-from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.data.text.datamodule import MaskedTextDataModule, TextDataModule
+from tinydistill.data.text.masking import MaskingVocabulary
 from tinydistill.data.text.sources import Corpus
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.scoring import make_scoring
@@ -24,17 +26,29 @@ def corpus(config: Config) -> Corpus:
 
 def text_data(config: Config, options: OnText, text: Corpus, tokenizer: PreTrainedTokenizerBase) -> TextDataModule:
     """The text in blocks, as the options of the stage have it."""
-    return TextDataModule(
-        text,
-        tokenizer,
-        max_length=options.max_length,
-        batch_size=options.batch_size,
-        heldout_fraction=options.heldout_fraction,
-        heldout_blocks=options.heldout_blocks,
-        seed=config.seed,
-        cache_dir=Path(config.paths.cache),
-        num_workers=config.runtime.num_workers,
+    return TextDataModule(text, tokenizer, **_blocks(config, options))
+
+
+def masked_text_data(
+    config: Config, text: Corpus, tokenizer: PreTrainedTokenizerBase, vocabulary: MaskingVocabulary
+) -> MaskedTextDataModule:
+    """The text in blocks that a masked language model trains on, as conf/pretrain has it."""
+    options = config.pretrain
+    return MaskedTextDataModule(
+        text, tokenizer, vocabulary=vocabulary, masked_share=options.masked_share, **_blocks(config, options)
     )
+
+
+def _blocks(config: Config, options: OnText) -> dict[str, Any]:
+    return {
+        "max_length": options.max_length,
+        "batch_size": options.batch_size,
+        "heldout_fraction": options.heldout_fraction,
+        "heldout_blocks": options.heldout_blocks,
+        "seed": config.seed,
+        "cache_dir": Path(config.paths.cache),
+        "num_workers": config.runtime.num_workers,
+    }
 
 
 def task(config: Config) -> TaskSource:

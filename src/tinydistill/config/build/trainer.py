@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, Timer
 from pytorch_lightning.loggers import Logger
 
 from tinydistill.artifacts.writer import ArtifactWriter
@@ -16,7 +16,7 @@ from tinydistill.config.compose import plain
 from tinydistill.config.names import corpus_name, mapping_name
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import nearest
-from tinydistill.config.schema.stages import Training
+from tinydistill.config.schema.stages import OnText, Training
 from tinydistill.errors import UserError
 from tinydistill.models.fast_paths import cpu_kernels
 from tinydistill.models.fast_paths.cpu_kernels import keep_memory
@@ -105,6 +105,21 @@ def trainer(
         enable_checkpointing=any(isinstance(one, ModelCheckpoint) for one in watching),
         enable_progress_bar=shown and sys.stderr.isatty(),
         default_root_dir=str(directory),
+    )
+
+
+def text_trainer(config: Config, artifact: ArtifactWriter, options: OnText) -> pl.Trainer:
+    """The trainer of a stage on plain text, which goes by the held-out loss."""
+    return trainer(
+        config,
+        artifact.work,
+        options,
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        val_check_interval=options.val_check_interval,
+        monitor="heldout/loss",
+        callbacks=[Timer()],
+        artifact=artifact,
     )
 
 
