@@ -110,8 +110,11 @@ def figures(output: Path) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accumulated", [1, 2])
-@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize(
+    ("run", "accumulated"),
+    [(RUNS["general"], 1), *((run, 2) for run in RUNS.values())],
+    ids=["general", *(f"{name}, two batches a step" for name in RUNS)],
+)
 def test_a_run_that_was_cut_ends_as_if_it_had_not_been(run, accumulated, request, command, monkeypatch, tmp_path):
     output = tmp_path / "outputs" / "made"
     arguments = {
