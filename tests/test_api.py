@@ -62,7 +62,9 @@ def test_every_public_name_is_there_and_has_a_docstring():
 def test_distill_takes_a_file_and_gives_table_paths_and_student(teacher_dir, tmp_path, small):
     rows = write_csv(tmp_path / "data (1).csv", animal_rows(80, 0), header=("message", "team"))
     result = td.distill(teacher_dir, rows, text="message", label="team", out=tmp_path / "out", overrides=small)
-    assert [row["model"] for row in result.table] == ["teacher", "student, not distilled", "student, distilled"]
+    assert [row["model"] for row in result.table] == [
+        *("teacher", "student, not distilled", "student, no training", "student, distilled")
+    ]
     assert {"teacher", "baseline", "student", "comparison"} == set(result.paths)
     assert result.score == result.table[-1]["score"]
     assert set(result.student.config.label2id) == {"cat", "dog"}

@@ -23,8 +23,9 @@ class DistillResult:
     """What a distillation made.
 
     Attributes:
-        table: a row a model (the teacher, the student trained on labels alone, the distilled student) with its score,
-            retention in percent of the teacher's, parameters, bytes, milliseconds and speedup.
+        table: a row a model (the teacher, the student trained on labels alone, the distilled student before its first
+            step, and after its last) with its score, retention in percent of the teacher's, parameters, bytes,
+            milliseconds and speedup.
         paths: the directories of teacher, baseline and student, of the comparison, and of the report if there is one.
     """
 
@@ -108,7 +109,7 @@ def distill(
     made = record_of(directory / "comparison")
     assert made is not None
     table = made.result["models"]
-    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in table}
+    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in table if row["model"] in _ROLES}
     report = directory / "comparison-report"
     return DistillResult(table, paths | {"comparison": made.path} | ({"report": report} if report.is_dir() else {}))
 

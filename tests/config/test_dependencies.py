@@ -128,9 +128,10 @@ def test_settings_do_not_depend_on_where_an_input_lies():
 
 
 def test_a_phase_that_is_left_out_has_no_say():
-    prediction = config_of("distill.phases=prediction")
-    for override in ("objective.attention=0", "mapping=top", "intermediate.epochs=9"):
-        other = config_of("distill.phases=prediction", override)
+    given = "distill.phases=prediction", "student.path=mine"
+    prediction = config_of(*given)
+    for override in ("objective.attention=0", "mapping=top", "intermediate.epochs=9", "distill.sample_tokens=9"):
+        other = config_of(*given, override)
         assert OF_STAGE["task"](other).digest == OF_STAGE["task"](prediction).digest
 
 

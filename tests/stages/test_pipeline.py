@@ -61,7 +61,7 @@ def rows_of(outputs: Path, name: str) -> list[dict]:
 
 
 def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_dir):
-    code, out, err = run(pipeline__report="true")
+    code, out, err = run(pipeline__report="true", distill__start="general")
     assert code == 0, err
     teacher = teacher_dir.name
     name = f"{teacher}_tiny3_uniform_tinybert_files"
@@ -70,12 +70,16 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     made |= {f"report/{name}"}
     assert results(outputs).keys() == made
     rows = rows_of(outputs, name)
-    assert [row["model"] for row in rows] == ["teacher", "student, not distilled", "student, distilled"]
-    big, alone, distilled = rows
+    assert [row["model"] for row in rows] == [
+        *("teacher", "student, not distilled", "student, no training", "student, distilled")
+    ]
+    big, alone, untrained, distilled = rows
     assert big["score"] > 0.9
     assert (big["retention"], big["speedup"]) == (100, 1)
     assert distilled["retention"] == pytest.approx(100 * distilled["score"] / big["score"])
     assert distilled["parameters"] == alone["parameters"] < big["parameters"]
+    assert untrained["score"] < distilled["score"]
+    assert (untrained["path"], untrained["latency_ms"]) == (distilled["path"], distilled["latency_ms"])
     assert all(row["bytes"] >= 4 * row["parameters"] and row["latency_ms"] > 0 for row in rows)
     alone_score = json.loads((outputs / "finetune/tiny3-random_files/result.json").read_text())["score"]
     assert alone["score"] == alone_score
@@ -92,10 +96,10 @@ def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
     cut(LogitDistiller, 12)
     with pytest.raises(Cut):
         run()
-    assert {name.split("/")[0] for name in results(outputs)} == {"finetune", "general"}
+    assert {name.split("/")[0] for name in results(outputs)} == {"finetune"}
     code, out, err = run(pipeline__report="true")
     assert code == 0, err
-    assert out.count("finished before with the same settings") == 3
+    assert out.count("finished before with the same settings") == 2
     assert "intermediate: finished before" in out
     assert "going on from" in out
     times = {name: path.stat().st_mtime_ns for name, path in results(outputs).items()}
@@ -115,7 +119,7 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
     rows = rows_of(outputs, "tuned_tiny3_uniform_tinybert_files")
     assert [row["path"] for row in rows] == [
         str(teacher),
-        str(outputs / "task" / "tuned_tiny3_uniform_tinybert_files"),
+        *[str(outputs / "task" / "tuned_tiny3_uniform_tinybert_files")] * 2,  # before its first step, and after
     ]
 
 
@@ -137,24 +141,24 @@ def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")
     assert code == 0, err
     assert {name.split("/")[0] for name in results(outputs)} == {
-        *("finetune", "general", "pretrain", "augment", "task", "evaluate", "pipeline")
+        *("finetune", "pretrain", "augment", "task", "evaluate", "pipeline")
     }
     name = f"{teacher_dir.name}_tiny3_uniform_tinybert_augmented"
     made = json.loads((outputs / "task" / f"{name}_files" / "result.json").read_text())
     assert made["rows"]["train"] > 160
-    assert len(rows_of(outputs, f"{name}_files")) == 2
+    assert len(rows_of(outputs, f"{name}_files")) == 3
 
 
 def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, outputs, glue, teacher_dir):
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
-    code, out, err = run(**several, pipeline__tasks="[mrpc,mnli]", task__max_length="16")
+    code, out, err = run(**several, pipeline__tasks="[mrpc,mnli]", task__max_length="16", distill__start="general")
     assert code == 0, err
     assert len(list((outputs / "general").glob("*/result.json"))) == 1
     name = f"{teacher_dir.name}_tiny3_uniform_tinybert_mrpc-mnli"
     rows = rows_of(outputs, name)
-    assert [row["task"] for row in rows] == ["mrpc"] * 3 + ["mnli"] * 3
+    assert [row["task"] for row in rows] == ["mrpc"] * 4 + ["mnli"] * 4
     means = json.loads((outputs / "pipeline" / name / "result.json").read_text())["averages"]
-    assert means[0]["score"] == pytest.approx((rows[0]["score"] + rows[3]["score"]) / 2)
+    assert means[0]["score"] == pytest.approx((rows[0]["score"] + rows[4]["score"]) / 2)
     submitted = {path.name for path in (outputs / "evaluate").rglob("submission/*.tsv")}
     assert submitted == {"MRPC.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}  # AX by the model of MNLI
     assert "all average" in out

@@ -142,10 +142,10 @@ def test_without_teacher_or_student_the_stage_that_makes_them_is_named(run, made
     assert code == 2
     assert "has no classification head, and there is no fine-tuned teacher in" in err
     assert "make one with stage=finetune, or name one with teacher.path=DIR" in err
-    code, _, err = run(student__path=None)
+    code, _, err = run(student__path=None, distill__start="general")
     assert code == 2
     assert "there is no general student in" in err
-    assert "make one with stage=general, or name one with student.path=DIR" in err
+    assert "make one with stage=general, name one with student.path=DIR, or start without one: distill.start" in err
 
 
 def test_what_the_other_stages_published_is_found(run, made, tmp_path):
@@ -153,7 +153,11 @@ def test_what_the_other_stages_published_is_found(run, made, tmp_path):
     shutil.copytree(made / "teacher", outputs / "finetune" / "student_files")
     shutil.copytree(made / "student", outputs / "general" / "student_tiny3_uniform_tinybert_docstrings")
     code, out, err = run(
-        teacher__path=str(made / "student"), student__path=None, output_dir=None, intermediate__max_steps="2"
+        teacher__path=str(made / "student"),
+        student__path=None,
+        distill__start="general",
+        output_dir=None,
+        intermediate__max_steps="2",
     )
     assert code == 0, err
     assert out.rstrip().endswith(str(outputs / "task" / "student_tiny3_uniform_tinybert_files"))
@@ -173,17 +177,57 @@ def test_a_phase_that_is_finished_is_not_run_again(run, cut):
     assert outer == [*range(4), *range(3, 6), *range(6), *range(6)]
 
 
-def test_the_intermediate_phase_alone_leaves_the_head_to_a_later_prediction_phase(run, output, tmp_path):
+def test_the_intermediate_phase_alone_ends_with_a_head_that_a_later_prediction_phase_trains(run, output, tmp_path):
     code, out, err = run(distill__phases="intermediate")
     assert code == 0, err
-    assert "student and teacher on the task" not in out
-    assert (result(output)["scores"], result(output)["retention"]) == (None, None)
+    alone = result(output)
+    assert alone["score"] > alone["majority"]["validation"]["accuracy"]
     both, then = str(tmp_path / "both"), str(tmp_path / "then")
     assert run(output_dir=both)[0] == 0
     code, out, _ = run(distill__phases="prediction", student__path=str(output), output_dir=then)
     assert code == 0
     assert "has a head for this task, which it keeps" in out
     assert result(Path(then))["scores"] == result(Path(both))["scores"]
+    assert result(Path(then))["start_scores"] == alone["scores"]
+
+
+# the start
+
+NEW = {
+    "student__path": None,
+    "student__num_layers": "2",
+    "student__hidden_size": "16",
+    "student__intermediate_size": "32",
+    "student__num_heads": "4",
+}
+
+
+def test_a_student_is_solved_from_the_teacher_without_a_step(run, output):
+    code, out, err = run(distill__phases="none", **NEW)
+    assert code == 0, err
+    assert "no step in" in out
+    found = result(output)
+    assert found["phases"] == {}
+    assert found["start"]["kind"] == "closed_form"
+    assert found["score"] == found["start_scores"]["validation"]["accuracy"]
+    assert found["retention"] > 90
+    at_random = str(output) + "-random"
+    code, _, err = run(distill__phases="none", distill__head="random", **NEW, output_dir=at_random)
+    assert code == 0, err
+    assert found["score"] > result(Path(at_random))["score"]
+    code, _, err = run(distill__phases="none", student__init="random", **NEW, output_dir=str(output) + "-2")
+    assert code == 0, err
+
+
+def test_a_solved_student_goes_on_with_the_phases(run, output, tmp_path):
+    nothing = str(tmp_path / "nothing")
+    assert run(distill__phases="none", **NEW, output_dir=nothing)[0] == 0
+    code, _, err = run(**NEW)
+    assert code == 0, err
+    found = result(output)
+    assert found["start_scores"] == result(Path(nothing))["scores"]
+    assert list(found["phases"]) == ["intermediate", "prediction"]
+    assert found["retention"] > 90
 
 
 def test_merged_phases_learn_layers_and_logits_at_once(run, output):

@@ -90,17 +90,24 @@ def of_augmented(config: Config) -> Dependencies:
 
 def of_distilled(config: Config) -> Dependencies:
     """What the distilled student of a task depends on."""
-    phases = config.distill.phases
-    options = {**_training(config), **_scoring(config), "phases": phases}
+    distill = config.distill
+    phases, new = distill.phases, config.student.path is None and distill.start == "task"
+    options = {**_training(config), **_scoring(config), "phases": phases, "head": distill.head}
+    if distill.head == "solved":
+        options["head_tokens"] = distill.head_tokens
     if phases in ("both", "intermediate"):
         options["intermediate"] = asdict(config.intermediate)
-    if phases != "intermediate":
+    if phases not in ("intermediate", "none"):
         options["prediction"] = asdict(config.prediction)
-    if phases != "prediction":
+    if new:
+        options |= {**_new_student(config), "sample_tokens": distill.sample_tokens}
+    if phases not in ("prediction", "none"):
         options |= _imitation(config)
+    elif new:
+        options["mapping"] = config.mapping
     inputs = {
         "teacher": asdict(config.teacher),
-        "student": config.student.path,
+        "student": None if new else config.student.path or asdict(of_general(config)),
         "task": _rows(config),
         "augmentation": config.augmentation.path,
     }

@@ -88,8 +88,6 @@ def _record(directory: Path, job: Job) -> None:
 
 def _returns_loss(config: Config) -> bool:
     """Whether the stage's number is a held-out loss, of which less is better, and not a score."""
-    if config.stage == "task":
-        return config.distill.phases == "intermediate"
     return config.stage in ("general", "pretrain")
 
 

@@ -28,13 +28,13 @@ class Contender:
 
 
 def compare(task: str, contenders: Sequence[Contender], length: int, seconds: float) -> list[Row]:
-    """One row a model of a task; they are measured against the first, the teacher.
+    """One row a model of a task; they are measured against the first, the teacher, and once where the paths agree.
 
     Latency is the median time for one row of `length` tokens, in fp32 on one CPU thread, all models alternating.
     """
-    loaded = {one.name: heads.load_classifier(one.path, one.labels, revision=one.revision) for one in contenders}
+    loaded = {one.path: heads.load_classifier(one.path, one.labels, revision=one.revision) for one in contenders}
     with use_threads(1):
-        timed = latencies({name: torch_call(model, 1, length) for name, model in loaded.items()}, seconds=seconds)
+        timed = latencies({path: torch_call(model, 1, length) for path, model in loaded.items()}, seconds=seconds)
     first = contenders[0]
     return [
         {
@@ -44,11 +44,11 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "metric": one.metric,
             "score": one.score,
             "retention": retention(one.score, first.score),
-            "parameters": models.parameters(loaded[one.name]),
-            "bytes": tensor_bytes(loaded[one.name]),
-            "latency_ms": timed[one.name]["median"],
-            "latency_p95_ms": timed[one.name]["p95"],
-            "speedup": timed[first.name]["median"] / timed[one.name]["median"],
+            "parameters": models.parameters(loaded[one.path]),
+            "bytes": tensor_bytes(loaded[one.path]),
+            "latency_ms": timed[one.path]["median"],
+            "latency_p95_ms": timed[one.path]["p95"],
+            "speedup": timed[first.path]["median"] / timed[one.path]["median"],
         }
         for one in contenders
     ]

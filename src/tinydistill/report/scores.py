@@ -8,7 +8,7 @@ from typing import Any
 from tinydistill.export.exported import PYTORCH
 from tinydistill.report.collected import Collected
 from tinydistill.report.run import Run, Scores
-from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, Model, shipped, timed
+from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, UNTRAINED, Model, shipped, timed
 from tinydistill.training.metrics import retention
 
 
@@ -73,6 +73,8 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
                 elif row["model"] == TEACHER:
                     apart[row["path"]] = row
     models = [_model(run, students, measured.get(run.path, {})) for run in runs]
+    if len(students) == 1:  # of more, nobody could tell which is whose
+        models += [_untrained(model, students[0]) for model in models if model.run is students[0]]
     models += _unseen_teachers(students, {run.weights for run in runs}, apart)
     own = {run.weights for run in runs}
     exports = [run for run in collected.of("export") if run in runs or run.inputs.get("model") in own]
@@ -111,6 +113,12 @@ def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
     size = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
     known: dict[str, Any] = {"retention": run.result.get("retention"), "parameters": run.result.get("parameters")}
     return Model(kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores)
+
+
+def _untrained(model: Model, run: Run) -> Model:
+    """The same student before its first step."""
+    scores = run.scores("start_scores")
+    return replace(model, kind=UNTRAINED, run=None, score=scores[str(run.monitor)], scores=scores, retention=None)
 
 
 def _measured(row: dict[str, Any]) -> dict[str, Any]:

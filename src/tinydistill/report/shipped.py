@@ -8,6 +8,7 @@ from tinydistill.export.size import PARTS
 from tinydistill.report.run import Run, Scores
 
 TEACHER, BASELINE, STUDENT, OTHER = "teacher", "student, not distilled", "student, distilled", "model"
+UNTRAINED = "student, no training"  # the student of the task before its first step
 KINDS = {"teacher": TEACHER, "not distilled": BASELINE, "student": STUDENT}  # what an export calls them
 
 

@@ -21,7 +21,7 @@ from tinydistill.models.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
-from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED
 from tinydistill.training import runtime
 
 
@@ -127,8 +127,7 @@ def _also(config: Config) -> list[Config]:
 
 def _as_inner(config: Config) -> Config:
     """As the stages of the pipeline have it, which publish under names of their own."""
-    general = config.general if config.pipeline.general else replace(config.general, max_steps=0)
-    return replace(config, output_dir=None, general=general)
+    return replace(config, output_dir=None)
 
 
 def _steps(config: Config) -> list[Step]:
@@ -143,7 +142,7 @@ def _steps(config: Config) -> list[Step]:
     if options.baseline:
         new = without_distillation(config)
         add("finetune", f"{task}: {BASELINE}", names.finetuned_path(new, "student"), _finetuning(new, "student"))
-    if config.student.path is None:
+    if config.student.path is None and config.distill.start == "general":
         add("general", "general student", names.general_path(config), config)
     if options.augment:
         if wants_masked_lm(config):
@@ -187,7 +186,7 @@ def with_inputs(config: Config) -> Config:
         of = replace(_finetuning(config, "teacher"), stage="finetune")
         teacher = _made(of, names.finetuned_path(alone), names.finetuned_path(config))
         found = replace(found, teacher=replace(found.teacher, path=str(teacher), revision=None))
-    if config.student.path is None:
+    if config.student.path is None and config.distill.start == "general":
         student = _made(replace(config, stage="general"), names.general_path(alone), names.general_path(config))
         found = replace(found, student=replace(found.student, path=str(student)))
     return found
@@ -222,6 +221,10 @@ def _contenders(config: Config) -> list[Contender]:
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
         contenders.append(Contender(BASELINE, str(baseline.path), None, labels, metric, baseline.result["score"]))
+    if found["phases"]:
+        split, name = metric.split("/")
+        untrained = found["start_scores"][split][name]
+        contenders.append(Contender(UNTRAINED, str(made), None, labels, metric, untrained))
     return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"])]
 
 

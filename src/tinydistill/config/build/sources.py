@@ -36,14 +36,17 @@ def find_task_teacher(config: Config) -> Source:
     return find(str(made), "teacher.path")
 
 
-def find_task_student(config: Config) -> Source:
-    """What the student of a task starts from: student.path, or else what stage=general made."""
+def find_start(config: Config) -> Source | None:
+    """What the student of a task starts from: student.path, or what stage=general made; None where it is to be made."""
     if (named := find_student(config)) is not None:
         return named
+    if config.distill.start == "task":
+        return None
     made = general_path(config)
     if not made.is_dir():
         raise UserError(
-            f"there is no general student in {made}: make one with stage=general, or name one with student.path=DIR"
+            f"there is no general student in {made}: make one with stage=general, name one with student.path=DIR, or "
+            "start without one: distill.start=task"
         )
     return find(str(made), "student.path")
 

@@ -85,12 +85,25 @@ class Finetune(Training):
 
 @dataclass
 class Distill:
-    """Task distillation: which of its parts, and what is checked of the teacher before."""
+    """Task distillation: what the student starts from, which phases it goes through, what is checked of the teacher."""
 
+    start: str = option(
+        "where no student.path is given: a new student of the fine-tuned teacher and the task's rows, made as "
+        "student.init says, or what stage=general made",
+        "task",
+        choices=("task", "general"),
+    )
+    sample_tokens: int = option("tokens of the task's rows that a new student is solved on", 60_000, at_least=1)
+    head: str = option(
+        "a new prediction layer before its first step: solved for from the teacher's logits, or random",
+        "solved",
+        choices=("solved", "random"),
+    )
+    head_tokens: int = option("tokens of the task's rows that it is solved on", 250_000, at_least=1)
     phases: str = option(
-        "both in this order, one alone, or merged: both losses at once, with the options of prediction",
+        "both in this order, one alone, none, or merged: both losses at once, with the options of prediction",
         "both",
-        choices=("both", "intermediate", "prediction", "merged"),
+        choices=("both", "intermediate", "prediction", "merged", "none"),
     )
     check_labels: bool = option("stop where the teacher's names of the labels aren't the task's in their order", True)
     check_score: bool = option("stop where the teacher is no better than the majority class", True)
@@ -227,7 +240,6 @@ class Pipeline:
     glue: list[str] = option(
         "what glue stands for", ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
     )
-    general: bool = option("train the general student; false takes a student with its first weights in its place", True)
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first", False)
     baseline: bool = option("train a student without distillation too, from random weights, to compare with", True)
     export: bool = option("stage=export at the end: ONNX files and a model card", False)

@@ -121,12 +121,16 @@ class TaskDataModule(ResumableDataModule):
         """Every row of the first validation split."""
         return self.loader(next(iter(self.validation.values())))
 
-    def sample_batches(self, tokens: int) -> Iterator[Batch]:
-        """The first training batches until they hold so many tokens, or one epoch, without labels and a trainer."""
-        rows = self._rows(self.train)
+    def sample_batches(self, tokens: int, *, logits: bool = False) -> Iterator[Batch]:
+        """The first training batches until they hold so many tokens, or one epoch, without labels and a trainer.
+
+        With `logits`, their rows of `teacher_logits` too.
+        """
+        rows = self._rows(self.train, self.teacher_logits if logits else None)
+        wanted = (*_TEXT, "teacher_logits")
         seen = 0
         for batch in BatchLoader(rows, LengthOrder(rows.rows.lengths, self.batch_size, self.seed)):
-            yield {name: batch[name] for name in _TEXT if name in batch}
+            yield {name: batch[name] for name in wanted if name in batch}
             seen += int(batch["attention_mask"].sum())
             if seen >= tokens:
                 return

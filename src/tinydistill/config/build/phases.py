@@ -1,0 +1,166 @@
+"""The phases of task distillation: the rows, the module and the trainer of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
+from safetensors.torch import load_model, save_model
+from transformers import PreTrainedModel
+
+from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.writer import ArtifactWriter
+from tinydistill.config.build.imitation import imitation
+from tinydistill.config.build.trainer import stepping, trainer
+from tinydistill.config.schema import Config
+from tinydistill.config.schema.stages import Intermediate, Prediction
+from tinydistill.console import say
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.distillation import layer_phase
+from tinydistill.distillation.layer_distiller import LayerDistiller
+from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
+from tinydistill.initialization.head import solve_head
+from tinydistill.ranks import rank
+from tinydistill.training import scoring
+from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
+from tinydistill.training.classifier import Scoring
+from tinydistill.training.dashboards import TeachersLine
+from tinydistill.training.task_fit import fit_task
+
+BY_NAME = {
+    "both": ("intermediate", "prediction"),
+    "intermediate": ("intermediate",),
+    "prediction": ("prediction",),
+    "merged": ("merged",),
+    "none": (),
+}
+
+
+@dataclass(frozen=True)
+class TaskPhases:
+    """The phases of a student of a task, each run once, in a directory of its own below the artifact's.
+
+    Attributes:
+        rows: the task's, by phase, with the teacher's logits on those that are trained on.
+        load_teacher: the fine-tuned teacher, loaded once.
+        student: with its head; `new_head` says that nothing has trained that yet.
+        scored: how the student is scored, `teacher_scores` what its teacher has.
+    """
+
+    config: Config
+    artifact: ArtifactWriter
+    rows: dict[str, TaskDataModule]
+    load_teacher: Callable[[], PreTrainedModel]
+    student: PreTrainedModel
+    new_head: bool
+    scored: Scoring
+    teacher_scores: dict[str, scoring.Scores]
+
+    def directory(self, phase: str) -> Path:
+        """Where a phase works; loggers name the run after it."""
+        return self.artifact.work / f"{self.artifact.path.name}-{phase}"
+
+    def once(self, phase: str) -> dict[str, Any]:
+        """Run a phase on the student; where an earlier run has finished it, take its weights and report from there."""
+        directory = self.directory(phase)
+        if (directory / "report.json").is_file():
+            say(f"{directory.name}: finished before")
+            load_model(self.student, directory / "student.safetensors")
+            report: dict[str, Any] = read_json(directory / "report.json")
+            return report
+        if phase != "start":
+            say()
+            say(f"{phase} phase")
+        pl.seed_everything(self.config.seed, verbose=False)
+        phases = {
+            "start": self._start,
+            "intermediate": self._intermediate,
+            "prediction": self._prediction,
+            "merged": self._merged,
+        }
+        report = phases[phase]()
+        if rank() == 0:
+            directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
+            save_model(self.student, str(directory / "student.safetensors"))
+            write_json(directory / "report.json", report)  # the last thing written: with it the phase is finished
+        return report
+
+    def score(self) -> dict[str, scoring.Scores]:
+        """The student's scores as it is, under a head solved for if it has a new one."""
+        self._solve_head()
+        measuring = trainer(self.config, self.directory("start"))
+        return scoring.validate(measuring, LogitDistiller(self.student, self.scored), self.rows["prediction"])
+
+    def _start(self) -> dict[str, Any]:
+        return {"scores": self.score()}
+
+    def _solve_head(self) -> None:
+        if self.new_head and self.config.distill.head == "solved":
+            tokens = self.config.distill.head_tokens
+            unexplained = solve_head(self.student, self.rows["prediction"].sample_batches(tokens, logits=True))
+            say(f"head solved onto the teacher's logits: {unexplained:.0%} of their held-out variance unexplained")
+
+    def _intermediate(self) -> dict[str, Any]:
+        config, directory, rows = self.config, self.directory("intermediate"), self.rows["intermediate"]
+        options = config.intermediate
+        encoder, student = self.load_teacher().cpu().base_model, self.student.base_model
+        train = self._trainer("intermediate", options, monitor="heldout/loss", mode="min")
+        objective, initialize = imitation(config, directory, rows, encoder, student, given=True)
+        module = LayerDistiller(encoder, student, objective, learning_rate=options.learning_rate, **stepping(config))
+        return layer_phase.distill_layers(train, module, rows, directory=directory, initialize=initialize)
+
+    def _prediction(self) -> dict[str, Any]:
+        checkpoint = last_checkpoint(self.directory("prediction"))
+        if checkpoint is None:
+            self._solve_head()
+        train = self._trainer("prediction", self.config.prediction)
+        module = LogitDistiller(self.student, self.scored, **self._softness())
+        return fit_task(train, module, self.rows["prediction"], checkpoint=checkpoint)
+
+    def _merged(self) -> dict[str, Any]:
+        config, directory, rows = self.config, self.directory("merged"), self.rows["prediction"]
+        checkpoint = last_checkpoint(directory)
+        if checkpoint is None:
+            self._solve_head()
+        encoder = self.load_teacher().cpu().base_model
+        objective, initialize = imitation(config, directory, rows, encoder, self.student.base_model, given=True)
+        measuring = trainer(config, directory)
+        layers = LayerDistiller(encoder, self.student.base_model, objective)
+        before = layer_phase.begin(measuring, layers, rows, directory, initialize)
+        train = self._trainer("merged", config.prediction)
+        module = MergedDistiller(encoder, self.student, objective, self.scored, **self._softness())
+        report = fit_task(train, module, rows, checkpoint=checkpoint)
+        return {**report, **layer_phase.end(measuring, layers, rows, before)}
+
+    def _softness(self) -> dict[str, Any]:
+        options = self.config.prediction
+        return {
+            "learning_rate": options.learning_rate,
+            "temperature": options.temperature,
+            "scale_by_temperature": options.scale_by_temperature,
+            "hard_share": options.hard_share,
+            **stepping(self.config),
+        }
+
+    def _trainer(
+        self, phase: str, options: Intermediate | Prediction, monitor: str | None = None, mode: str = "max"
+    ) -> pl.Trainer:
+        """For a score, the best weights are kept, and the teacher's score is logged beside it."""
+        directory = self.directory(phase)
+        watching: list[pl.Callback] = [Timer()]
+        if monitor is None:
+            monitor = self.scored.monitored
+            watching += [best_checkpoint(directory, monitor), TeachersLine(self.teacher_scores)]
+        return trainer(
+            self.config,
+            directory,
+            options,
+            epochs=options.epochs,
+            max_steps=options.max_steps,
+            monitor=monitor,
+            mode=mode,
+            callbacks=watching,
+            artifact=self.artifact,
+        )
