@@ -41,10 +41,10 @@ from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, check_vocabularies
 from tinydistill.ranks import rank
 from tinydistill.training import metrics, runtime, scoring
-from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
+from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
-from tinydistill.training.task_fit import fit_task
+from tinydistill.training.task_fit import fit_task, watching
 
 PHASES = {
     "both": ("intermediate", "prediction"),
@@ -55,7 +55,7 @@ PHASES = {
 
 
 def run(config: Config) -> float:
-    """Publish a student of the task; return its monitored score, or without a prediction phase the held-out loss."""
+    """Publish a student of the task; return the score that chose it, or with no prediction phase the held-out loss."""
     runtime.quiet()
     phases = PHASES[config.distill.phases]
     teacher, student = find_task_teacher(config), find_task_student(config)
@@ -63,7 +63,7 @@ def run(config: Config) -> float:
     check_length(config, teacher, student)
     if phases != ("prediction",):
         check_fit(config, student.config, teacher.config, given=True)
-    task = data.task(config)
+    task = data.training_task(config)
     check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
     settings = of_distilled(config).settings(
@@ -98,7 +98,7 @@ def _distill(
         precise = f"{teacher.identity} {precision(config)}"
         return stored_logits(rows, split, precise, lambda: load_teacher().to(_device(config)))
 
-    first = rows.validation[scored.splits[0]]
+    first = rows.validation[scored.reported_split]
     if config.distill.check_score:
         check_score(first, task.target, logits(first), called=f"{teacher.called}={teacher.path}")
     teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in rows.validation.items()}
@@ -204,10 +204,10 @@ class _Phases:
     ) -> pl.Trainer:
         """For a score, the best weights are kept, and the teacher's score is logged beside it."""
         directory = self.directory(phase)
-        watching: list[pl.Callback] = [Timer()]
+        callbacks: list[pl.Callback] = [Timer()]
         if monitor is None:
             monitor = self.scored.monitored
-            watching += [best_checkpoint(directory, monitor), TeachersLine(self.teacher_scores)]
+            callbacks = [*watching(directory, self.scored), TeachersLine(self.teacher_scores)]
         return trainer(
             self.config,
             directory,
@@ -216,7 +216,7 @@ class _Phases:
             max_steps=options.max_steps,
             monitor=monitor,
             mode=mode,
-            callbacks=watching,
+            callbacks=callbacks,
             artifact=self.artifact,
         )
 
@@ -257,12 +257,10 @@ def _scores(scored: Scoring, split: Split, logits: Any) -> scoring.Scores:
 def _compare(
     scored: Scoring, scores: dict[str, scoring.Scores] | None, teacher: dict[str, scoring.Scores]
 ) -> dict[str, Any]:
-    """The student's scores, the teacher's, and the share of the monitored one in percent that the student retains."""
-    theirs = teacher[scored.splits[0]][scored.monitor]
-    ours = scores[scored.splits[0]][scored.monitor] if scores else None
-    retention = metrics.retention(ours, theirs)
-    compared = {"score": ours, "teacher_score": theirs, "retention": retention, "monitor": scored.monitored}
-    return {**compared, "scores": scores, "teacher_scores": teacher}
+    """The student's scores, the teacher's, and the share of the reported one in percent that the student retains."""
+    ours, theirs = scoring.in_short(scored, scores), scoring.in_short(scored, teacher)["score"]
+    compared = {"teacher_score": theirs, "retention": metrics.retention(ours["score"], theirs)}
+    return {**ours, **compared, "scores": scores, "teacher_scores": teacher}
 
 
 def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
@@ -285,4 +283,4 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     say(f"artifact: {artifact.path}")
     if result["scores"] is None:
         return float(reports["intermediate"]["heldout_loss"])
-    return float("nan") if result["score"] is None else float(result["score"])
+    return scoring.merit(result)
