@@ -85,6 +85,16 @@ def test_every_row_is_followed_by_the_rows_made_from_it(run, output):
     assert out.rstrip().endswith(f"artifact: {output}")
 
 
+def test_rows_that_are_kept_aside_to_choose_by_are_not_augmented(run, output, tmp_path):
+    rows = animal_rows(240, 0)
+    code, _, err = run(task__train=write_csv(tmp_path / "more.csv", rows), augmentation__rows="1")
+    assert code == 0, err
+    made = rows_of(output)
+    originals = [row["text"] for i, row in enumerate(made) if i == 0 or row["source_row"] != made[i - 1]["source_row"]]
+    assert len(originals) == 216
+    assert [text for text, _ in rows if text in set(originals)] == originals
+
+
 def test_another_batch_size_gives_the_same_bytes_and_another_seed_other_rows(run, output, tmp_path):
     assert run(augmentation__batch_size="1")[0] == 0
     elsewhere = {"output_dir": str(tmp_path / "b"), "paths__outputs": str(tmp_path / "else")}

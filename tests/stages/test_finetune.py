@@ -10,6 +10,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
+from tinydistill import stages
+from tinydistill.artifacts.provenance import record_of
+from tinydistill.config.compose import stored
 
 
 @pytest.fixture
@@ -71,6 +74,33 @@ def test_the_published_weights_score_what_the_result_says(run, output, task_argu
         found = model(**tokenizer(list(texts), return_tensors="pt", padding=True)).logits.argmax(-1)
     right = [model.config.id2label[int(number)] == label for number, label in zip(found, labels, strict=True)]
     assert sum(right) / 40 == pytest.approx(result_of(output)["score"])
+
+
+def test_the_best_epoch_is_chosen_on_rows_kept_aside_and_reported_on_others(run, output, tmp_path):
+    more = write_csv(tmp_path / "more.csv", animal_rows(240, 0))
+    code, out, err = run(task__train=more, finetune__teacher__learning_rate="3e-4")
+    assert code == 0, err
+    assert "rows of files: train 216, selection 24, validation 40" in out
+    result = result_of(output)
+    epochs = result["epochs"]
+    assert [(epoch["epoch"], epoch["step"]) for epoch in epochs] == [(1, 14), (2, 28), (3, 42)]
+    best = max(epochs, key=lambda epoch: epoch["selection/accuracy"])  # the first on a tie
+    assert result["best_step"] == best["step"]
+    assert (result["chosen_by"], result["monitor"]) == ("selection/accuracy", "validation/accuracy")
+    assert result["selection_score"] == result["scores"]["selection"]["accuracy"] == best["selection/accuracy"]
+    assert result["score"] == result["scores"]["validation"]["accuracy"] == best["validation/accuracy"]
+    for epoch in epochs:
+        shown = f"selection/accuracy {epoch['selection/accuracy']:.3f}  validation/accuracy"
+        assert f"epoch {epoch['epoch']}: {shown} {epoch['validation/accuracy']:.3f}" in out
+    made = record_of(output)
+    assert stages.run(stored(made.configuration)) == result["selection_score"]  # what a sweep goes by
+
+
+def test_where_no_rows_are_kept_aside_that_is_said(run, output):
+    code, out, _ = run()
+    assert code == 0
+    assert "no training rows are kept aside: the best epoch is chosen by validation too" in out
+    assert result_of(output)["chosen_by"] == "validation/accuracy"
 
 
 @pytest.mark.parametrize("init", ["random", "closed_form"])

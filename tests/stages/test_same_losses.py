@@ -40,6 +40,7 @@ TASK = {
     "task.train": "{made}/train.csv",
     "task.validation": "{made}/validation.csv",
     "task.max_length": "12",
+    "task.selection_rows": "0",
     "student.path": "{made}/student",
     "distill.check_labels": "false",
     "distill.check_score": "false",

@@ -163,6 +163,23 @@ def test_what_the_other_stages_published_is_found(run, made, tmp_path):
     assert out.rstrip().endswith(str(outputs / "task" / "student_tiny3_uniform_tinybert_files"))
 
 
+def test_the_best_epoch_is_chosen_on_rows_kept_aside_and_retention_is_of_others(run, output, tmp_path):
+    code, out, err = run(task__train=str(write_states(tmp_path / "more.csv", state_rows(400, 1))))
+    assert code == 0, err
+    found = result(output)
+    kept, prediction = found["rows"]["selection"], found["phases"]["prediction"]
+    assert kept + found["rows"]["train"] == 400
+    assert 20 <= kept <= 40
+    best = max(prediction["epochs"], key=lambda epoch: epoch["selection/accuracy"])
+    assert prediction["best_step"] == best["step"]
+    assert found["selection_score"] == best["selection/accuracy"]
+    assert (found["chosen_by"], found["monitor"]) == ("selection/accuracy", "validation/accuracy")
+    assert found["score"] == best["validation/accuracy"]
+    assert found["teacher_score"] == found["teacher_scores"]["validation"]["accuracy"]
+    assert found["retention"] == pytest.approx(100 * found["score"] / found["teacher_score"])
+    assert f"epoch 3: selection/accuracy {prediction['epochs'][2]['selection/accuracy']:.3f}  validation" in out
+
+
 # phases
 
 

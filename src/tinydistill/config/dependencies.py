@@ -67,7 +67,7 @@ def of_finetuned(config: Config) -> Dependencies:
         if config.student.path is None and config.student.init != "random":
             options |= {"mapping": config.mapping, "sample_tokens": config.general.sample_tokens}
         named = config.student.path or named
-    return Dependencies(options, {"model": named, "task": _rows(config)})
+    return Dependencies(options, {"model": named, "task": _training_rows(config)})
 
 
 def of_augmented(config: Config) -> Dependencies:
@@ -81,7 +81,7 @@ def of_augmented(config: Config) -> Dependencies:
     }
     inputs = {
         "model": augmentation.model or asdict(of_pretrained(config)),
-        "texts": augmentation.input or _rows(config),
+        "texts": augmentation.input or _training_rows(config),
         "stop_words": augmentation.stop_words,
         "word_vectors": augmentation.word_vectors,
     }
@@ -108,7 +108,7 @@ def of_distilled(config: Config) -> Dependencies:
     inputs = {
         "teacher": asdict(config.teacher),
         "student": None if new else config.student.path or asdict(of_general(config)),
-        "task": _rows(config),
+        "task": _training_rows(config),
         "augmentation": config.augmentation.path,
     }
     return Dependencies(options, inputs)
@@ -168,6 +168,10 @@ def _rows(config: Config) -> Options:
     task = config.task
     source = _without(task.source, "cache_dir")
     return {"source": source, "share": task.train_share, "max_rows": task.max_rows, "split_seed": task.split_seed}
+
+
+def _training_rows(config: Config) -> Options:
+    return {**_rows(config), "selection_rows": config.task.selection_rows}
 
 
 def _without(values: Options, *names: str) -> Options:

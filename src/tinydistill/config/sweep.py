@@ -135,8 +135,11 @@ def finish() -> int:
         return 0
     write_json(directory / SUMMARY, {"jobs": [asdict(job) for job in jobs]})
     say()
-    shown = [(" ".join(job.overrides) or job.name, _score(job)) for job in jobs]
-    table(f"sweep: {', '.join(dict.fromkeys(job.stage for job in jobs))}", ("job", "score"), shown)
+    shown = [(" ".join(job.overrides) or job.name, _score(job), _reported(job)) for job in jobs]
+    same = all(reported in (None, chosen) for _, chosen, reported in shown)
+    columns = ("job", "score") if same else ("job", "chosen by", "score")
+    rows = [row[: len(columns)] for row in shown]
+    table(f"sweep: {', '.join(dict.fromkeys(job.stage for job in jobs))}", columns, rows)
     failed = [job for job in jobs if job.error is not None]
     for job in failed:
         say(f"failed: {' '.join(job.overrides) or job.name}: {job.error}")
@@ -174,6 +177,12 @@ def _score(job: Job) -> object:
     if job.error is not None:
         return "failed"
     return "-" if job.score is None else job.score
+
+
+def _reported(job: Job) -> object:
+    """The score of a finished job on the rows that scores are reported of, which the sweep doesn't choose by."""
+    made = record_of(job.output_dir) if job.output_dir and job.error is None else None
+    return None if made is None else made.result.get("score")
 
 
 def read_jobs(directory: Path) -> list[Job]:

@@ -14,17 +14,18 @@ Scores = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that runs are sorted by."""
+    """A number that runs are compared by; they are sorted by `chosen_by` where that is known, on rows kept for that."""
 
     name: str
     value: float | None
     higher_is_better: bool = True
+    chosen_by: float | None = None
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Smaller for the better; runs without the number come last."""
-        value = self.value or 0.0
-        return self.value is None, -value if self.higher_is_better else value
+        value = self.value if self.chosen_by is None else self.chosen_by
+        return value is None, -(value or 0.0) if self.higher_is_better else value or 0.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Run(Record):
 
     @property
     def score(self) -> float | None:
-        """The task's monitored score."""
+        """The task's reported score."""
         return self.result.get("score")
 
     @property
@@ -78,9 +79,14 @@ class Run(Record):
         return self.result.get("monitor")
 
     def scores(self, name: str = "scores") -> Scores:
-        """All scores, or the teacher's or the majority's, as SPLIT/METRIC; an export has them of models instead."""
+        """All scores, or the teacher's or the majority's, as SPLIT/METRIC; an export has them of models instead.
+
+        Not those on rows kept aside to choose by.
+        """
         found = self.result.get(name) if self.stage != "export" else None
-        return {f"{split}/{metric}": value for split, of in (found or {}).items() for metric, value in of.items()}
+        chooses, reported = (str(self.result.get(key)).rpartition("/")[0] for key in ("chosen_by", "monitor"))
+        shown = {split: of for split, of in (found or {}).items() if split == reported or split != chooses}
+        return {f"{split}/{metric}": value for split, of in shown.items() for metric, value in of.items()}
 
     @property
     def phases(self) -> dict[str, dict[str, Any]]:
@@ -99,7 +105,7 @@ class Run(Record):
         The mean unexplained variance can be compared between objectives, whose losses can't.
         """
         if self.score is not None:
-            return Figure(str(self.monitor), float(self.score))
+            return Figure(str(self.monitor), float(self.score), chosen_by=self.result.get("selection_score"))
         if rows := explained(self.result):
             mean = sum(row["unexplained"] for row in rows) / len(rows)
             return Figure("mean unexplained variance", mean, higher_is_better=False)

@@ -73,7 +73,7 @@ def _rows(config: Config) -> Split:
     """The task's training rows, or those of the table that takes their place."""
     given, task = config.augmentation.input, config.task
     if given is None:
-        return data.task(config).train()
+        return data.training_task(config).train()
     layout = Layout(task.text, task.text_pair, encoding=task.encoding, quoting=task.quoting)
     table = read_table(Path(given), layout, argument="augmentation.input")
     if not len(table):

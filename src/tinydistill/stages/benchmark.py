@@ -194,7 +194,7 @@ class _Bench:
 
     @cached_property
     def _task(self) -> TaskSource:
-        return data.task(self.config)
+        return data.training_task(self.config)
 
     def _rows(self, options: Intermediate | Prediction) -> TaskDataModule:
         rows = data.task_data(self.config, self._task, self.teacher.tokenizer, batch_size=options.batch_size)

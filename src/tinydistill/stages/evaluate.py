@@ -27,7 +27,7 @@ Splits = dict[str, Split]
 
 
 def run(config: Config) -> float:
-    """Publish scores and predictions; return the monitored score."""
+    """Publish scores and predictions; return the reported score."""
     runtime.quiet()
     path = task_model(config, config.evaluate.path)
     source = find(path, "evaluate.path")
@@ -66,8 +66,8 @@ def _evaluate(
         "model": source.path,
         "scores": scores,
         "majority": scoring.majority_scores(scored, labeled),
-        "monitor": scored.monitored if scored.splits else None,
-        "score": scores[scored.splits[0]][scored.monitor] if scored.splits else None,
+        "monitor": scored.reported if scored.splits else None,
+        "score": scores[scored.reported_split][scored.monitor] if scored.splits else None,
         "rows": {name: len(split) for name, split in splits.items()},
         "parameters": parameters(model),
         "family": prediction_files.family(source.path),
@@ -106,4 +106,4 @@ def _report(config: Config, artifact: ArtifactWriter, result: dict[str, Any]) ->
         else:
             say(f"a whole submission still lacks {', '.join(missing)}")
     say(f"artifact: {artifact.path}")
-    return float("nan") if result["score"] is None else float(result["score"])
+    return scoring.merit(result)

@@ -37,7 +37,7 @@ from tinydistill.training.metrics import predicted
 
 
 def run(config: Config) -> float:
-    """Publish the directory; return the monitored score of the model in PyTorch."""
+    """Publish the directory; return the reported score of the model in PyTorch."""
     runtime.quiet()
     options = config.export
     if options.formats:
@@ -66,7 +66,7 @@ def run(config: Config) -> float:
     if options.push and rank() == 0:
         say(f"pushed: {publishing.push(artifact.path, str(options.repo), private=options.private)}")
     say(f"artifact: {artifact.path}")
-    return float("nan") if result["score"] is None else float(result["score"])
+    return scoring.merit(result)
 
 
 def _export(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource) -> None:
@@ -88,8 +88,8 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     say(f"timing {' and '.join(shown)}")
     result = {
         "score": checks[0]["score"],
-        "monitor": data.scoring(config, task).monitored,
-        "scores": _scores(origin, task, checks[0]["score"]),
+        "monitor": data.scoring(config, task).reported,
+        "scores": _scores(origin, data.training_task(config), checks[0]["score"]),
         "checks": checks,
         "sizes": [{"model": name, **one.sizes()} for name, one in shown.items()],
         "latency": timed(shown, **asdict(options.latency)),
@@ -133,7 +133,7 @@ def _check(config: Config, source: Source, task: TaskSource, student: Exported) 
     options, scored = config.export, data.scoring(config, task)
     bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
-    split = rows.validation[scored.splits[0]]
+    split = rows.validation[scored.reported_split]
     labels = torch.from_numpy(split.labels)
 
     def logits(answer: Callable[[Batch], Tensor]) -> Tensor:

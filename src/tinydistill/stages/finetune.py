@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Timer
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
@@ -27,13 +26,13 @@ from tinydistill.models.source import Source
 from tinydistill.models.students import new_student
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
-from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
+from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Classifier
-from tinydistill.training.task_fit import fit_task
+from tinydistill.training.task_fit import fit_task, watching
 
 
 def run(config: Config) -> float:
-    """Publish a fine-tuned model; return the monitored score."""
+    """Publish a fine-tuned model; return the score that it was chosen by."""
     runtime.quiet()
     given = find_student(config) if config.finetune.model == "student" else None
     new = config.finetune.model == "student" and given is None  # made of the teacher's configuration and tokenizer
@@ -41,7 +40,7 @@ def run(config: Config) -> float:
     if new:
         check_start(new_student_config(config, source.config), source.config, config.student.init)
     check_length(config, source)
-    task = data.task(config)
+    task = data.training_task(config)
     data.scoring(config, task)
     settings = of_finetuned(config).settings(model=source.identity, task=task.identity())
     path = output_path(config, finetuned_path(config, config.finetune.model))
@@ -65,7 +64,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
         epochs=options.run.epochs,
         monitor=scored.monitored,
         mode="max",
-        callbacks=[Timer(), best_checkpoint(artifact.work, scored.monitored)],
+        callbacks=watching(artifact.work, scored),
         artifact=artifact,
     )
     encoder = _new_student(config, artifact, source, rows) if new else source.encoder()
@@ -75,9 +74,8 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
     report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work))
     result = {
         **report,
+        **scoring.in_short(scored, report["scores"]),
         "majority": scoring.majority_scores(scored, rows.validation),
-        "monitor": scored.monitored,
-        "score": report["scores"][scored.splits[0]][scored.monitor],
         "rows": {split.name: len(split) for split in (rows.train, *rows.validation.values())},
         "parameters": parameters(model),
     }
@@ -108,4 +106,4 @@ def _report(config: Config, artifact: ArtifactWriter, result: dict[str, Any]) ->
         f"the best weights are those of step {result['best_step']}"
     )
     say(f"artifact: {artifact.path}")
-    return float("nan") if result["score"] is None else float(result["score"])
+    return scoring.merit(result)

@@ -22,7 +22,7 @@ from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED
-from tinydistill.training import runtime
+from tinydistill.training import runtime, scoring
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Step:
 
 
 def run(config: Config) -> float:
-    """Run what is missing and publish the comparison; return the distilled students' mean score."""
+    """Run what is missing and publish the comparison; return the mean of the scores that students were chosen by."""
     runtime.quiet()
     tasks = _tasks(config)
     steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
@@ -76,7 +76,11 @@ def run(config: Config) -> float:
             rows = [row for task, of in contenders.items() for row in comparison.compare(task, of, length, seconds)]
             means = comparison.averages(rows)
             averages = means if len(tasks) > 1 else []
-            artifact.publish({"models": rows, "averages": averages, "score": means[-1]["score"]}, plain(config))
+            chosen_by = comparison.mean(
+                [made.result.get("selection_score") for made in map(record_of, students.values()) if made]
+            )
+            score = {"score": means[-1]["score"], "selection_score": chosen_by}
+            artifact.publish({"models": rows, "averages": averages, **score}, plain(config))
     for step in last:
         run_step(len(listed), step)
     made = record_of(artifact.path)
@@ -85,7 +89,7 @@ def run(config: Config) -> float:
     say()
     comparison.show(result["models"] + result["averages"], length)
     say(f"artifact: {artifact.path}")
-    return float("nan") if result["score"] is None else float(result["score"])
+    return scoring.merit(result)
 
 
 def _tasks(config: Config) -> list[Config]:

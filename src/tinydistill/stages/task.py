@@ -42,7 +42,7 @@ from tinydistill.training.classifier import Scoring
 
 
 def run(config: Config) -> float:
-    """Publish a student of the task; return its monitored score."""
+    """Publish a student of the task; return the score that chose it."""
     runtime.quiet()
     teacher, start = find_task_teacher(config), find_start(config)
     given = start is not None
@@ -54,7 +54,7 @@ def run(config: Config) -> float:
     if config.distill.phases not in ("prediction", "none"):
         ours = start.config if start else new_student_config(config, teacher.config)
         check_fit(config, ours, teacher.config, given=given)
-    task = data.task(config)
+    task = data.training_task(config)
     check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
     settings = of_distilled(config).settings(
@@ -96,7 +96,7 @@ def _distill(
         precise = f"{teacher.identity} {precision(config)}"
         return stored_logits(labeled, split, precise, lambda: load_teacher().to(_device(config)))
 
-    first = labeled.validation[scored.splits[0]]
+    first = labeled.validation[scored.reported_split]
     if config.distill.check_score:
         check_score(first, task.target, logits(first), called=f"{teacher.called}={teacher.path}")
     teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in labeled.validation.items()}
@@ -170,11 +170,10 @@ def _scores(scored: Scoring, split: Split, logits: Any) -> scoring.Scores:
 
 
 def _compare(scored: Scoring, scores: dict[str, scoring.Scores], teacher: dict[str, scoring.Scores]) -> dict[str, Any]:
-    """The student's scores, the teacher's, and the share of the monitored one in percent that the student retains."""
-    ours, theirs = (of[scored.splits[0]][scored.monitor] for of in (scores, teacher))
-    retention = metrics.retention(ours, theirs)
-    compared = {"score": ours, "teacher_score": theirs, "retention": retention, "monitor": scored.monitored}
-    return {**compared, "scores": scores, "teacher_scores": teacher}
+    """The student's scores, the teacher's, and the share of the reported one in percent that the student retains."""
+    ours, theirs = scoring.in_short(scored, scores), scoring.in_short(scored, teacher)["score"]
+    compared = {"teacher_score": theirs, "retention": metrics.retention(ours["score"], theirs)}
+    return {**ours, **compared, "scores": scores, "teacher_scores": teacher}
 
 
 def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
@@ -198,4 +197,4 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     retained = "" if result["retention"] is None else f"; the student retains {result['retention']:.1f}% of the teacher"
     say(f"{count(result['parameters'])} parameters, {steps} in {duration(result['seconds'])}{retained}")
     say(f"artifact: {artifact.path}")
-    return float("nan") if result["score"] is None else float(result["score"])
+    return scoring.merit(result)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.models.observation import encoder_inputs
 from tinydistill.training.metrics import predicted, task_metrics
 from tinydistill.training.optimization import OptimizedModule
@@ -23,7 +24,7 @@ Batch = Mapping[str, Tensor]
 class Scoring:
     """How a task is scored: the names of its metrics, the one that counts, and its validation splits' names.
 
-    The split that counts is the first one.
+    The first split chooses epochs and rates; what is reported is the score of the first that isn't kept aside for that.
     """
 
     metrics: Sequence[str]
@@ -34,8 +35,18 @@ class Scoring:
 
     @property
     def monitored(self) -> str:
-        """The logged name of the score that counts."""
+        """The logged name of the score that chooses, SPLIT/METRIC."""
         return f"{self.splits[0]}/{self.monitor}"
+
+    @property
+    def reported_split(self) -> str:
+        """The split whose score is reported."""
+        return next((split for split in self.splits if split != SELECTION), self.splits[0])
+
+    @property
+    def reported(self) -> str:
+        """The logged name of the score that is reported, SPLIT/METRIC."""
+        return f"{self.reported_split}/{self.monitor}"
 
 
 class Classifier(OptimizedModule):

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from tinydistill.console import say, table
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.training.classifier import Classifier, Scoring
 from tinydistill.training.metrics import majority, task_metrics
 
@@ -30,7 +32,27 @@ def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> d
     for found in trainer.validate(module, datamodule=data, verbose=False):
         seen |= found
     scoring = module.scoring
-    return {split: {name: _defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
+    return {split: {name: defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
+
+
+def in_short(scoring: Scoring, scores: Mapping[str, Scores] | None) -> dict[str, Any]:
+    """The score to report and what it is of, and the score that weights and rates are chosen by and what that is of."""
+
+    def of(split: str) -> float | None:
+        return scores[split][scoring.monitor] if scores else None
+
+    return {
+        "score": of(scoring.reported_split),
+        "monitor": scoring.reported,
+        "selection_score": of(scoring.splits[0]),
+        "chosen_by": scoring.monitored,
+    }
+
+
+def merit(result: Mapping[str, Any]) -> float:
+    """What a sweep goes by, of a stage's result: the score that chooses if there is one; nan where it isn't defined."""
+    score = result.get("selection_score", result["score"])
+    return math.nan if score is None else float(score)
 
 
 def majority_scores(scoring: Scoring, splits: Mapping[str, Split]) -> dict[str, Scores]:
@@ -44,7 +66,7 @@ def majority_scores(scoring: Scoring, splits: Mapping[str, Split]) -> dict[str, 
 def score(scoring: Scoring, predictions: Tensor, labels: Tensor) -> Scores:
     """The scores of predictions [N] (class numbers, or numbers) against labels [N]."""
     computed = task_metrics(scoring.metrics, scoring.outputs, scoring.regression)(predictions, labels)
-    return {name: _defined(float(computed[name])) for name in scoring.metrics}
+    return {name: defined(float(computed[name])) for name in scoring.metrics}
 
 
 def rows_identity(splits: Mapping[str, Split]) -> str:
@@ -52,12 +74,15 @@ def rows_identity(splits: Mapping[str, Split]) -> str:
     return hashlib.sha256(repr([(name, split.identity()) for name, split in splits.items()]).encode()).hexdigest()
 
 
-def _defined(value: float) -> float | None:
+def defined(value: float) -> float | None:
+    """The value itself; None for nan."""
     return None if math.isnan(value) else float(value)
 
 
 def announce(name: str, data: TaskDataModule) -> None:
     """Say what rows there are, and how many of them are cut."""
+    if SELECTION not in data.validation:
+        say(f"no training rows are kept aside: the best epoch is chosen by {next(iter(data.validation))} too")
     splits = (data.train, *data.validation.values())
     rows = []
     for split in splits:

@@ -5,16 +5,23 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Timer
 from torch.nn import functional as F
 
 from tinydistill.console import say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.training import dashboards, scoring
-from tinydistill.training.checkpoints import load_best
-from tinydistill.training.classifier import Classifier, by_row
+from tinydistill.training.checkpoints import best_checkpoint, load_best
+from tinydistill.training.classifier import Classifier, Scoring, by_row
+from tinydistill.training.epochs import EpochScores
 from tinydistill.training.runtime import training_seconds
 
 ROWS = 100  # of a validation split that are looked at one by one
+
+
+def watching(directory: Path, scored: Scoring) -> list[pl.Callback]:
+    """The callbacks that `fit_task` counts on; checkpoints go below the directory."""
+    return [Timer(), best_checkpoint(directory, scored.monitored), EpochScores(scored)]
 
 
 def fit_task(
@@ -22,7 +29,8 @@ def fit_task(
 ) -> dict[str, Any]:
     """Train, going on from a checkpoint, and return the report; the module ends with its best weights.
 
-    The trainer has a `checkpoints.best_checkpoint` that monitors `module.scoring.monitored`.
+    The trainer has the callbacks of `watching`. In the report: `scores` of the best weights by split and metric,
+    `epochs` (the scores of each), `train_loss`, `steps`, `best_step`, `seconds`.
     """
     if checkpoint:
         say(f"going on from {checkpoint}")
@@ -35,6 +43,7 @@ def fit_task(
     dashboards.finish(trainer.loggers)
     return {
         "scores": scores,
+        "epochs": [epoch for one in trainer.callbacks if isinstance(one, EpochScores) for epoch in one.epochs],
         "train_loss": None if loss is None else float(loss),
         "steps": steps,
         "best_step": best_step,
@@ -44,8 +53,8 @@ def fit_task(
 
 @torch.no_grad()
 def worst_rows(module: Classifier, data: TaskDataModule) -> tuple[list[str], list[list[Any]]]:
-    """Columns, and the first validation rows with label, prediction and loss, the worst ones first."""
-    split, target, training = next(iter(data.validation.values())), data.target, module.training
+    """Columns, and the first rows of the reported split with label, prediction and loss, the worst ones first."""
+    split, target, training = data.validation[module.scoring.reported_split], data.target, module.training
     module.eval()
     seen = []
     for batch in data.loader(split):

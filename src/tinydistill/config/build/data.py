@@ -10,7 +10,7 @@ from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import OnText
 from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.sources import SomeRows, TaskSource
+from tinydistill.data.tasks.sources import SomeRows, TaskSource, WithSelection
 from tinydistill.data.text.datamodule import MaskedTextDataModule, TextDataModule
 from tinydistill.data.text.masking import MaskingVocabulary
 from tinydistill.data.text.sources import Corpus
@@ -52,12 +52,18 @@ def _blocks(config: Config, options: OnText) -> dict[str, Any]:
 
 
 def task(config: Config) -> TaskSource:
-    """The labeled rows that conf/task names, or as many of them as it asks for."""
+    """The labeled rows that conf/task names, or as many of them as it asks for, in its own splits: what is scored."""
     options = config.task
     source = built("task.source", options.source, TaskSource)  # type: ignore[type-abstract]
     if options.train_share == 1 and options.max_rows is None:
         return source
     return SomeRows(source, options.train_share, options.split_seed, rows=options.max_rows)
+
+
+def training_task(config: Config) -> TaskSource:
+    """The same as it is learned: with training rows kept aside to choose by, where conf/task asks for it."""
+    options, source = config.task, task(config)
+    return WithSelection(source, options.selection_rows, options.split_seed) if options.selection_rows else source
 
 
 def task_data(

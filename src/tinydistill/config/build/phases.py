@@ -24,10 +24,10 @@ from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDisti
 from tinydistill.initialization.head import solve_head
 from tinydistill.ranks import rank
 from tinydistill.training import scoring
-from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
+from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
-from tinydistill.training.task_fit import fit_task
+from tinydistill.training.task_fit import fit_task, watching
 
 BY_NAME = {
     "both": ("intermediate", "prediction"),
@@ -149,10 +149,10 @@ class TaskPhases:
     ) -> pl.Trainer:
         """For a score, the best weights are kept, and the teacher's score is logged beside it."""
         directory = self.directory(phase)
-        watching: list[pl.Callback] = [Timer()]
+        callbacks: list[pl.Callback] = [Timer()]
         if monitor is None:
             monitor = self.scored.monitored
-            watching += [best_checkpoint(directory, monitor), TeachersLine(self.teacher_scores)]
+            callbacks = [*watching(directory, self.scored), TeachersLine(self.teacher_scores)]
         return trainer(
             self.config,
             directory,
@@ -161,6 +161,6 @@ class TaskPhases:
             max_steps=options.max_steps,
             monitor=monitor,
             mode=mode,
-            callbacks=watching,
+            callbacks=callbacks,
             artifact=self.artifact,
         )

@@ -59,20 +59,28 @@ class Task:
     labels: list[Any] = option("class names in the order of their numbers; empty to take the training file's", [])
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
     metrics: list[str] = option(f"any of {', '.join(METRICS)}", ["accuracy"])
-    monitor: str = option("the one that counts", "accuracy", choices=METRICS)
+    monitor: str = option("the one that counts, and chooses the best epoch", "accuracy", choices=METRICS)
     max_length: int = option("tokens in a row, special ones included", 64, at_least=8)
     train: str | None = option("task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst", None)
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
     validation_fraction: float = option("task=files: share of the training rows that is cut off", 0.1, above=0, below=1)
-    split_seed: int = option("which rows are cut off, and which are the share", 0, at_least=0)
+    split_seed: int = option("which rows are cut off or kept aside, and which are the share", 0, at_least=0)
     encoding: str = option("task=files: encoding of the text", "utf-8")
     quoting: bool | None = option("task=files: whether quotes delimit cells; null: in CSV they do, in TSV not", None)
     train_share: float = option(
         "share of the training rows that is learned from, a fixed sample", 1.0, above=0, at_most=1
     )
+    selection_rows: int = option(
+        "training rows kept aside to choose the best epoch and rate by, at most a tenth of them; 0 chooses by the "
+        "first validation split",
+        1000,
+        at_least=0,
+    )
     max_rows: int | None = option("at most so many rows of every split, to try whether all runs", None, at_least=2)
-    validation_splits: list[str] = option("validation splits; the first is the one to monitor", ["validation"])
+    validation_splits: list[str] = option(
+        "validation splits; the score of the first is the one that counts", ["validation"]
+    )
     test_splits: list[str] = option("test splits", [])
     submission: list[str] = option("files of the test splits in a submission to GLUE; empty for none", [])
     submission_labels: list[str] = option("what these files call the classes, in the order of their numbers", [])

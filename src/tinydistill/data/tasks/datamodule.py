@@ -71,7 +71,7 @@ class TaskDataModule(ResumableDataModule):
 
     @cached_property
     def validation(self) -> dict[str, Split]:
-        """The validation splits by name; the first is the one to monitor."""
+        """The validation splits by name; the first is the one that chooses."""
         return self.source.validation()
 
     @cached_property

@@ -1,14 +1,18 @@
-"""Where the rows of a task come from, and a task with some of its rows: a share of them, or a few for debugging."""
+"""Where the rows of a task come from; a task with some of its rows, or with training rows kept aside to choose by."""
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.examples import Split, Target
+
+SELECTION = "selection"  # the validation split that chooses, where training rows are kept aside for it
+LEAST_SELECTED = 20  # rows: fewer say too little to choose by
 
 
 class TaskSource(ABC):
@@ -30,7 +34,7 @@ class TaskSource(ABC):
 
     @abstractmethod
     def validation(self) -> dict[str, Split]:
-        """Labeled splits by name; the first is the one to monitor."""
+        """Labeled splits by name; the score of the first is the one that counts."""
 
     def test(self) -> dict[str, Split]:
         """Splits by name, mostly without labels; empty where the task has none."""
@@ -88,13 +92,65 @@ class SomeRows(TaskSource):
         return split.take(np.sort(rows[: self.rows]))
 
 
+@dataclass(frozen=True)
+class WithSelection(TaskSource):
+    """Another task whose training lacks some of its rows: they are the first validation split, `SELECTION`.
+
+    Weights and rates are chosen by these, so that none are chosen on rows whose score is reported. Which rows depends
+    on `seed` and the texts alone; copies of a text stay together. No rows are kept aside where they would be fewer than
+    `LEAST_SELECTED` or of one label alone, or where the other task has a split of that name.
+
+    Args:
+        source: the other task.
+        rows: that are kept aside, at most, and at most a tenth of the training rows.
+        seed: of their choice.
+    """
+
+    source: TaskSource
+    rows: int
+    seed: int = 0
+
+    @property
+    def target(self) -> Target:
+        """As of all rows."""
+        return self.source.target
+
+    def train(self) -> Split:
+        """The training rows that are left."""
+        return self._sides[0]
+
+    def validation(self) -> dict[str, Split]:
+        """The rows kept aside, if any, before the validation splits."""
+        kept, others = self._sides[1], self._others
+        return others if kept is None else {SELECTION: kept, **others}
+
+    def test(self) -> dict[str, Split]:
+        """As of the other task."""
+        return self.source.test()
+
+    @cached_property
+    def _others(self) -> dict[str, Split]:
+        return self.source.validation()
+
+    @cached_property
+    def _sides(self) -> tuple[Split, Split | None]:
+        whole = self.source.train()
+        wanted = min(self.rows, len(whole) // 10)
+        if wanted < LEAST_SELECTED or SELECTION in self._others:
+            return whole, None
+        chosen = _kept_aside(whole, wanted, self.seed)
+        kept = replace(whole.take(np.flatnonzero(chosen)), name=SELECTION, skipped=0)
+        if len(kept) < LEAST_SELECTED or kept.labels is None or len(np.unique(kept.labels)) < 2:
+            return whole, None
+        return whole.take(np.flatnonzero(~chosen)), kept
+
+
 def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     """Which rows [N] are chosen: of every class about `share`, those whose texts have the smallest hashes.
 
     A class that has two different texts or more has one on either side. Rows with the same text are on one side.
     """
-    pairs = split.pairs or [""] * len(split)
-    keys = [_hash(f"{seed}\0{text}\0{pair}") for text, pair in zip(split.texts, pairs, strict=True)]
+    keys = _keys(split, str(seed))
     chosen: set[int] = set()
     for number in np.unique(split.classes):
         counts = Counter(keys[row] for row in np.flatnonzero(split.classes == number))
@@ -105,6 +161,28 @@ def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
             chosen.add(key)
             taken += counts[key]
     return np.array([key in chosen for key in keys])
+
+
+def _kept_aside(split: Split, most: int, seed: int) -> NDArray[np.bool_]:
+    """Which rows [N], at most so many: those with the smallest hashes, copies together, but of no class the last."""
+    alike: dict[int, list[int]] = {}
+    for row, key in enumerate(_keys(split, f"{SELECTION} {seed}")):  # other hashes than those of a share with this seed
+        alike.setdefault(key, []).append(row)
+    classes, kept = split.classes, np.zeros(len(split), np.bool_)
+    left, taken = Counter(classes.tolist()), 0
+    for _, rows in sorted(alike.items()):
+        lost = Counter(classes[rows].tolist())
+        if taken + len(rows) <= most and all(left[number] > count for number, count in lost.items()):
+            kept[rows] = True
+            left, taken = left - lost, taken + len(rows)
+        if taken == most:
+            break
+    return kept
+
+
+def _keys(split: Split, salt: str) -> list[int]:
+    pairs = split.pairs or [""] * len(split)
+    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(split.texts, pairs, strict=True)]
 
 
 def _hash(text: str) -> int:
