@@ -49,6 +49,11 @@ class ArtifactWriter:
             links = shutil.ignore_patterns("latest-run")  # of W&B: the run once more
             shutil.copytree(directory / "logs", self.product / "logs" / phase, dirs_exist_ok=True, ignore=links)
 
+    def keep(self, directory: Path) -> None:
+        """Copy a directory of the work, if there is one, into the product under its own name."""
+        if directory.is_dir():
+            shutil.copytree(directory, self.product / directory.name, dirs_exist_ok=True)
+
     def publish(self, result: dict[str, Any], configuration: dict[str, Any]) -> Path:
         """Add result.json and provenance.json to the product and move it to its place in one step."""
         self.product.mkdir(exist_ok=True)

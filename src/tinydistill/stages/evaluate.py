@@ -83,7 +83,7 @@ def _write(
     config: Config, artifact: ArtifactWriter, splits: Splits, logits: dict[str, Tensor], labels: tuple[str, ...]
 ) -> None:
     for name, split in splits.items():
-        file = artifact.product / "predictions" / f"{name}.tsv"
+        file = prediction_files.prediction_file(artifact.product, name)
         prediction_files.write_predictions(file, split, logits[name], labels)
     if not config.task.submission:
         return

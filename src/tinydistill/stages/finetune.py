@@ -72,7 +72,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
     model = add_head(encoder, task.target.labels, seed=config.seed)
     say(f"{options.model} of {count(parameters(model))} parameters")
     module = Classifier(model, scored, learning_rate=options.run.learning_rate, **stepping(config))
-    report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work))
+    report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work), predictions=artifact.product)
     result = {
         **report,
         "majority": scoring.majority_scores(scored, rows.validation),

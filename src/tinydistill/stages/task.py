@@ -44,6 +44,7 @@ from tinydistill.training import metrics, runtime, scoring
 from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
+from tinydistill.training.prediction_files import PREDICTIONS, prediction_file, write_predictions
 from tinydistill.training.task_fit import fit_task
 
 PHASES = {
@@ -121,6 +122,10 @@ def _distill(
         loading.save_model(student, teacher.tokenizer, artifact.product)
         for phase in phases:
             artifact.keep_logs(work.directory(phase), phase)
+        artifact.keep(work.directory(phases[-1]) / PREDICTIONS)
+        for name, split in rows.validation.items():
+            file = prediction_file(artifact.product, name, of="teacher")
+            write_predictions(file, split, torch.from_numpy(logits(split).copy()), task.target.labels)
         artifact.publish(result, plain(config))
     return result
 
@@ -175,7 +180,8 @@ class _Phases:
     def _prediction(self, rows: TaskDataModule) -> dict[str, Any]:
         train = self._trainer("prediction", self.config.prediction)
         module = LogitDistiller(self.student, self.scored, **self._softness())
-        return fit_task(train, module, rows, checkpoint=last_checkpoint(self.directory("prediction")))
+        directory = self.directory("prediction")
+        return fit_task(train, module, rows, checkpoint=last_checkpoint(directory), predictions=directory)
 
     def _merged(self, rows: TaskDataModule) -> dict[str, Any]:
         config, directory = self.config, self.directory("merged")
@@ -186,7 +192,7 @@ class _Phases:
         before = layer_phase.begin(measuring, layers, rows, directory, initialize)
         train = self._trainer("merged", config.prediction)
         module = MergedDistiller(encoder, self.student, objective, self.scored, **self._softness())
-        report = fit_task(train, module, rows, checkpoint=last_checkpoint(directory))
+        report = fit_task(train, module, rows, checkpoint=last_checkpoint(directory), predictions=directory)
         return {**report, **layer_phase.end(measuring, layers, rows, before)}
 
     def _softness(self) -> dict[str, Any]:

@@ -12,17 +12,24 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.training import dashboards, scoring
 from tinydistill.training.checkpoints import load_best
 from tinydistill.training.classifier import Classifier, by_row
+from tinydistill.training.prediction_files import write_validated
 from tinydistill.training.runtime import training_seconds
 
 ROWS = 100  # of a validation split that are looked at one by one
 
 
 def fit_task(
-    trainer: pl.Trainer, module: Classifier, data: TaskDataModule, *, checkpoint: Path | None = None
+    trainer: pl.Trainer,
+    module: Classifier,
+    data: TaskDataModule,
+    *,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
 ) -> dict[str, Any]:
     """Train, going on from a checkpoint, and return the report; the module ends with its best weights.
 
-    The trainer has a `checkpoints.best_checkpoint` that monitors `module.scoring.monitored`.
+    The trainer has a `checkpoints.best_checkpoint` that monitors `module.scoring.monitored`. What these weights
+    predict of the validation rows is written below the directory `predictions`.
     """
     if checkpoint:
         say(f"going on from {checkpoint}")
@@ -31,6 +38,8 @@ def fit_task(
     steps, seconds = trainer.global_step, training_seconds(trainer)
     best_step = load_best(trainer, module)
     scores = scoring.validate(trainer, module, data)
+    if predictions is not None and trainer.is_global_zero:
+        write_validated(predictions, data.validation, module.validated(), data.target.labels)
     dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
     dashboards.finish(trainer.loggers)
     return {
