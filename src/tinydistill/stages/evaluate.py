@@ -38,7 +38,7 @@ def run(config: Config) -> float:
     data.scoring(config, task)
     settings = of_evaluated(config).settings(model=source.identity, task=scoring.rows_identity(splits))
     place = output_path(config, evaluated_path(config, path))
-    with open_artifact(place, settings, overwrite=config.overwrite, inputs=[path]) as artifact:
+    with open_artifact(place, settings, overwrite=config.overwrite, inputs={"model": path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(config, artifact, artifact.result)

@@ -45,7 +45,7 @@ def run(config: Config) -> float:
     data.scoring(config, task)
     settings = of_finetuned(config).settings(model=source.identity, task=task.identity())
     path = output_path(config, finetuned_path(config, config.finetune.model))
-    with open_artifact(path, settings, overwrite=config.overwrite, inputs=[source.path]) as artifact:
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs={"model": source.path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(config, artifact, artifact.result)

@@ -73,7 +73,8 @@ def run(config: Config) -> float:
         task=task.identity(),
         augmentation=_augmentation(config.augmentation.path),
     )
-    path, inputs = output_path(config, distilled_path(config)), [teacher.path, student.path, config.augmentation.path]
+    path = output_path(config, distilled_path(config))
+    inputs = {"teacher": teacher.path, "student": student.path, "augmentation": config.augmentation.path}
     with open_artifact(path, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
