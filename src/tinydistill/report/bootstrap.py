@@ -7,7 +7,7 @@ Where models were trained with several seeds these are drawn too: first seeds, t
 N: rows, S: seeds of a model, R: resamples, U: rows that differ in their label or a prediction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ def bootstrap(
     return results
 
 
-def _weights(random: np.random.Generator, counts_U: NDArray[np.int64], resamples: int) -> Any:
+def _weights(random: np.random.Generator, counts_U: NDArray[np.int64], resamples: int) -> Iterator[NDArray[np.int64]]:
     """How often each kind of row is there: in all rows, then in resamples of as many, a part of these at a time."""
     yield counts_U[None]
     rows, size = int(counts_U.sum()), max(1, _AT_ONCE // len(counts_U))

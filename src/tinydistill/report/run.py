@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tinydistill.artifacts.files import file_hash
+from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record
+from tinydistill.artifacts.writer import JOB
 from tinydistill.models import loading as models
 
 Scores = dict[str, float | None]
@@ -81,6 +82,11 @@ class Run(Record):
         """All scores, or the teacher's or the majority's, as SPLIT/METRIC; an export has them of models instead."""
         found = self.result.get(name) if self.stage != "export" else None
         return {f"{split}/{metric}": value for split, of in (found or {}).items() for metric, value in of.items()}
+
+    @cached_property
+    def job(self) -> dict[str, Any]:
+        """What a sweep says of the job that made it; empty outside of a sweep."""
+        return next((read_json(place / JOB) for place in self.path.parents if (place / JOB).is_file()), {})
 
     @property
     def phases(self) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
 from tinydistill.training import runtime
+from tinydistill.training.prediction_files import prediction_file
 
 
 @dataclass(frozen=True)
@@ -217,12 +218,18 @@ def _contenders(config: Config) -> list[Contender]:
     found = student.result
     metric = found["monitor"]
     path = teacher.path if has_head(teacher.config) else str(names.finetuned_path(config))
-    contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"])]
+    split = metric.rpartition("/")[0]
+    said = prediction_file(made, split, of="teacher")
+    contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"], said)]
     if config.pipeline.baseline:
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
-        contenders.append(Contender(BASELINE, str(baseline.path), None, labels, metric, baseline.result["score"]))
-    return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"])]
+        alone = str(baseline.path), None, labels, metric, baseline.result["score"]
+        contenders.append(Contender(BASELINE, *alone, prediction_file(baseline.path, split)))
+    return [
+        *contenders,
+        Contender(STUDENT, str(made), None, labels, metric, found["score"], prediction_file(made, split)),
+    ]
 
 
 def _path(config: Config) -> Path:
