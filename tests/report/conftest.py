@@ -5,7 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+
+from tinydistill.data.tasks.examples import Split
+from tinydistill.training.prediction_files import prediction_file, write_predictions
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +95,15 @@ class Maker:
         choices = {"task__name": task, "student__path": None, "augmentation__path": None}
         choices |= {"teacher__path": "/gone", "teacher__revision": None}
         return self.make(f"task/{name}", more, result, name, inputs, **choices)
+
+
+def answered(place: Path, right: list[bool], of: str = "", first: int = 0) -> None:
+    """Predictions of rows that are cats and dogs by turns: which are right, rows numbered from `first`."""
+    numbers = np.arange(len(right))
+    said = np.where(right, numbers % 2, 1 - numbers % 2)
+    whole = Split("validation", ["text"] * (len(right) + first), labels=np.arange(len(right) + first) % 2)
+    file, logits = prediction_file(place, "validation", of), torch.eye(2)[torch.from_numpy((said + first) % 2)]
+    write_predictions(file, whole, logits, ("cat", "dog"), rows=range(first, first + len(right)))
 
 
 def scored(score: float) -> dict[str, Any]:

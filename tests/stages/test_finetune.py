@@ -13,6 +13,7 @@ from tests.stages.conftest import animal_rows, write_csv
 from tinydistill import stages
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.config.compose import stored
+from tinydistill.training.prediction_files import prediction_file, read_predictions
 
 
 @pytest.fixture
@@ -61,6 +62,10 @@ def test_a_fine_tuned_teacher_is_published_that_loads_with_the_tasks_labels(run,
     assert result["steps"] == 30
     assert result["best_step"] in (10, 20, 30)
     assert result["parameters"] == sum(p.numel() for p in model.parameters())
+    said = read_predictions(prediction_file(output, "validation"))
+    assert said is not None
+    assert said.rows.tolist() == list(range(40))
+    assert (said.labels == said.predictions).mean() == pytest.approx(result["score"])
     assert {p.name for p in output.iterdir()} >= {"vocab.txt", "provenance.json", "logs"}
     assert not list(output.rglob("*.ckpt"))
 

@@ -83,10 +83,13 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     assert all(row["bytes"] >= 4 * row["parameters"] and row["latency_ms"] > 0 for row in rows)
     alone_score = json.loads((outputs / "finetune/tiny3-random_files/result.json").read_text())["score"]
     assert alone["score"] == alone_score
+    assert all(row["interval"][0] <= row["score"] <= row["interval"][1] for row in rows)
+    assert "±: half of a 95% bootstrap interval, rows resampled; one seed" in out
     assert "files accuracy" in out
     page = (outputs / "report" / name / "report.md").read_text()
     for row in rows:
-        figures = f"{row['score']:.3f} | {row['retention']:.1f}% |"
+        low, high = row["interval"]
+        figures = f"{row['score']:.3f} | {low:.3f} to {high:.3f} | {row['retention']:.1f}% |"
         assert f"{row['model']}** | {figures}" in page or f"{row['model']} | {figures}" in page
         assert f"| {row['latency_ms']:.1f} | {row['speedup']:.1f}x |" in page
     assert out.rstrip().endswith(f"artifact: {outputs / 'pipeline' / name}")

@@ -215,3 +215,65 @@ def test_a_search_goes_on_where_it_was_and_outlives_failed_trials(sweep, outputs
     assert len(summary(outputs)) == 2
     (kept,) = outputs.glob("sweeps/*/finetune.teacher.epochs-1/finetune/result.json")
     assert kept.stat().st_mtime_ns == before
+
+
+QUICK = {"pipeline__latency_length": "8", "pipeline__latency_seconds": "0.01", "finetune__student__epochs": "1"}
+
+
+def test_seeds_of_a_pipeline_share_nothing_that_depends_on_them_and_are_one_line_of_the_report(sweep, outputs):
+    chosen = {"sweep": "seeds", "seed": "3,4", "hydra.mode": None, "stage": None, "report__sweeps": "true"}
+    code, out, err = sweep(**chosen, **QUICK)
+    assert code == 0, err
+    assert {job["name"] for job in summary(outputs)} == {"seed-3", "seed-4"}
+    assert len(made(outputs, "general")) == 2
+    assert len(made(outputs, "finetune")) == 4  # teacher and baseline
+    weights = {path: path.read_bytes() for path in outputs.rglob("model.safetensors") if "cache" not in path.parts}
+    assert len(set(weights.values())) == len(weights) == 8
+    for stage in ("finetune", "general"):
+        found = [json.loads(file.read_text()) for file in outputs.glob(f"{stage}/*/provenance.json")]
+        assert {one["settings"]["options"]["seed"] for one in found} == {3, 4}
+    (page,) = outputs.glob("sweeps/*/report/report.md")
+    text = page.read_text()
+    (student,) = [line for line in text.splitlines() if line.startswith("| **student, distilled**")]
+    assert "`seed-3/task`, `seed-4/task`" in student
+    scored = list(scores(outputs).values())
+    assert student.startswith(
+        f"| **student, distilled** | {sum(scored) / 2:.3f} | {abs(scored[0] - scored[1]) / 2**0.5:.3f}"
+    )
+    assert "rows and seeds resampled; 2 seeds" in text
+    rows = json.loads((page.parent / "result.json").read_text())
+    assert {(row["model"], row["seeds"]) for row in rows["models"]} == {
+        *(("teacher", 2), ("student, not distilled", 2), ("student, distilled", 2))
+    }
+    assert [(row["against"], row["seeds"]) for row in rows["differences"]] == [
+        *(("teacher", 2), ("student, not distilled", 2))
+    ]
+    assert "student, distilled, against teacher" in out
+
+
+@pytest.mark.parametrize("stage", ["task", "finetune"])
+def test_seeds_of_one_stage_alone_are_one_line_too(sweep, outputs, stage):
+    chosen = {"sweep": "seeds", "seed": "0,1", "hydra.mode": None, "stage": stage, "report__sweeps": "true"}
+    code, _, err = sweep(**chosen)
+    assert code == 0, err
+    assert [job["stage"] for job in summary(outputs)] == [stage] * 2
+    (page,) = outputs.glob("sweeps/*/report/result.json")
+    rows = json.loads(page.read_text())["models"]
+    kinds = {"task": {"teacher", "student, distilled"}, "finetune": {"teacher"}}
+    assert {row["model"] for row in rows} == kinds[stage]
+    assert {row["seeds"] for row in rows} == {2}
+    assert all(row["deviation"] is not None and row["interval"]["low"] is not None for row in rows)
+
+
+def test_variants_are_compared_with_the_first_over_all_their_seeds(sweep, outputs):
+    several = {"sweep": "seeds", "seed": "0,1", "hydra.mode": None, "report__sweeps": "true"}
+    code, _, err = sweep(**several, prediction__temperature="2,1", distill__phases="prediction")
+    assert code == 0, err
+    (page,) = outputs.glob("sweeps/*/report/report.md")
+    text = page.read_text()
+    assert "### task on files: 4 runs" in text
+    assert "| difference | 95% interval | `prediction.temperature` | artifact |" in text
+    assert "difference: to `prediction.temperature-2_seed-0/task`" in text
+    lines = [line for line in text.splitlines() if line.startswith(("| 1 |", "| 2 |"))]
+    assert sorted(line.split(" | ")[3] for line in lines) == ["2", "2"]
+    assert sum(" | - | - | " in line for line in lines) == 1

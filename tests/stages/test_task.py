@@ -10,9 +10,11 @@ import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from tests.stages.conftest import STATES, Cut, changed, state_rows, write_states
+from tinydistill.artifacts.writer import ArtifactWriter
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.models.source import Source
+from tinydistill.training.prediction_files import prediction_file, read_predictions
 
 
 @pytest.fixture
@@ -59,6 +61,28 @@ def test_a_student_is_published_that_loads_and_has_learned_the_task(run, output)
     assert provenance["configuration"]["prediction"]["epochs"] == 3
     logs = {file.parts[len(output.parts) + 1] for file in output.rglob("metrics.csv")}
     assert logs == {"intermediate", "prediction"}
+
+
+def test_what_student_and_teacher_predict_is_kept_by_row_though_the_run_was_cut(run, output, monkeypatch):
+    publish = ArtifactWriter.publish
+
+    def cut(self, *arguments):
+        raise Cut
+
+    monkeypatch.setattr(ArtifactWriter, "publish", cut)
+    with pytest.raises(Cut):
+        run()
+    monkeypatch.setattr(ArtifactWriter, "publish", publish)
+    code, out, err = run()
+    assert code == 0, err
+    assert "prediction: finished before" in out
+    for scores, of in (("scores", ""), ("teacher_scores", "teacher")):
+        said = read_predictions(prediction_file(output, "validation", of))
+        assert said is not None
+        assert len(said.rows) == 40
+        assert (said.labels == said.predictions).mean() == pytest.approx(
+            result(output)[scores]["validation"]["accuracy"]
+        )
 
 
 def test_the_same_settings_again_return_the_finished_result(run, output):
@@ -278,6 +302,9 @@ def test_a_regression_learns_the_teachers_scores(run, made, output):
     assert found["monitor"] == "validation/spearman"
     assert found["score"] > 0.3
     assert AutoModelForSequenceClassification.from_pretrained(output).config.num_labels == 1
+    said = read_predictions(prediction_file(output, "validation"))
+    assert said is not None
+    assert (said.classes, said.labels.dtype.kind) == (0, "f")
     code, _, err = run(**numbers, output_dir=str(output) + "2")
     assert code == 2
     assert "predicts 2 classes (asleep, awake), the task asks for one number" in err

@@ -3,14 +3,14 @@
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tinydistill.artifacts.files import read_json
+from tinydistill.artifacts.files import digest, read_json
 
 PROVENANCE, RESULT = "provenance.json", "result.json"
 PACKAGES = (
@@ -49,6 +49,27 @@ class Record:
         """The options of the run that made it; older ones have fewer than there are now."""
         configuration: dict[str, Any] = self.provenance["configuration"]
         return configuration
+
+    @property
+    def recipe(self) -> str:
+        """The same for artifacts that differ in their seed alone; of older ones, if their inputs are the same too."""
+        return str(self.provenance.get("recipe") or recipe(self.settings))
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that it was made with; None where it depends on none of its own."""
+        seed = self.settings.get("options", {}).get("seed")
+        return None if seed is None else int(seed)
+
+
+def recipe(settings: dict[str, Any], inputs: Mapping[str, Record] | None = None) -> str:
+    """A digest of settings without the seed, and with recipes in place of the identities of inputs that are artifacts.
+
+    So the students of two seeds have one recipe though each learned from a teacher that was made with its own seed.
+    """
+    options = {name: value for name, value in settings.get("options", {}).items() if name != "seed"}
+    named = settings.get("inputs", {}) | {name: record.recipe for name, record in (inputs or {}).items()}
+    return digest({**settings, "options": options, "inputs": named})
 
 
 def record_of(path: str | Path) -> Record | None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tinydistill.artifacts.files import flatten, read_json, write_json
-from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record, record_of, surroundings
+from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record, recipe, record_of, surroundings
 from tinydistill.console import say
 from tinydistill.errors import InputError, UserError
 from tinydistill.ranks import rank
@@ -29,14 +29,14 @@ class ArtifactWriter:
     """The artifact that is made at `path`; stages work in `work`, which survives an interruption.
 
     `result` is that of the finished artifact, when there is one with the same settings. `inputs` are the artifacts that
-    it is made from.
+    it is made from, by what its settings call them.
     """
 
     path: Path
     work: Path
     settings: dict[str, Any]
     result: dict[str, Any] | None = None
-    inputs: list[Record] = field(default_factory=list)
+    inputs: dict[str, Record] = field(default_factory=dict)
 
     @property
     def product(self) -> Path:
@@ -49,13 +49,17 @@ class ArtifactWriter:
             links = shutil.ignore_patterns("latest-run")  # of W&B: the run once more
             shutil.copytree(directory / "logs", self.product / "logs" / phase, dirs_exist_ok=True, ignore=links)
 
+    def keep(self, directory: Path) -> None:
+        """Copy a directory of the work, if there is one, into the product under its own name."""
+        if directory.is_dir():
+            shutil.copytree(directory, self.product / directory.name, dirs_exist_ok=True)
+
     def publish(self, result: dict[str, Any], configuration: dict[str, Any]) -> Path:
         """Add result.json and provenance.json to the product and move it to its place in one step."""
         self.product.mkdir(exist_ok=True)
         write_json(self.product / RESULT, result)
-        write_json(
-            self.product / PROVENANCE, {"settings": self.settings, "configuration": configuration, **surroundings()}
-        )
+        made = {"settings": self.settings, "recipe": recipe(self.settings, self.inputs), "configuration": configuration}
+        write_json(self.product / PROVENANCE, {**made, **surroundings()})
         replaced = self.path.with_name(f".{self.path.name}.replaced")
         if self.path.exists():
             self.path.rename(replaced)
@@ -68,13 +72,17 @@ class ArtifactWriter:
 
 @contextmanager
 def open_artifact(
-    path: Path, settings: dict[str, Any], *, overwrite: bool | str = False, inputs: Iterable[str | None] = ()
+    path: Path,
+    settings: dict[str, Any],
+    *,
+    overwrite: bool | str = False,
+    inputs: Mapping[str, str | None] | None = None,
 ) -> Iterator[ArtifactWriter]:
     """Open an artifact for writing, waiting while another process has it open.
 
     It carries a `result` when it is finished with these settings; otherwise work begins, or goes on where an earlier
     run with these settings was cut off; `overwrite="always"` begins anew. Of several ranks the first opens it for all.
-    `inputs` are the paths of what it is made from.
+    `inputs` are the paths of what it is made from, by what the settings call them.
 
     Raises:
         InputError: other settings, or something that is no artifact, stand in the way, or the place can't be written.
@@ -82,7 +90,8 @@ def open_artifact(
     path = path.resolve()
     work = path.with_name(f"{path.name}.unfinished")
     settings = json.loads(json.dumps(settings))
-    taken = [record for one in inputs if one is not None and (record := record_of(one)) is not None]
+    named = {name: record_of(one) for name, one in (inputs or {}).items() if one is not None}
+    taken = {name: record for name, record in named.items() if record is not None}
     if rank() != 0:
         finished = _finished(path, settings, overwrite)
         yield ArtifactWriter(path, work, settings, finished, taken)

@@ -35,7 +35,8 @@ _unsummed: list[Path] = []  # the directory of the sweep that this process has b
 class Job:
     """The result of a job: its score, or why there is none in one line.
 
-    `mistake` says whether the error is the user's; `overrides` are those that vary in the sweep.
+    `mistake` says whether the error is the user's; `overrides` are those that vary in the sweep,
+    `number` counts the jobs in the order in which they were asked for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Job:
     error: str | None = None
     mistake: bool = False
     seconds: float = 0.0
+    number: int = 0
 
 
 def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
@@ -57,7 +59,13 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
     hydra = HydraConfig.get()
     directory, fixed = Path(hydra.runtime.output_dir), hydra.job.config.override_dirname.exclude_keys
     varied = [word for word in hydra.overrides.task if word.split("=")[0] not in fixed]
-    job = Job(str(directory.relative_to(Path(hydra.sweep.dir).resolve())), cfg.stage, varied, error=_CUT_OFF)
+    job = Job(
+        str(directory.relative_to(Path(hydra.sweep.dir).resolve())),
+        cfg.stage,
+        varied,
+        error=_CUT_OFF,
+        number=hydra.job.num,
+    )
     _record(directory, job)
     say()
     say(f"job {hydra.job.num}: {' '.join(varied)}")

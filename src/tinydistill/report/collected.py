@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinydistill.artifacts.files import read_json
-from tinydistill.artifacts.provenance import PROVENANCE, RESULT
+from tinydistill.artifacts.provenance import PROVENANCE, RESULT, record_of
 from tinydistill.artifacts.writer import JOB
 from tinydistill.errors import InputError
 from tinydistill.report.run import Run, best_first
@@ -37,7 +37,7 @@ class Collected:
 
 
 def collect(paths: Sequence[Path]) -> Collected:
-    """The artifacts that `paths` are or hold at any depth, reports excepted.
+    """The artifacts that `paths` are or hold at any depth, reports excepted, and the models that pipelines compared.
 
     Raises InputError for a path that is missing, unfinished, or holds no artifact, and for a damaged one.
     """
@@ -52,8 +52,20 @@ def collect(paths: Sequence[Path]) -> Collected:
         if not kept:
             raise InputError(f"{path.expanduser()} holds no artifact of tinydistill", _OTHERS)
         found |= {run.path: run for run in kept}
+    for run in list(found.values()):
+        found |= {made.path: made for made in _compared(run) if made.path not in found}
     names = _names(list(found))
     return Collected(tuple(replace(run, name=names[path]) for path, run in found.items()), tuple(unfinished))
+
+
+def _compared(run: Run) -> Iterator[Run]:
+    """A pipeline's teachers and baselines, which jobs of a sweep share: as they were when it compared them."""
+    for row in run.result["models"] if run.stage == "pipeline" else ():
+        made = record_of(row["path"])
+        if made is not None and made.stage == "finetune":
+            now, then = (str(one.provenance.get("finished", "")) for one in (made, run))
+            if now <= then:
+                yield Run(made.path, made.provenance, made.result)
 
 
 _OTHERS = "name others with '{collect.paths}=[DIR]'"

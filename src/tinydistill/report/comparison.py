@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tinydistill.console import count, say, table
@@ -10,14 +11,16 @@ from tinydistill.export.markdown import cell
 from tinydistill.export.size import tensor_bytes
 from tinydistill.models import heads
 from tinydistill.models import loading as models
+from tinydistill.report.evidence import interval
 from tinydistill.training.metrics import retention
+from tinydistill.training.prediction_files import read_predictions
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A model of a task: where it is, what its outputs are called (no names: a number), and its score."""
+    """A model of a task: where it is, what its outputs are called (no names: a number), its score and predictions."""
 
     name: str
     path: str
@@ -25,6 +28,7 @@ class Contender:
     labels: tuple[str, ...]
     metric: str
     score: float | None
+    predictions: Path | None = None  # its file of the rows that are scored
 
 
 def compare(task: str, contenders: Sequence[Contender], length: int, seconds: float) -> list[Row]:
@@ -43,6 +47,7 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "path": one.path,
             "metric": one.metric,
             "score": one.score,
+            "interval": _interval(one),
             "retention": retention(one.score, first.score),
             "parameters": models.parameters(loaded[one.path]),
             "bytes": tensor_bytes(loaded[one.path]),
@@ -52,6 +57,13 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
         }
         for one in contenders
     ]
+
+
+def _interval(one: Contender) -> list[float] | None:
+    """The 95% interval of its score, rows resampled."""
+    found = None if one.predictions is None else read_predictions(one.predictions)
+    ends = None if found is None else interval(one.metric, found)
+    return None if ends is None or ends.low is None or ends.high is None else [ends.low, ends.high]
 
 
 def averages(rows: Sequence[Row]) -> list[Row]:
@@ -72,15 +84,15 @@ def mean(scores: Sequence[float | None]) -> float | None:
 
 
 def show(rows: Sequence[Row], length: int) -> None:
-    """The table a pipeline ends with."""
+    """The table a pipeline ends with, of at most a hundred columns."""
     table(
         "results",
-        ("task", "model", "score", "of teacher", "parameters", "MB", "ms", "faster"),
+        ("task", "model", "score ±", "of teacher", "params", "MB", "ms", "faster"),
         [
             (
                 f"{row['task']} {row['metric'].rpartition('/')[2]}",
-                row["model"],
-                row["score"],
+                row["model"].removeprefix("student, "),
+                _score(row),
                 cell(row["retention"], "{:.1f}%"),
                 *(_measured(row) if "bytes" in row else [""] * 4),
             )
@@ -88,7 +100,14 @@ def show(rows: Sequence[Row], length: int) -> None:
         ],
         words=2,
     )
+    say("±: half of a 95% bootstrap interval, rows resampled; one seed")
     say(f"ms: the median for one row of {length} tokens, fp32, one CPU thread, all models measured in alternation")
+
+
+def _score(row: Row) -> str:
+    low, high = row.get("interval") or (0.0, 0.0)
+    half = f" ±{(high - low) / 2:.3f}" if row.get("interval") else " " * 7
+    return cell(row["score"]) + half
 
 
 def _measured(row: Row) -> list[str]:

@@ -9,6 +9,7 @@ from tinydistill.export.markdown import code, escape
 from tinydistill.report import attention, drawings, figures, tables
 from tinydistill.report.attention import AttentionMaps
 from tinydistill.report.collected import Collected
+from tinydistill.report.evidence import DEVIATION, caption
 from tinydistill.report.page import images, page
 from tinydistill.report.run import Run
 from tinydistill.report.scores import TaskScores, scores
@@ -67,6 +68,7 @@ class Report:
                 parts.append("*The best of each kind; all of them are below.*")
         for task in self.tasks:
             parts += [f"### {escape(task.title)}", _lead(task), tables.of_task(task), _remarks(task)]
+            parts += [tables.of_differences(task.differences) if task.differences else "", _certainty(task)]
             parts.append(images(self.figures.trade_offs(task)))
             for export in task.exports:
                 said = timed_as(export)
@@ -82,11 +84,15 @@ class Report:
         for sweep in sweeps(self.collected):
             of, figure = f" on {escape(sweep.task)}" if sweep.task else "", sweep.runs[0].figure
             better = "high" if figure.higher_is_better else "low"
-            parts += [
-                f"### {sweep.stage}{of}: {len(sweep.runs)} runs",
-                tables.of_sweep(sweep, models),
-                f"*The settings in which they differ; {escape(figure.name)}: {better} is good.*",
-            ]
+            said = [f"The settings in which they differ; {escape(figure.name)}: {better} is good."]
+            if sweep.seeds > 1:
+                said.append(DEVIATION)
+            if compared := [one for one in sweep.differences if one is not None]:
+                said.append(
+                    f"difference: to {code(sweep.reference.name)}. {caption(map(len, sweep.lines), compared[0].rows)}"
+                )
+            runs = sum(map(len, sweep.lines))
+            parts += [f"### {sweep.stage}{of}: {runs} runs", tables.of_sweep(sweep, models), f"*{' '.join(said)}*"]
         return _paragraphs(parts)
 
     def _layers(self) -> str:
@@ -165,6 +171,15 @@ def _remarks(task: TaskScores) -> str:
             f"ms: the median for one row of {task.length} tokens in PyTorch, fp32, one CPU thread, alternating with "
             "its teacher; MB of weights."
         )
+    return f"*{' '.join(said)}*" if said else ""
+
+
+def _certainty(task: TaskScores) -> str:
+    """What the intervals and deviations of a task are, where it has any."""
+    known = [model.seeds for model in task.models if model.interval is not None]
+    said = [caption(known, next((one.rows for one in task.differences), None))] if known else []
+    if any(model.seeds > 1 for model in task.models):
+        said.append(DEVIATION)
     return f"*{' '.join(said)}*" if said else ""
 
 

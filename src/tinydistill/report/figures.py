@@ -12,7 +12,7 @@ from tinydistill.report.curves import Curves, curves
 from tinydistill.report.plots import GREY, ORANGE, OTHERS, Line
 from tinydistill.report.run import Run, explained
 from tinydistill.report.scores import TaskScores
-from tinydistill.report.shipped import BASELINE, TEACHER, shipped, timed_as
+from tinydistill.report.shipped import BASELINE, TEACHER, Model, shipped, timed_as
 
 Drawn = list[tuple[str, str]]  # what an image shows, and its file
 _LINES = 6  # runs in one plot: more can't be told apart
@@ -35,7 +35,7 @@ class Figures:
         for i, run in enumerate(generals):
             self.colors[run.path] = OTHERS[(i + 2) % len(OTHERS)]
             self.labels[run.path] = names[i] if len(generals) > 1 else _ALONE[run.stage]
-        known = [model.run for task in tasks for model in task.models if model.run is not None]
+        known = [run for task in tasks for model in task.models for run in model.members]
         trained = [run for run in known if run.stage in ("finetune", "task")]
         rest = [run for run in collected.of("finetune", "task") if run not in known]
         self._phases = [phase for run in [*generals, *trained, *rest] for phase in curves(run)]
@@ -43,7 +43,7 @@ class Figures:
     def _give_colors(self, task: TaskScores) -> None:
         free = list(OTHERS)
         for kind in dict.fromkeys(model.kind for model in task.models):
-            runs = [model.run for model in task.models if model.kind == kind and model.run is not None]
+            runs = [run for model in task.models if model.kind == kind for run in model.members]
             names = _short([run.name for run in runs])
             for i, run in enumerate(runs):
                 own = _KIND_COLORS.get(kind) if i == 0 else None
@@ -54,10 +54,7 @@ class Figures:
     def trade_offs(self, task: TaskScores) -> Drawn:
         """Score against latency and size: of all models in PyTorch, and of each exported one in its runtimes."""
         timed = [one for one in task.models if one.latency_ms is not None] or task.models
-        known = [
-            (one.kind if one.run is None else self.labels[one.run.path], self._color(one.kind, one.run), one)
-            for one in timed
-        ]
+        known = [(self._label(one, task), self._color(one.kind, one.run), one) for one in timed]
         latency = f"ms for one row of {task.length} tokens, PyTorch"
         drawn = [self._trade_off(task, task.title, "models", known, latency)]
         for i, export in enumerate(task.exports):
@@ -70,6 +67,11 @@ class Figures:
             title, latency = f"{task.title}: as shipped", f"ms ({timed_as(export)})"
             drawn.append(self._trade_off(task, title, f"shipped-{i}", rows, latency))
         return [one for one in drawn if one is not None]
+
+    def _label(self, model: Model, task: TaskScores) -> str:
+        several = f", mean of {model.seeds} seeds" if model.seeds > 1 else ""
+        alone = model.run is None or task.count(model.kind) == 1
+        return (model.kind if alone or model.run is None else self.labels[model.run.path]) + several
 
     def _color(self, kind: str, run: Run | None, *, shared: bool = False) -> str:
         """That of a run; `shared` where the run stands for models of other kinds too."""

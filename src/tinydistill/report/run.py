@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tinydistill.artifacts.files import file_hash
+from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record
+from tinydistill.artifacts.writer import JOB
 from tinydistill.models import loading as models
 
 Scores = dict[str, float | None]
@@ -87,6 +88,16 @@ class Run(Record):
         chooses, reported = (str(self.result.get(key)).rpartition("/")[0] for key in ("chosen_by", "monitor"))
         shown = {split: of for split, of in (found or {}).items() if split == reported or split != chooses}
         return {f"{split}/{metric}": value for split, of in shown.items() for metric, value in of.items()}
+
+    @cached_property
+    def job(self) -> dict[str, Any]:
+        """What a sweep says of the job that made it; empty outside of a sweep."""
+        return next((read_json(place / JOB) for place in self.path.parents if (place / JOB).is_file()), {})
+
+    @property
+    def untrained(self) -> bool:
+        """Whether there are scores of it from before its first step, and other ones after its last."""
+        return bool(self.result.get("start_scores") and self.result["phases"])
 
     @property
     def phases(self) -> dict[str, dict[str, Any]]:

@@ -7,14 +7,19 @@ from typing import Any
 
 from tinydistill.export.exported import PYTORCH
 from tinydistill.report.collected import Collected
+from tinydistill.report.evidence import Difference, differences, with_interval
 from tinydistill.report.run import Run, Scores
+from tinydistill.report.seeds import merged
 from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, UNTRAINED, Model, shipped, timed
 from tinydistill.training.metrics import retention
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """All that is known of a task's models, the best first. `metric` is SPLIT/METRIC; `majority` has all of these."""
+    """All that is known of a task's models, the best first, those that differ in their seed alone as one.
+
+    `metric` is SPLIT/METRIC; `majority` has all of these.
+    """
 
     title: str
     metric: str
@@ -22,6 +27,7 @@ class TaskScores:
     majority: Scores
     length: int | None
     exports: tuple[Run, ...]
+    differences: tuple[Difference, ...] = ()
 
     def best(self, kind: str) -> Model | None:
         """The best model of a kind."""
@@ -73,7 +79,7 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
                 elif row["model"] == TEACHER:
                     apart[row["path"]] = row
     models = [_model(run, students, measured.get(run.path, {})) for run in runs]
-    if len(students) == 1:  # of more, nobody could tell which is whose
+    if len(students) == 1 and students[0].untrained:  # of more, nobody could tell which is whose
         models += [_untrained(model, students[0]) for model in models if model.run is students[0]]
     models += _unseen_teachers(students, {run.weights for run in runs}, apart)
     own = {run.weights for run in runs}
@@ -87,7 +93,9 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
     ]
     lengths = lengths or [timed(run)["length"] for run in exports if timed(run)]
     majority = next(filter(None, (run.scores("majority") for run in runs)), {})
-    return TaskScores(title, metric, tuple(_sorted(models)), majority, max(lengths, default=None), tuple(exports))
+    lines = tuple(with_interval(model, metric) for model in _sorted(merged(models)))
+    longest, found = max(lengths, default=None), tuple(differences(lines, metric))
+    return TaskScores(title, metric, lines, majority, longest, tuple(exports), found)
 
 
 def _reference(models: Sequence[Model], students: Sequence[Run]) -> float | None:
@@ -105,14 +113,17 @@ def _sorted(models: Sequence[Model]) -> list[Model]:
 
 def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
     """A run as a row, with what a pipeline measured of it."""
-    kind, score, all_scores = _kind(run), run.score, run.scores()
+    kind, score, all_scores, pupils = _kind(run), run.score, run.scores(), tuple[Run, ...]()
     if kind == TEACHER:
         taught = next((one for one in students if one.inputs.get("teacher") == run.weights), None)
         if taught is not None:  # as its students saw it
             score, all_scores = taught.result["teacher_score"], taught.scores("teacher_scores")
+            pupils = (taught,)
     size = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
     known: dict[str, Any] = {"retention": run.result.get("retention"), "parameters": run.result.get("parameters")}
-    return Model(kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores)
+    return Model(
+        kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores, taught=pupils
+    )
 
 
 def _untrained(model: Model, run: Run) -> Model:
@@ -139,7 +150,7 @@ def _unseen_teachers(students: Sequence[Run], seen: set[str], apart: dict[str, d
     found = []
     for run, row in zip(unseen.values(), rows, strict=True):
         known = {**_measured(row), "score": run.result["teacher_score"], "retention": 100.0}
-        found.append(Model(TEACHER, **known, scores=run.scores("teacher_scores")))
+        found.append(Model(TEACHER, **known, scores=run.scores("teacher_scores"), taught=(run,)))
     return found
 
 

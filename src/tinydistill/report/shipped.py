@@ -5,6 +5,7 @@ from typing import Any
 
 from tinydistill.export.exported import PYTORCH
 from tinydistill.export.size import PARTS
+from tinydistill.report.bootstrap import Estimate
 from tinydistill.report.run import Run, Scores
 
 TEACHER, BASELINE, STUDENT, OTHER = "teacher", "student, not distilled", "student, distilled", "model"
@@ -15,6 +16,10 @@ KINDS = {"teacher": TEACHER, "not distilled": BASELINE, "student": STUDENT}  # w
 @dataclass(frozen=True)
 class Model:
     """One model of a task, in a runtime. `run` is None where what is known of it comes from another's record.
+
+    Of models that differ in their seed alone the figures are means and `run` is the first of `runs`; `deviation` is the
+    sample standard deviation of their scores. `taught` are students of a teacher, a student a seed, `interval` is that
+    of the score.
 
     Latency is the median for one row, fp32 (but in ONNX int8), one thread; `speedup` is over the teacher in the same
     run, `equal` the share of answers that are those of PyTorch, or their correlation.
@@ -31,6 +36,16 @@ class Model:
     speedup: float | None = None
     runtime: str = PYTORCH
     equal: float | None = None
+    seeds: int = 1
+    deviation: float | None = None
+    interval: Estimate | None = None
+    runs: tuple[Run, ...] = ()
+    taught: tuple[Run, ...] = ()
+
+    @property
+    def members(self) -> tuple[Run, ...]:
+        """The runs that it stands for: one a seed."""
+        return self.runs or (() if self.run is None else (self.run,))
 
     @property
     def name(self) -> str:

@@ -1,11 +1,15 @@
 """Runs of one stage side by side: exactly the settings in which they differ, the best run first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinydistill.report.collected import Collected
-from tinydistill.report.run import Run, best_first, flat_options
+from tinydistill.report.comparison import mean
+from tinydistill.report.evidence import Difference, between, predictions
+from tinydistill.report.run import Figure, Run, best_first, flat_options
+from tinydistill.report.seeds import grouped
+from tinydistill.report.shipped import Model
 
 _ABSENT = object()
 _NAMED = {  # where the configuration says what is known by a hash alone
@@ -20,22 +24,63 @@ _NAMED = {  # where the configuration says what is known by a hash alone
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs of one stage, on one task where it has one: the settings that vary by name, with a value a run."""
+    """Runs of one stage, on one task where it has one: the settings that vary by name, with a value a line.
+
+    A line are runs that differ in their seed alone. `differences` say how far each line is from the `reference`, which
+    is the whole recipe of an ablation, or else the first job.
+    """
 
     stage: str
     task: str | None
-    runs: tuple[Run, ...]
+    lines: tuple[tuple[Run, ...], ...]
     varying: dict[str, tuple[Any, ...]]
+    reference: Run
+    differences: tuple[Difference | None, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The first of each line."""
+        return tuple(line[0] for line in self.lines)
+
+    @property
+    def seeds(self) -> int:
+        """The most seeds that a line has."""
+        return max(map(len, self.lines))
 
 
 def sweeps(collected: Collected) -> list[Sweep]:
-    """Every group of two runs or more whose settings differ."""
+    """Every group of two runs or more whose settings differ, or with other figures than scores, whose seeds do."""
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in collected.of("general", "pretrain", "finetune", "task"):
         groups.setdefault((run.stage, run.task or "", run.figure.name, run.finetuned), []).append(run)
-    ordered = {key: best_first(runs) for key, runs in groups.items()}
-    found = [Sweep(key[0], key[1] or None, tuple(runs), varying(runs)) for key, runs in ordered.items()]
-    return [sweep for sweep in found if sweep.varying]
+    found = [_sweep(stage, task or None, runs) for (stage, task, *_), runs in groups.items()]
+    return [sweep for sweep in found if sweep.varying or (sweep.task is None and sweep.seeds > 1)]
+
+
+def figure(line: Sequence[Run]) -> Figure:
+    """The mean of a line's figures."""
+    return replace(line[0].figure, value=mean([run.figure.value for run in line]))
+
+
+def _sweep(stage: str, task: str | None, runs: Sequence[Run]) -> Sweep:
+    lines = grouped(best_first(runs), lambda run: run, lambda _: stage)
+    lines.sort(key=lambda line: figure(line).rank)
+    reference = min(lines, key=lambda line: _place(line[0]))
+    differ = tuple(None if line is reference else _difference(line, reference) for line in lines)
+    return Sweep(stage, task, tuple(map(tuple, lines)), varying([line[0] for line in lines]), reference[0], differ)
+
+
+def _place(run: Run) -> tuple[Any, ...]:
+    full = "ablation=full" in run.job.get("overrides", ())
+    return not full, run.job.get("number", 0), str(run.provenance.get("finished", ""))
+
+
+def _difference(line: Sequence[Run], reference: Sequence[Run]) -> Difference | None:
+    metric = line[0].monitor
+    if metric is None:
+        return None
+    model = Model("", line[0], runs=tuple(line))
+    return between(model, reference[0].name, metric, predictions(reference, metric))
 
 
 def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:

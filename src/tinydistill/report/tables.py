@@ -7,10 +7,12 @@ from typing import Any
 from tinydistill.console import count
 from tinydistill.export.markdown import cell, code, escape, table
 from tinydistill.report.comparison import mean
+from tinydistill.report.evidence import SIGNED, Difference, ends
 from tinydistill.report.run import Run
 from tinydistill.report.scores import TaskScores
+from tinydistill.report.seeds import deviation
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Model
-from tinydistill.report.sweeps import Sweep
+from tinydistill.report.sweeps import Sweep, figure
 from tinydistill.training.metrics import retention
 
 _MANY = 4  # other metrics that a table has columns for
@@ -21,21 +23,48 @@ def of_task(task: TaskScores) -> str:
     """All models of a task."""
     others = list(dict.fromkeys(name for model in task.models for name in model.scores if name != task.metric))[:_MANY]
     timed = any(model.latency_ms is not None for model in task.models)
-    columns = ["", escape(task.metric), "of teacher", *map(escape, others), "parameters", "MB"]
+    several = any(model.seeds > 1 for model in task.models)
+    known = any(model.interval is not None for model in task.models)
+    sure = [*(["±", "seeds"] if several else []), *(["95% interval"] if known else [])]
+    columns = ["", escape(task.metric), *sure, "of teacher", *map(escape, others), "parameters", "MB"]
     rows = [
         [
             f"**{model.kind}**" if model is task.best(STUDENT) else model.kind,
             cell(model.score),
+            *([cell(model.deviation), str(model.seeds)] if several else []),
+            *([ends(model.interval)] if known else []),
             cell(model.retention, _PERCENT),
             *(cell(model.scores.get(name)) for name in others),
             "-" if model.parameters is None else count(model.parameters),
             cell(model.megabytes, "{:.1f}"),
             *([cell(model.latency_ms, "{:.1f}"), cell(model.speedup, _TIMES)] if timed else []),
-            code(model.name) if model.name else "",
+            ", ".join(code(run.name) for run in model.members),
         ]
         for model in task.models
     ]
     return table([*columns, *(["ms", "faster"] if timed else []), "artifact"], rows, notes=1)
+
+
+def of_differences(differences: Sequence[Difference]) -> str:
+    """How much better models are than others on the same rows, and how much of the others' score they keep."""
+    return table(
+        ["", "against", "difference", "95% interval", "share of it", "95% interval", "seeds", "artifact"],
+        [
+            [
+                one.model.kind,
+                one.against,
+                cell(one.score.value, SIGNED),
+                ends(one.score, SIGNED),
+                cell(one.share.value, _PERCENT),
+                ends(one.share, _PERCENT),
+                str(one.seeds),
+                ", ".join(code(run.name) for run in one.model.members),
+            ]
+            for one in differences
+        ],
+        words=2,
+        notes=1,
+    )
 
 
 def of_all(tasks: Sequence[TaskScores]) -> str:
@@ -74,16 +103,23 @@ def of_shipped(rows: Sequence[Model]) -> str:
 
 def of_sweep(sweep: Sweep, models: Sequence[Model]) -> str:
     """Exactly the settings that vary, the best run first."""
-    retained = {model.run.path: model.retention for model in models if model.run is not None}
-    known = sweep.stage == "task" and any(run.path in retained for run in sweep.runs)
-    name = escape(sweep.runs[0].figure.name)
-    columns = ["", name, *(["of teacher"] if known else []), *map(code, sweep.varying), "artifact"]
+    retained = {run.path: model.retention for model in models for run in model.members}
+    known = sweep.stage == "task" and any(line[0].path in retained for line in sweep.lines)
+    compared, several = any(sweep.differences), sweep.seeds > 1
+    columns = ["", escape(sweep.runs[0].figure.name), *(["±", "seeds"] if several else [])]
+    columns += ["of teacher"] if known else []
+    columns += ["difference", "95% interval"] if compared else []
     rows = []
-    for i, run in enumerate(sweep.runs):
-        value = cell(run.figure.value)
+    for i, (line, difference) in enumerate(zip(sweep.lines, sweep.differences, strict=True)):
+        value = cell(figure(line).value)
         row = [str(i + 1), f"**{value}**" if i == 0 else value]
-        row += [cell(retained.get(run.path), _PERCENT)] if known else []
-        rows.append([*row, *(escape(shown(values[i])) for values in sweep.varying.values()), code(run.name)])
+        row += [cell(deviation([run.figure.value for run in line])), str(len(line))] if several else []
+        row += [cell(retained.get(line[0].path), _PERCENT)] if known else []
+        if compared:
+            row += [cell(difference.score.value, SIGNED), ends(difference.score, SIGNED)] if difference else ["-", "-"]
+        row += [escape(shown(values[i])) for values in sweep.varying.values()]
+        rows.append([*row, ", ".join(code(run.name) for run in line)])
+    columns += [*map(code, sweep.varying), "artifact"]
     return table(columns, rows, notes=1 + len(sweep.varying))
 
 

@@ -39,7 +39,7 @@ def run(config: Config) -> float:
         word_vectors=None if vectors is None else vectors_identity(Path(vectors)),
     )
     path = output_path(config, augmented_path(config))
-    with open_artifact(path, settings, overwrite=config.overwrite, inputs=[model.path]) as artifact:
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs={"model": model.path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(artifact, artifact.result)

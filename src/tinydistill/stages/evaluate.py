@@ -38,7 +38,7 @@ def run(config: Config) -> float:
     data.scoring(config, task)
     settings = of_evaluated(config).settings(model=source.identity, task=scoring.rows_identity(splits))
     place = output_path(config, evaluated_path(config, path))
-    with open_artifact(place, settings, overwrite=config.overwrite, inputs=[path]) as artifact:
+    with open_artifact(place, settings, overwrite=config.overwrite, inputs={"model": path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(config, artifact, artifact.result)
@@ -83,7 +83,7 @@ def _write(
     config: Config, artifact: ArtifactWriter, splits: Splits, logits: dict[str, Tensor], labels: tuple[str, ...]
 ) -> None:
     for name, split in splits.items():
-        file = artifact.product / "predictions" / f"{name}.tsv"
+        file = prediction_files.prediction_file(artifact.product, name)
         prediction_files.write_predictions(file, split, logits[name], labels)
     if not config.task.submission:
         return

@@ -54,7 +54,7 @@ def run(config: Config) -> float:
     rows = scoring.rows_identity(task.validation())
     settings = of_exported(config).settings(model=source.identity, task=rows)
     place = output_path(config, exported_path(config, path))
-    with open_artifact(place, settings, overwrite=config.overwrite, inputs=[path]) as artifact:
+    with open_artifact(place, settings, overwrite=config.overwrite, inputs={"model": path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:

@@ -44,7 +44,7 @@ def run(config: Config) -> float:
     data.scoring(config, task)
     settings = of_finetuned(config).settings(model=source.identity, task=task.identity())
     path = output_path(config, finetuned_path(config, config.finetune.model))
-    with open_artifact(path, settings, overwrite=config.overwrite, inputs=[source.path]) as artifact:
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs={"model": source.path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(config, artifact, artifact.result)
@@ -71,7 +71,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
     model = add_head(encoder, task.target.labels, seed=config.seed)
     say(f"{options.model} of {count(parameters(model))} parameters")
     module = Classifier(model, scored, learning_rate=options.run.learning_rate, **stepping(config))
-    report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work))
+    report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work), predictions=artifact.product)
     result = {
         **report,
         **scoring.in_short(scored, report["scores"]),

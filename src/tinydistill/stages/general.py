@@ -38,7 +38,7 @@ def run(config: Config) -> float:
     settings = of_general(config).settings(
         teacher=teacher.identity, student=given.identity if given else None, corpus=corpus.identity()
     )
-    path, inputs = output_path(config, general_path(config)), [config.student.path, teacher.path]
+    path, inputs = output_path(config, general_path(config)), {"student": config.student.path, "teacher": teacher.path}
     with open_artifact(path, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")

@@ -23,6 +23,7 @@ from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED
 from tinydistill.training import runtime, scoring
+from tinydistill.training.prediction_files import prediction_file
 
 
 @dataclass(frozen=True)
@@ -220,16 +221,20 @@ def _contenders(config: Config) -> list[Contender]:
     found = student.result
     metric = found["monitor"]
     path = teacher.path if has_head(teacher.config) else str(names.finetuned_path(config))
-    contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"])]
+    split, _, name = metric.rpartition("/")
+    said = prediction_file(made, split, of="teacher")
+    contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"], said)]
     if config.pipeline.baseline:
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
-        contenders.append(Contender(BASELINE, str(baseline.path), None, labels, metric, baseline.result["score"]))
+        alone = str(baseline.path), None, labels, metric, baseline.result["score"]
+        contenders.append(Contender(BASELINE, *alone, prediction_file(baseline.path, split)))
     if found["phases"]:
-        split, name = metric.split("/")
         untrained = found["start_scores"][split][name]
-        contenders.append(Contender(UNTRAINED, str(made), None, labels, metric, untrained))
-    return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"])]
+        said = prediction_file(made, split, of="start")
+        contenders.append(Contender(UNTRAINED, str(made), None, labels, metric, untrained, said))
+    said = prediction_file(made, split)
+    return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"], said)]
 
 
 def _path(config: Config) -> Path:

@@ -41,7 +41,7 @@ def run(config: Config) -> float:
     corpus = data.corpus(config)
     settings = of_pretrained(config).settings(teacher=teacher.identity, corpus=corpus.identity())
     path = output_path(config, pretrained_path(config))
-    with open_artifact(path, settings, overwrite=config.overwrite, inputs=[teacher.path]) as artifact:
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs={"teacher": teacher.path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(artifact, artifact.result)

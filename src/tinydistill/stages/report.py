@@ -19,11 +19,13 @@ from tinydistill.distillation.mapping import pairs
 from tinydistill.errors import InputError, UserError
 from tinydistill.models.source import Source, find
 from tinydistill.ranks import rank
+from tinydistill.report import printed
 from tinydistill.report.attention import attention_maps
 from tinydistill.report.collected import Collected, collect
 from tinydistill.report.contents import Report, SeenAttention, students
 from tinydistill.report.run import Run
 from tinydistill.report.scores import scores
+from tinydistill.report.shipped import STUDENT
 from tinydistill.training import runtime
 
 MODELS = 3  # students whose attention is drawn
@@ -50,6 +52,7 @@ def run(config: Config) -> float:
     made = record_of(path)
     assert made is not None
     result = made.result
+    printed.show(result)
     for line in result["missing"]:
         say(line)
     tasks = f", of {', '.join(result['tasks'])}" if result["tasks"] else ""
@@ -76,10 +79,11 @@ def _write(config: Config, artifact: ArtifactWriter, collected: Collected) -> No
     report = Report(collected, artifact.product, _depths(teachers), looked)
     named = ", ".join(task.title for task in tasks)
     report.write(f"{named}: results" if tasks else "Results")
-    best = [one.score for one in students(tasks)]
+    best = [model.score for task in tasks if (model := task.best(STUDENT)) is not None]
     result: dict[str, Any] = {
         "score": best[0] if best else None,
         "tasks": [task.title for task in tasks],
+        **printed.summary(tasks),
         "artifacts": len(collected.runs),
         "missing": [f"the attention of {one.run.name} isn't drawn: {one.missing}" for one in looked if one.missing],
         "seconds": round(time.monotonic() - started, 1),

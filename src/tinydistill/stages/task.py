@@ -39,6 +39,7 @@ from tinydistill.models.students import new_student
 from tinydistill.ranks import rank
 from tinydistill.training import metrics, runtime, scoring
 from tinydistill.training.classifier import Scoring
+from tinydistill.training.prediction_files import PREDICTIONS, prediction_file, write_predictions
 
 
 def run(config: Config) -> float:
@@ -64,7 +65,11 @@ def run(config: Config) -> float:
         augmentation=_augmentation(config.augmentation.path),
     )
     path = output_path(config, distilled_path(config))
-    inputs = [teacher.path, start.path if start else None, config.augmentation.path]
+    inputs = {
+        "teacher": teacher.path,
+        "student": start.path if start else None,
+        "augmentation": config.augmentation.path,
+    }
     with open_artifact(path, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
@@ -106,8 +111,8 @@ def _distill(
     at_start = work.once("start")["scores"]
     seconds = time.monotonic() - begun
     reports = {phase: work.once(phase) for phase in BY_NAME[config.distill.phases]}
-    last = list(reports.values())[-1] if reports else {"scores": at_start}
-    scores = last["scores"] if "scores" in last else work.score()
+    trained = next((report["scores"] for report in reports.values() if "scores" in report), None)
+    scores = trained or work.score()
     result = {
         **_compare(scored, scores, teacher_scores),
         "start": {"kind": _kind(config, start), "seconds": round(seconds, 1)},
@@ -122,6 +127,10 @@ def _distill(
         loading.save_model(student, teacher.tokenizer, artifact.product)
         for phase in reports:
             artifact.keep_logs(work.directory(phase), phase)
+        artifact.keep(artifact.work / PREDICTIONS)
+        for name, split in labeled.validation.items():
+            file = prediction_file(artifact.product, name, of="teacher")
+            write_predictions(file, split, torch.from_numpy(logits(split).copy()), task.target.labels)
         artifact.publish(result, plain(config))
     return result
 

@@ -3,6 +3,7 @@
 B: rows in a batch, L: tokens in the longest row, C: outputs of the prediction layer, N: rows of a split.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ class Classifier(OptimizedModule):
         self.scoring = scoring
         scores = [task_metrics(scoring.metrics, scoring.outputs, scoring.regression) for _ in scoring.splits]
         self._scores = nn.ModuleList(scores)  # a module's, so that they move to its device
+        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = defaultdict(list)  # by split, of the last validation
 
     def forward(self, batch: Batch) -> Tensor:
         """The logits [B, C]."""
@@ -82,9 +84,15 @@ class Classifier(OptimizedModule):
         self.log_training({"train/loss": loss})
         return loss
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget the validation before."""
+        self._seen.clear()
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Add a batch to the scores of its split."""
-        predictions = predicted(self(batch), regression=self.scoring.regression)
+        logits_BC = self(batch)
+        self._seen[dataloader_idx].append((batch["row"], logits_BC.float()))
+        predictions = predicted(logits_BC, regression=self.scoring.regression)
         scores: Any = self._scores[dataloader_idx]
         scores.update(predictions, batch["labels"])
 
@@ -94,6 +102,17 @@ class Classifier(OptimizedModule):
             computed: dict[str, Tensor] = scores.compute()  # type: ignore[operator]
             self.log_dict({f"{split}/{name}": value.float() for name, value in computed.items()}, sync_dist=True)
             scores.reset()  # type: ignore[operator]
+
+    def validated(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """By split what the last validation scored: the rows' numbers [N], rising, and their logits [N, C], on the CPU.
+
+        All rows of the split, unless the trainer limits the batches of a validation.
+        """
+        return {
+            split: in_order([(rows.cpu(), logits.cpu()) for rows, logits in self._seen[number]])
+            for number, split in enumerate(self.scoring.splits)
+            if self._seen[number]
+        }
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> tuple[Tensor, Tensor]:
         """The rows' numbers [B] and their logits [B, C]."""
@@ -109,7 +128,11 @@ def supervised_loss(logits_BC: Tensor, labels_B: Tensor, *, regression: bool) ->
 
 def by_row(predictions: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """The logits [N, C] in the order of the rows, from what `Trainer.predict` collected of a split."""
+    return in_order(predictions)[1]
+
+
+def in_order(predictions: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The rows' numbers [N], rising, and their logits [N, C], from batches of both."""
     rows, logits = (torch.cat(parts) for parts in zip(*predictions, strict=True))
-    ordered = torch.empty_like(logits)
-    ordered[rows] = logits
-    return ordered
+    order = rows.argsort()
+    return rows[order], logits[order]

@@ -1,30 +1,100 @@
-"""What a model predicts as files: for people, and in the format of the GLUE server.
+"""What a model predicts as files: for people, for comparisons by row, and in the format of the GLUE server.
 
 N: rows of a split, C: outputs of the prediction layer.
 """
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tinydistill.artifacts.files import read_json
 from tinydistill.data.tasks.examples import Split
+from tinydistill.errors import InputError
 from tinydistill.ranks import rank
 
+PREDICTIONS = "predictions"  # the directory of an artifact that they are in
 
-def write_predictions(file: Path, split: Split, logits_NC: Tensor, labels: Sequence[str]) -> None:
-    """One line a row: its number, its label (empty where unknown), the prediction, and every class's probability."""
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model predicts of labeled rows: numbers of one of `classes` classes, or real numbers where that is 0."""
+
+    rows: NDArray[np.int64]  # [N], rising
+    labels: NDArray[Any]  # [N]
+    predictions: NDArray[Any]  # [N]
+    classes: int
+
+    def same_rows(self, other: "Predictions") -> bool:
+        """Whether both are of the same rows with the same labels."""
+        return np.array_equal(self.rows, other.rows) and np.array_equal(self.labels, other.labels)
+
+
+def prediction_file(artifact: Path, split: str, of: str = "") -> Path:
+    """Where an artifact keeps what its model predicts of a split.
+
+    Or, in the same format, `of` another: `teacher`, or `start`, the student before its first step.
+    """
+    return artifact / PREDICTIONS / of / f"{split}.tsv"
+
+
+def write_predictions(
+    file: Path, split: Split, logits_NC: Tensor, labels: Sequence[str], rows: Sequence[int] | None = None
+) -> None:
+    """One line a row: its number, its label (empty where unknown), the prediction, and every class's probability.
+
+    `rows` are the numbers [N] of those that there are logits of, where these aren't all rows of the split.
+    """
+    if rows is not None:
+        split = split.take(np.asarray(rows, np.int64))
     known: Any = "" if split.labels is None else split.labels
     if labels and split.labels is not None:
         known = [labels[number] for number in split.labels]
-    lines = pd.DataFrame({"row": range(len(split)), "label": known, "prediction": _predicted(logits_NC, labels)})
+    lines = pd.DataFrame(
+        {"row": rows or range(len(split)), "label": known, "prediction": _predicted(logits_NC, labels)}
+    )
     if labels:
         lines[[f"p({label})" for label in labels]] = logits_NC.float().softmax(-1).numpy()
-    _write(file, lines.set_index("row"), "%.6f" if labels else "%.6g")
+    _write(file, lines.set_index("row"), "%.6f" if labels else "%.9g")  # all digits of fp32
+
+
+def write_validated(
+    artifact: Path,
+    splits: Mapping[str, Split],
+    validated: Mapping[str, tuple[Tensor, Tensor]],
+    labels: Sequence[str],
+    of: str = "",
+) -> None:
+    """The predictions by row of every split that was validated: row numbers [N] and logits [N, C]."""
+    for name, (rows_N, logits_NC) in validated.items():
+        write_predictions(prediction_file(artifact, name, of), splits[name], logits_NC, labels, rows_N.tolist())
+
+
+def read_predictions(file: Path) -> Predictions | None:
+    """What `write_predictions` wrote; None where there is no such file, or its rows have no labels.
+
+    Raises InputError for a file that has been damaged.
+    """
+    if not file.is_file():
+        return None
+    try:
+        lines = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
+        classes = [name[2:-1] for name in lines if name.startswith("p(")]
+        if not len(lines) or not lines["label"].str.len().all():
+            return None
+        rows, found = lines["row"].to_numpy(np.int64), lines[["label", "prediction"]]
+        numbers = found.map({name: number for number, name in enumerate(classes)}.__getitem__ if classes else float)
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{file} holds no predictions of tinydistill ({error!r})", "make the artifact again"
+        ) from error
+    return Predictions(rows, numbers["label"].to_numpy(), numbers["prediction"].to_numpy(), len(classes))
 
 
 def write_submission(file: Path, logits_NC: Tensor, labels: Sequence[str]) -> None:

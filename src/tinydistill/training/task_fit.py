@@ -14,6 +14,7 @@ from tinydistill.training import dashboards, scoring
 from tinydistill.training.checkpoints import best_checkpoint, load_best
 from tinydistill.training.classifier import Classifier, Scoring, by_row
 from tinydistill.training.epochs import EpochScores
+from tinydistill.training.prediction_files import write_validated
 from tinydistill.training.runtime import training_seconds
 
 ROWS = 100  # of a validation split that are looked at one by one
@@ -25,12 +26,18 @@ def watching(directory: Path, scored: Scoring) -> list[pl.Callback]:
 
 
 def fit_task(
-    trainer: pl.Trainer, module: Classifier, data: TaskDataModule, *, checkpoint: Path | None = None
+    trainer: pl.Trainer,
+    module: Classifier,
+    data: TaskDataModule,
+    *,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
 ) -> dict[str, Any]:
     """Train, going on from a checkpoint, and return the report; the module ends with its best weights.
 
     The trainer has the callbacks of `watching`. In the report: `scores` of the best weights by split and metric,
-    `epochs` (the scores of each), `train_loss`, `steps`, `best_step`, `seconds`.
+    `epochs` (the scores of each), `train_loss`, `steps`, `best_step`, `seconds`. What the best weights predict of the
+    validation rows is written below the directory `predictions`.
     """
     if checkpoint:
         say(f"going on from {checkpoint}")
@@ -39,6 +46,8 @@ def fit_task(
     steps, seconds = trainer.global_step, training_seconds(trainer)
     best_step = load_best(trainer, module)
     scores = scoring.validate(trainer, module, data)
+    if predictions is not None and trainer.is_global_zero:
+        write_validated(predictions, data.validation, module.validated(), data.target.labels)
     dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
     dashboards.finish(trainer.loggers)
     return {

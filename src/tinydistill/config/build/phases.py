@@ -27,6 +27,7 @@ from tinydistill.training import scoring
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
+from tinydistill.training.prediction_files import write_validated
 from tinydistill.training.task_fit import fit_task, watching
 
 BY_NAME = {
@@ -87,14 +88,17 @@ class TaskPhases:
             write_json(directory / "report.json", report)  # the last thing written: with it the phase is finished
         return report
 
-    def score(self) -> dict[str, scoring.Scores]:
-        """The student's scores as it is, under a head solved for if it has a new one."""
+    def score(self, of: str = "") -> dict[str, scoring.Scores]:
+        """The student's scores as it is, under a head solved for if it has a new one; its predictions are written."""
         self._solve_head()
-        measuring = trainer(self.config, self.directory("start"))
-        return scoring.validate(measuring, LogitDistiller(self.student, self.scored), self.rows["prediction"])
+        rows, module = self.rows["prediction"], LogitDistiller(self.student, self.scored)
+        scores = scoring.validate(trainer(self.config, self.directory("start")), module, rows)
+        if rank() == 0:
+            write_validated(self.artifact.work, rows.validation, module.validated(), rows.target.labels, of)
+        return scores
 
     def _start(self) -> dict[str, Any]:
-        return {"scores": self.score()}
+        return {"scores": self.score("start")}
 
     def _solve_head(self) -> None:
         if self.new_head and self.config.distill.head == "solved":
@@ -117,7 +121,7 @@ class TaskPhases:
             self._solve_head()
         train = self._trainer("prediction", self.config.prediction)
         module = LogitDistiller(self.student, self.scored, **self._softness())
-        return fit_task(train, module, self.rows["prediction"], checkpoint=checkpoint)
+        return fit_task(train, module, self.rows["prediction"], checkpoint=checkpoint, predictions=self.artifact.work)
 
     def _merged(self) -> dict[str, Any]:
         config, directory, rows = self.config, self.directory("merged"), self.rows["prediction"]
@@ -131,7 +135,7 @@ class TaskPhases:
         before = layer_phase.begin(measuring, layers, rows, directory, initialize)
         train = self._trainer("merged", config.prediction)
         module = MergedDistiller(encoder, self.student, objective, self.scored, **self._softness())
-        report = fit_task(train, module, rows, checkpoint=checkpoint)
+        report = fit_task(train, module, rows, checkpoint=checkpoint, predictions=self.artifact.work)
         return {**report, **layer_phase.end(measuring, layers, rows, before)}
 
     def _softness(self) -> dict[str, Any]:

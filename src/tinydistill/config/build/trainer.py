@@ -181,6 +181,6 @@ def _run_name(config: Config, directory: Path, sweep: str | None) -> str:
 def _lineage(config: Config, artifact: ArtifactWriter, directory: Path) -> Lineage:
     """What a run takes and what it makes; a first phase makes nothing to keep."""
     made = Product(artifact.path.name, config.stage, artifact.settings, str(artifact.path))
-    taken = [Product(one.path.name, one.stage, one.settings, str(one.path)) for one in artifact.inputs]
+    taken = [Product(one.path.name, one.stage, one.settings, str(one.path)) for one in artifact.inputs.values()]
     first = directory.name.endswith("-intermediate") and config.distill.phases == "both"
     return Lineage(None if first else made, taken)

@@ -1,0 +1,61 @@
+"""Predictions by row: written for people, read again for comparisons."""
+
+import numpy as np
+import pytest
+import torch
+
+from tinydistill.data.tasks.examples import Split
+from tinydistill.errors import InputError
+from tinydistill.training.prediction_files import prediction_file, read_predictions, write_predictions
+
+LABELS = ("nan", "a\tb", "None", "0")
+
+
+def split(labels) -> Split:
+    return Split("validation", ["text"] * 5, labels=labels)
+
+
+def test_predictions_of_classes_are_read_as_they_were_written_whatever_the_classes_are_called(tmp_path):
+    file, logits = prediction_file(tmp_path, "validation"), torch.randn(5, 4)
+    write_predictions(file, split(np.array([0, 1, 2, 3, 0])), logits, LABELS)
+    said = read_predictions(file)
+    assert said is not None
+    assert said.classes == 4
+    assert said.rows.tolist() == [0, 1, 2, 3, 4]
+    assert said.labels.tolist() == [0, 1, 2, 3, 0]
+    assert said.predictions.tolist() == logits.argmax(-1).tolist()
+
+
+def test_predictions_of_numbers_keep_all_digits(tmp_path):
+    file, numbers = prediction_file(tmp_path, "validation", of="teacher"), torch.randn(5, 1) * 1e-3
+    write_predictions(file, split(np.array([0.1, 1, 2, 3, 4], np.float32)), numbers, ())
+    said = read_predictions(file)
+    assert said is not None
+    assert said.classes == 0
+    assert said.predictions.astype(np.float32).tolist() == numbers[:, 0].tolist()
+    assert said.labels.astype(np.float32).tolist() == split(np.array([0.1, 1, 2, 3, 4], np.float32)).labels.tolist()
+
+
+def test_a_part_of_the_rows_keeps_their_numbers(tmp_path):
+    file, labels = prediction_file(tmp_path, "validation"), np.array([0, 1, 2, 3, 0])
+    write_predictions(file, split(labels), torch.randn(2, 4), LABELS, rows=[1, 3])
+    said, whole = read_predictions(file), tmp_path / "whole.tsv"
+    write_predictions(whole, split(labels), torch.randn(5, 4), LABELS)
+    assert said is not None
+    assert (said.rows.tolist(), said.labels.tolist()) == ([1, 3], [1, 3])
+    assert said.same_rows(said)
+    assert not said.same_rows(read_predictions(whole))
+
+
+def test_without_a_file_or_labels_there_is_nothing_to_compare(tmp_path):
+    file = prediction_file(tmp_path, "test")
+    assert read_predictions(file) is None
+    write_predictions(file, split(None), torch.randn(5, 4), LABELS)
+    assert read_predictions(file) is None
+
+
+@pytest.mark.parametrize("content", ["", "row\tlabel\n0\ta\n", "row\tlabel\tprediction\tp(a)\n0\ta\tb\t1\n"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "damaged.tsv").write_text(content)
+    with pytest.raises(InputError, match="damaged.tsv holds no predictions of tinydistill"):
+        read_predictions(tmp_path / "damaged.tsv")
