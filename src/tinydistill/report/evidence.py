@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tinydistill.report.bootstrap import LEVEL, RESAMPLES, Estimate, Resampled, bootstrap
 from tinydistill.report.run import Run
-from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Model
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED, Model
 from tinydistill.training.prediction_files import Predictions, prediction_file, read_predictions
 
 BySeed = Mapping[int, Predictions]
@@ -30,19 +30,19 @@ class Difference:
 
 def with_interval(model: Model, metric: str) -> Model:
     """The model with the interval of its score, which `metric` names as SPLIT/METRIC, where it is known by row."""
-    seen = _of_teacher(model, metric) if model.kind == TEACHER else predictions(model.members, metric)
+    seen = _seen(model, metric)
     found = _resampled(metric, seen) if seen is not None else None
     return model if found is None else replace(model, interval=found[0].score())
 
 
 def differences(models: Sequence[Model], metric: str) -> list[Difference]:
-    """Every distilled student against its own teacher, and against the best student that wasn't distilled."""
+    """Every student, distilled and before training, against its own teacher, and against the best undistilled one."""
     baseline = next((model for model in models if model.kind == BASELINE), None)
     found = []
     for model in models:
-        if model.kind != STUDENT:
+        if model.kind not in (STUDENT, UNTRAINED):
             continue
-        others = {TEACHER: predictions(model.members, metric, of="teacher")}
+        others = {TEACHER: predictions(model.members or model.taught, metric, of="teacher")}
         if baseline is not None:
             others[BASELINE] = predictions(baseline.members, metric)
         for against, other in others.items():
@@ -53,7 +53,7 @@ def differences(models: Sequence[Model], metric: str) -> list[Difference]:
 
 def between(model: Model, against: str, metric: str, other: BySeed | None) -> Difference | None:
     """A model against another's predictions; None where either's are unknown, or of other rows."""
-    ours = predictions(model.members, metric)
+    ours = _seen(model, metric)
     if ours is None or other is None or (found := _resampled(metric, ours, other)) is None:
         return None
     one, two = found
@@ -84,9 +84,11 @@ def _resampled(metric: str, *models: BySeed) -> list[Resampled] | None:
     return bootstrap(metric.rpartition("/")[2], every[0].labels, said, classes=every[0].classes)
 
 
-def _of_teacher(model: Model, metric: str) -> BySeed | None:
-    """A teacher's as its students saw it, else its own."""
-    return predictions(model.taught, metric, of="teacher") or predictions(model.members, metric)
+def _seen(model: Model, metric: str) -> BySeed | None:
+    """What it predicts: a teacher as its students saw it, else its own; a student before training as it began."""
+    kept = {TEACHER: "teacher", UNTRAINED: "start"}.get(model.kind)
+    found = predictions(model.taught, metric, of=kept) if kept else None
+    return found or predictions(model.members, metric)
 
 
 def caption(seeds: Iterable[int], rows: int | None = None) -> str:

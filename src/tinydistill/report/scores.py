@@ -79,8 +79,9 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
                 elif row["model"] == TEACHER:
                     apart[row["path"]] = row
     models = [_model(run, students, measured.get(run.path, {})) for run in runs]
-    if len(students) == 1 and students[0].untrained:  # of more, nobody could tell which is whose
-        models += [_untrained(model, students[0]) for model in models if model.run is students[0]]
+    trained = [run for run in students if run.untrained]
+    if len({run.recipe for run in trained}) == 1:  # of several, nobody could tell which is whose
+        models += [_untrained(model, run) for model in models for run in trained if model.run is run]
     models += _unseen_teachers(students, {run.weights for run in runs}, apart)
     own = {run.weights for run in runs}
     exports = [run for run in collected.of("export") if run in runs or run.inputs.get("model") in own]
@@ -129,7 +130,8 @@ def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
 def _untrained(model: Model, run: Run) -> Model:
     """The same student before its first step."""
     scores = run.scores("start_scores")
-    return replace(model, kind=UNTRAINED, run=None, score=scores[str(run.monitor)], scores=scores, retention=None)
+    score = scores[str(run.monitor)]
+    return replace(model, kind=UNTRAINED, run=None, taught=(run,), score=score, scores=scores, retention=None)
 
 
 def _measured(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class Model:
     """One model of a task, in a runtime. `run` is None where what is known of it comes from another's record.
 
     Of models that differ in their seed alone the figures are means and `run` is the first of `runs`; `deviation` is the
-    sample standard deviation of their scores. `taught` are students of a teacher, a student a seed, `interval` is that
-    of the score.
+    sample standard deviation of their scores. `taught` are students of a teacher, or what became of one that is shown
+    as it was before training, a student a seed; `interval` is that of the score.
 
     Latency is the median for one row, fp32 (but in ONNX int8), one thread; `speedup` is over the teacher in the same
     run, `equal` the share of answers that are those of PyTorch, or their correlation.
