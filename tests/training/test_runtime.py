@@ -12,7 +12,12 @@ def test_auto_precision_follows_the_hardware(monkeypatch):
 
 
 def test_a_processor_multiplies_bf16_when_it_says_so(monkeypatch):
-    for capabilities, fast in (({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx2": True}, False)):
+    for capabilities, fast in (
+        ({"avx512_bf16": True, "cpu_name": "AMD Zen 4"}, True),
+        ({"avx512_bf16": True, "cpu_name": "Intel Xeon"}, False),
+        ({"avx512_bf16": True, "amx_bf16": True, "cpu_name": "Intel Xeon"}, True),
+        ({"avx2": True}, False),
+    ):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda c=capabilities: c)
         assert runtime.multiplies_bf16("cpu") is fast
 
