@@ -27,6 +27,7 @@ RENAMED = {
     },
     "task.prediction.batch_sizes": "a sweep: -m prediction.batch_size=16,32",
     "task.prediction.learning_rates": "a sweep: -m prediction.learning_rate=1e-5,3e-5",
+    "pipeline.general": "distill.start=general or distill.start=task",
     "trainer.kernels": "runtime.kernels",
     "trainer.keep_memory": "runtime.keep_memory",
     "trainer.workers": "runtime.num_workers",
