@@ -9,10 +9,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
-from safetensors.torch import load_model, save_model
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.files import file_hash, read_json, write_json
+from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.imitation import imitation
@@ -44,6 +43,7 @@ from tinydistill.training import metrics, runtime, scoring
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
+from tinydistill.training.once import once
 from tinydistill.training.task_fit import fit_task, watching
 
 PHASES = {
@@ -144,23 +144,15 @@ class _Phases:
 
     def once(self, phase: str, rows: TaskDataModule) -> dict[str, Any]:
         """Run a phase on the student; where an earlier run has finished it, take its weights and report from there."""
-        directory = self.directory(phase)
-        if (directory / "report.json").is_file():
-            say(f"{directory.name}: finished before")
-            load_model(self.student, directory / "student.safetensors")
-            report: dict[str, Any] = read_json(directory / "report.json")
-            return report
-        say()
-        say(f"{phase} phase")
-        pl.seed_everything(self.config.seed, verbose=False)
-        report = {"intermediate": self._intermediate, "prediction": self._prediction, "merged": self._merged}[phase](
-            rows
-        )
-        if rank() == 0:
-            directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
-            save_model(self.student, str(directory / "student.safetensors"))
-            write_json(directory / "report.json", report)  # the last thing written: with it the phase is finished
-        return report
+
+        def train() -> dict[str, Any]:
+            say()
+            say(f"{phase} phase")
+            pl.seed_everything(self.config.seed, verbose=False)
+            phases = {"intermediate": self._intermediate, "prediction": self._prediction, "merged": self._merged}
+            return phases[phase](rows)
+
+        return once(self.directory(phase), self.student, train)
 
     def _intermediate(self, _: TaskDataModule) -> dict[str, Any]:
         config, directory = self.config, self.directory("intermediate")
