@@ -53,6 +53,8 @@ DEPENDING = [
     ("paths.glue=glue", ON_ROWS),
     ("finetune.batch_size=8", {"teacher", "baseline"}),
     ("finetune.teacher.epochs=9", {"teacher"}),
+    ("finetune.teacher.learning_rate=[1e-4,2e-4]", {"teacher"}),
+    ("finetune.teacher.patience=null", {"teacher"}),
     ("finetune.student.epochs=9", {"baseline"}),
     ("augmentation.rows=2", {"augment"}),
     *(

@@ -9,10 +9,11 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.conftest import bert
-from tests.stages.conftest import animal_rows, write_csv
+from tests.stages.conftest import Cut, animal_rows, write_csv
 from tinydistill import stages
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.config.compose import stored
+from tinydistill.training.classifier import Classifier
 from tinydistill.training.prediction_files import prediction_file, read_predictions
 
 
@@ -241,3 +242,98 @@ def test_a_teacher_without_a_tokenizer_is_refused(run, tmp_path):
     assert code == 2
     assert "holds no vocabulary (tokenizer.json or vocab.txt)" in err
     assert err.count("\n") == 1
+
+
+# how long, and how fast
+
+RATES = {"finetune__teacher__learning_rate": "[1e-5,2e-3,1e-3]", "finetune__teacher__patience": "null"}
+
+
+@pytest.fixture
+def learned(monkeypatch) -> list[int]:
+    """The batches that have been begun."""
+    step, seen = Classifier.training_step, []
+
+    def training_step(self, batch, batch_idx):
+        seen.append(batch_idx)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "training_step", training_step)
+    return seen
+
+
+def timeless(result: dict) -> dict:
+    return {**result, "seconds": 0, "trials": [{**one, "seconds": 0} for one in result["trials"]]}
+
+
+def test_of_several_rates_the_best_is_kept_and_all_are_told(run, output, learned, tmp_path):
+    code, out, err = run(**RATES)
+    assert code == 0, err
+    found = result_of(output)
+    assert len(learned) == 3 * found["steps"] == 90  # on few rows each trains in full
+    trials = found["trials"]
+    assert [one["learning_rate"] for one in trials] == [1e-5, 2e-3, 1e-3]
+    best = max(trials, key=lambda one: one["selection_score"])  # the first on a tie
+    assert (found["learning_rate"], found["score"]) == (best["learning_rate"], best["score"])
+    assert found["score"] > trials[0]["score"]
+    assert f"learning rate {best['learning_rate']:g} has the best validation/accuracy" in out
+    assert "learning rates that were tried" in out
+    assert (output / "logs").is_dir()
+    single = tmp_path / "outputs" / "single"
+    rate = {"finetune__teacher__learning_rate": str(best["learning_rate"]), "finetune__teacher__patience": "null"}
+    assert run(output_dir=str(single), **rate)[0] == 0
+    assert timeless(result_of(single)) == {**timeless(found), "trials": []}
+
+
+def test_on_many_rows_rates_are_tried_for_a_tenth_of_the_steps_and_the_best_trains_in_full(run, output, learned):
+    code, out, err = run(**RATES, finetune__teacher__trial_rows="100", finetune__teacher__epochs="4")
+    assert code == 0, err
+    found = result_of(output)
+    assert [one["steps"] for one in found["trials"]] == [4, 4, 4]
+    assert found["steps"] == 40
+    assert len(learned) == 3 * 4 + 40
+    assert [epoch["epoch"] for epoch in found["epochs"]] == [1, 2, 3, 4]
+    assert out.count("a tenth of the steps") == 3
+
+
+def test_a_trial_that_is_finished_is_not_made_again(run, output, cut):
+    assert run(**RATES)[0] == 0
+    whole = result_of(output)
+    shutil.rmtree(output)
+    seen = cut(Classifier, 37)  # in the second trial
+    with pytest.raises(Cut):
+        run(**RATES)
+    code, out, _ = run(**RATES)
+    assert code == 0
+    assert "made-1e-05: finished before" in out
+    assert len(seen) == 90 + 1  # the second trial went on where it was cut
+    assert timeless(result_of(output)) == timeless(whole)
+
+
+@pytest.mark.parametrize(("rate", "said"), [("[]", "an empty list"), ("[1,fast]", "is no number"), ("-1", "too small")])
+def test_what_is_no_rate_is_refused_in_a_line(run, rate, said):
+    code, _, err = run(finetune__teacher__learning_rate=rate)
+    assert code == 2
+    assert f"finetune.teacher.learning_rate{'' if rate == '[]' else '='}" in err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_teacher_that_gets_no_better_stops_and_a_student_goes_on(run, output, tmp_path):
+    still = {"finetune__teacher__learning_rate": "0", "finetune__student__learning_rate": "0"}
+    code, out, err = run(**still, finetune__teacher__epochs="6")
+    assert code == 0, err
+    assert (result_of(output)["steps"], result_of(output)["best_step"]) == (30, 10)
+    assert "validation/accuracy was no better 2 times: training ends at step 30" in out
+    student, own = (tmp_path / "outputs" / name for name in ("student", "own"))
+    six = {"finetune__teacher__epochs": "6", "finetune__student__epochs": "6"}
+    assert run(**still, **six, finetune__model="student", output_dir=str(student))[0] == 0
+    assert result_of(student)["steps"] == 60
+    assert run(**still, **six, callbacks="early_stopping", output_dir=str(own))[0] == 0
+    assert result_of(own)["steps"] == 40  # whose patience is 3
+
+
+def test_without_a_number_of_epochs_the_rows_decide(run):
+    code, out, _ = run(finetune__teacher__epochs="null", finetune__batch_size="80")
+    assert code == 0
+    assert "8 times the 160 rows" in out

@@ -46,10 +46,13 @@ FINETUNE = {
     "finetune.teacher.learning_rate": "2e-3",
 }
 TASK = "distillation_arguments"
+RATES = {"finetune.teacher.learning_rate": "[1e-3,2e-3]"}
+THREE = {"finetune.teacher.epochs": "3", "finetune.teacher.patience": "null"}
 RUNS = {
     "general": Run(LayerDistiller, "arguments", "general", {"student.dropout": "0.1"}, [12], 11),
     "pretrain": Run(MaskedLanguageModel, "arguments", "pretrain", PRETRAIN, [12], 11),
     "finetune": Run(Classifier, "task_arguments", "finetune", FINETUNE, [10, 10], 17),
+    "rates": Run(Classifier, "task_arguments", "finetune", FINETUNE | RATES | THREE, [10] * 6, 47),
     "intermediate": Run(LayerDistiller, TASK, "intermediate", {}, [6, 6], 9),
     "prediction": Run(LogitDistiller, TASK, "prediction", {}, [6, 6, 6], 9),
     "merged": Run(MergedDistiller, TASK, "prediction", {"distill.phases": "merged"}, [6, 6, 6], 9),
@@ -104,6 +107,8 @@ def figures(output: Path) -> Any:
     """The result without times."""
 
     def timeless(value: Any) -> Any:
+        if isinstance(value, list):
+            return [timeless(one) for one in value]
         return {k: timeless(v) for k, v in value.items() if k != "seconds"} if isinstance(value, dict) else value
 
     return timeless(json.loads((output / "result.json").read_text()))
@@ -179,3 +184,19 @@ def test_a_validation_that_was_cut_is_made_again(callbacks, task_arguments, comm
     resumed = load_file(output / "model.safetensors")
     assert [name for name, value in weights.items() if not resumed[name].equal(value)] == []
     assert figures(output) == result
+
+
+def test_training_that_has_ended_early_does_not_begin_again(task_arguments, command, monkeypatch):
+    still = {"finetune.teacher.learning_rate": "0", "finetune.teacher.epochs": "5", "finetune.teacher.patience": "1"}
+    saved = {"+callbacks.checkpoint.every_n_epochs": "1", "callbacks.checkpoint.train_time_interval": "null"}
+    arguments = {**task_arguments, **FINETUNE, **still, **saved}
+    learned, measured = Watch(Classifier, monkeypatch), Watch(Classifier, monkeypatch, "validation_step")
+    measured.before(2, killed)  # when the best weights are scored, after two epochs
+    assert in_a_process(lambda: command(arguments)) == -signal.SIGKILL
+    measured.before(-1, killed)
+    code, out, err = command(arguments)
+    assert code == 0, err
+    assert "going on from" in out
+    assert learned.seen == []
+    found = figures(Path(arguments["output_dir"]))
+    assert (found["steps"], found["best_step"], len(found["epochs"])) == (20, 10, 2)

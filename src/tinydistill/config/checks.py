@@ -32,6 +32,8 @@ def check(config: Config) -> None:
     ]:
         check_target(name, node)
     _check_objective(config)
+    if config.finetune.teacher.learning_rate == []:
+        raise UserError("finetune.teacher.learning_rate is an empty list: name a rate, or several to try")
     _check_lists(config)
     _check_strategy(str(config.trainer.get("strategy", "")))
     _check_masking(config.pretrain)

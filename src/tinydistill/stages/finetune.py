@@ -1,5 +1,8 @@
 """stage=finetune: a model learns a task from its labels: the teacher to be distilled, or a student as the baseline."""
 
+import functools
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,9 +28,11 @@ from tinydistill.models.loading import parameters, save_model
 from tinydistill.models.source import Source
 from tinydistill.models.students import new_student
 from tinydistill.ranks import rank
-from tinydistill.training import runtime, scoring
+from tinydistill.training import runtime, scoring, trials
 from tinydistill.training.checkpoints import last_checkpoint
-from tinydistill.training.classifier import Classifier
+from tinydistill.training.classifier import Classifier, Scoring
+from tinydistill.training.once import once
+from tinydistill.training.prediction_files import PREDICTIONS
 from tinydistill.training.task_fit import fit_task, watching
 
 
@@ -52,54 +57,118 @@ def run(config: Config) -> float:
 
 
 def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, *, new: bool) -> dict[str, Any]:
-    options = config.finetune
     scored = data.scoring(config, task)
-    rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
+    rows = data.task_data(config, task, source.tokenizer, batch_size=config.finetune.batch_size)
     scoring.announce(config.task.name, rows)
-    pl.seed_everything(config.seed, verbose=False)
-    train = trainer(
-        config,
-        artifact.work,
-        options,
-        epochs=options.run.epochs,
-        monitor=scored.monitored,
-        mode="max",
-        callbacks=watching(artifact.work, scored),
-        artifact=artifact,
-    )
-    encoder = _new_student(config, artifact, source, rows) if new else source.encoder()
-    model = add_head(encoder, task.target.labels, seed=config.seed)
-    say(f"{options.model} of {count(parameters(model))} parameters")
-    module = Classifier(model, scored, learning_rate=options.run.learning_rate, **stepping(config))
-    report = fit_task(train, module, rows, checkpoint=last_checkpoint(artifact.work), predictions=artifact.product)
+    made, tried = _Training(config, artifact, source, task, scored, rows, new).at_best_rate()
     result = {
-        **report,
-        **scoring.in_short(scored, report["scores"]),
+        **made.report,
+        **scoring.in_short(scored, made.report["scores"]),
+        "learning_rate": made.rate,
+        "trials": tried,
         "majority": scoring.majority_scores(scored, rows.validation),
         "rows": {split.name: len(split) for split in (rows.train, *rows.validation.values())},
-        "parameters": parameters(model),
+        "parameters": parameters(made.model),
     }
     if rank() == 0:
-        save_model(model, source.tokenizer, artifact.product)
-        artifact.keep_logs(artifact.work)
+        save_model(made.model, source.tokenizer, artifact.product)
+        artifact.keep_logs(made.directory)
+        artifact.keep(made.directory / PREDICTIONS)
         artifact.publish(result, plain(config))
     return result
 
 
-def _new_student(config: Config, artifact: ArtifactWriter, source: Source, rows: TaskDataModule) -> PreTrainedModel:
-    """A student that starts as the general stage's would; where a run goes on, its checkpoint replaces the weights."""
-    student = new_student(new_student_config(config, source.config), config.seed)
-    if config.student.init == "random" or last_checkpoint(artifact.work) is not None:
+@dataclass(frozen=True)
+class _Trained:
+    """A model as it was trained at a rate, with its report and where it was made."""
+
+    model: PreTrainedModel
+    report: dict[str, Any]
+    rate: float
+    directory: Path
+
+
+@dataclass(frozen=True)
+class _Training:
+    """How the model is trained: at the one rate that there is, or at each of several in a directory of its own."""
+
+    config: Config
+    artifact: ArtifactWriter
+    source: Source
+    task: TaskSource
+    scored: Scoring
+    rows: TaskDataModule
+    new: bool
+
+    def at_best_rate(self) -> tuple[_Trained, list[trials.Trial]]:
+        """The model at the rate with the best selection score, and the trials; none where there is but one rate."""
+        rates, place = self.config.finetune.rates, self.artifact.work
+        if len(rates) == 1:
+            return self._at(rates[0], place), []
+        short = len(self.rows.train) > self.config.finetune.teacher.trial_rows
+        tried: list[trials.Trial] = []
+        best: _Trained | None = None
+        for rate in rates:
+            say()
+            say(f"learning rate {rate:g}" + (", a tenth of the steps" if short else ""))
+            one = self._at(rate, place / f"{self.artifact.path.name}-{rate:g}", trial=True, short=short)
+            tried.append(trials.trial(rate, one.report, self.scored))
+            if trials.best(tried) == len(tried) - 1:
+                best = one
+        assert best is not None
+        say()
+        say(f"learning rate {best.rate:g} has the best {self.scored.monitored}")
+        return self._at(best.rate, place) if short else best, tried
+
+    def _at(self, rate: float, directory: Path, *, trial: bool = False, short: bool = False) -> _Trained:
+        config, run = self.config, self.config.finetune.run
+        pl.seed_everything(config.seed, verbose=False)
+        model = add_head(self._encoder(directory), self.task.target.labels, seed=config.seed)
+        epochs = run.epochs or trials.epochs_for(len(self.rows.train))
+        limits: dict[str, Any] = {}
+        if short:
+            epochs, limits["limit_train_batches"] = trials.shortened(epochs, len(self.rows.order()))
+
+        def train() -> dict[str, Any]:
+            say(f"{config.finetune.model} of {count(parameters(model))} parameters")
+            fitting = trainer(
+                config,
+                directory,
+                config.finetune,
+                epochs=epochs,
+                monitor=self.scored.monitored,
+                mode="max",
+                patience=None if short else run.patience,
+                callbacks=watching(directory, self.scored),
+                artifact=None if trial else self.artifact,
+                **limits,
+            )
+            module = Classifier(model, self.scored, learning_rate=rate, **stepping(config))
+            return fit_task(fitting, module, self.rows, checkpoint=last_checkpoint(directory), predictions=directory)
+
+        return _Trained(model, once(directory, model, train) if trial else train(), rate, directory)
+
+    def _encoder(self, directory: Path) -> PreTrainedModel:
+        """The given one, or a student that starts as the general stage's would, unless a checkpoint has its weights."""
+        config = self.config
+        if not self.new:
+            return self.source.encoder()
+        student = new_student(new_student_config(config, self.source.config), config.seed)
+        if config.student.init == "random" or last_checkpoint(directory) is not None:
+            return student
+        teacher = self.source.encoder(dtype=frozen_dtype(config))
+        sample = list(self.rows.sample_batches(config.general.sample_tokens))
+        similarity = functools.partial(layer_similarity, teacher, teacher, sample)
+        initialize_new(
+            config, student, teacher, layer_mapping(config, student.config, teacher.config, similarity), sample
+        )
         return student
-    teacher = source.encoder(dtype=frozen_dtype(config))
-    sample = list(rows.sample_batches(config.general.sample_tokens))
-    mapping = layer_mapping(config, student.config, teacher.config, lambda: layer_similarity(teacher, teacher, sample))
-    initialize_new(config, student, teacher, mapping, sample)
-    return student
 
 
 def _report(config: Config, artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     say()
+    if result.get("trials"):
+        trials.show(result["trials"])
     scoring.show(f"{config.finetune.model} on {config.task.name}", result["scores"], result["majority"])
     say(
         f"{count(result['parameters'])} parameters, {result['steps']} steps in {duration(result['seconds'])}; "

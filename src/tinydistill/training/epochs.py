@@ -1,8 +1,9 @@
-"""The scores of a task's epochs: one line each as they come, and all of them in the result."""
+"""The epochs of a task: a line with the scores of each, and an end where they get no better."""
 
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tinydistill.console import say
@@ -34,3 +35,26 @@ class EpochScores(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As they were."""
         self.epochs = list(state_dict["epochs"])
+
+
+class Patience(EarlyStopping):
+    """Lightning's early stopping, after so many validations that were no better; nan is never better.
+
+    A run that goes on from a checkpoint of its very end stops at once, as it did before.
+    """
+
+    def __init__(self, monitor: str, patience: int, mode: str = "max"):
+        super().__init__(monitor, patience=patience, mode=mode, check_finite=False, check_on_train_epoch_end=False)
+
+    @property
+    def _exhausted(self) -> bool:
+        return self.wait_count >= self.patience
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning's forgets when it goes on."""
+        trainer.should_stop = trainer.should_stop or self._exhausted
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say why training has ended."""
+        if self._exhausted:
+            say(f"{self.monitor} was no better {self.patience} times: training ends at step {trainer.global_step}")

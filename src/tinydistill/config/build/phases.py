@@ -7,10 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
-from safetensors.torch import load_model, save_model
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.files import read_json, write_json
 from tinydistill.artifacts.writer import ArtifactWriter
 from tinydistill.config.build.imitation import imitation
 from tinydistill.config.build.trainer import stepping, trainer
@@ -27,6 +25,7 @@ from tinydistill.training import scoring
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
+from tinydistill.training.once import once
 from tinydistill.training.prediction_files import write_validated
 from tinydistill.training.task_fit import fit_task, watching
 
@@ -65,28 +64,21 @@ class TaskPhases:
 
     def once(self, phase: str) -> dict[str, Any]:
         """Run a phase on the student; where an earlier run has finished it, take its weights and report from there."""
-        directory = self.directory(phase)
-        if (directory / "report.json").is_file():
-            say(f"{directory.name}: finished before")
-            load_model(self.student, directory / "student.safetensors")
-            report: dict[str, Any] = read_json(directory / "report.json")
-            return report
-        if phase != "start":
-            say()
-            say(f"{phase} phase")
-        pl.seed_everything(self.config.seed, verbose=False)
         phases = {
             "start": self._start,
             "intermediate": self._intermediate,
             "prediction": self._prediction,
             "merged": self._merged,
         }
-        report = phases[phase]()
-        if rank() == 0:
-            directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
-            save_model(self.student, str(directory / "student.safetensors"))
-            write_json(directory / "report.json", report)  # the last thing written: with it the phase is finished
-        return report
+
+        def run() -> dict[str, Any]:
+            if phase != "start":
+                say()
+                say(f"{phase} phase")
+            pl.seed_everything(self.config.seed, verbose=False)
+            return phases[phase]()
+
+        return once(self.directory(phase), self.student, run)
 
     def score(self, of: str = "") -> dict[str, scoring.Scores]:
         """The student's scores as it is, under a head solved for if it has a new one; its predictions are written."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
 from pytorch_lightning.loggers import Logger
 
 from tinydistill.artifacts.writer import ArtifactWriter
@@ -22,6 +22,7 @@ from tinydistill.models.fast_paths import cpu_kernels
 from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 from tinydistill.training import runtime
 from tinydistill.training.dashboards import Lineage, Product
+from tinydistill.training.epochs import Patience
 from tinydistill.training.progress import Progress
 
 _TRAINER = "pytorch_lightning.Trainer"
@@ -53,6 +54,7 @@ def trainer(
     val_check_interval: float = 1.0,
     monitor: str | None = None,
     mode: str = "min",
+    patience: int | None = None,
     callbacks: Sequence[Callback] = (),
     artifact: ArtifactWriter | None = None,
     **arguments: Any,
@@ -67,6 +69,7 @@ def trainer(
         max_steps: optimizer steps at most.
         val_check_interval: share of an epoch between two validations.
         monitor: the metric that callbacks of conf/callbacks go by, and `mode`, whether less or more is better.
+        patience: validations without a better one of it that end training, unless conf/callbacks stops by its own rule.
         callbacks: the stage's own.
         artifact: what the run makes, for dashboards that draw it.
         arguments: of the trainer, which go before those of conf/trainer.
@@ -86,6 +89,8 @@ def trainer(
         watching.insert(0, Progress(shown=shown))
     if options:
         watching += _callbacks(config, directory, monitor, mode, logged=bool(loggers))
+    if patience is not None and monitor is not None and not any(isinstance(one, EarlyStopping) for one in watching):
+        watching.append(Patience(monitor, patience, mode))
     if artifact is not None and loggers:
         watching.append(_lineage(config, artifact, directory))
     return built(

@@ -6,6 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from tinydistill.config.schema.data import Task
+from tinydistill.config.schema.finetune import Finetune
 from tinydistill.config.schema.models import Objective, Student, Teacher
 from tinydistill.config.schema.option import option
 from tinydistill.config.schema.run import Paths, Runtime
@@ -15,7 +16,6 @@ from tinydistill.config.schema.stages import (
     Distill,
     Evaluate,
     Export,
-    Finetune,
     General,
     Intermediate,
     Pipeline,

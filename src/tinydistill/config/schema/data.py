@@ -12,8 +12,10 @@ METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
 class FinetuneDefaults:
     """Supervised training on this task."""
 
-    epochs: int = option("passes of the teacher over the training rows", 3, at_least=1)
-    learning_rate: float = option("the teacher's peak learning rate", 5e-5, at_least=0)
+    epochs: int | None = option(
+        "passes of the teacher over the training rows, at most; null chooses by their number", None, at_least=1
+    )
+    learning_rate: Any = option("the teacher's peak learning rate, or a list of those to try", 5e-5, at_least=0)
     student_epochs: int = option("passes of a student without distillation", 10, at_least=1)
 
 

@@ -55,14 +55,17 @@ def check_options(node: Any, prefix: str = "") -> None:
         if is_dataclass(value):
             check_options(value, f"{key}.")
         elif value is not None:
-            _check(key, value, one.metadata)
+            for part in value if isinstance(value, list) else [value]:
+                _check(key, part, one.metadata)
 
 
 def _check(key: str, value: Any, metadata: Any) -> None:
     if metadata["choices"] and value not in metadata["choices"]:
         choices = metadata["choices"]
         raise UserError(f"{key}={value} is not one of {', '.join(choices)}{nearest(str(value), choices)}")
-    least, most, above, below = (metadata[name] for name in ("at_least", "at_most", "above", "below"))
+    bounds = least, most, above, below = [metadata[name] for name in ("at_least", "at_most", "above", "below")]
+    if any(bound is not None for bound in bounds) and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise UserError(f"{key}={value} is no number")
     if least is not None and not value >= least:
         raise UserError(f"{key}={value} is too small: it must be at least {least:g}")
     if above is not None and not value > above:

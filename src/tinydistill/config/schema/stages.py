@@ -51,39 +51,6 @@ class Pretrain(OnText):
 
 
 @dataclass
-class FinetuneTeacher:
-    """How long and how fast the teacher learns, from teacher.path."""
-
-    epochs: int = option("passes over the training rows", "${task.finetune.epochs}", at_least=1)
-    learning_rate: float = option("peak learning rate", "${task.finetune.learning_rate}", at_least=0)
-
-
-@dataclass
-class FinetuneStudent:
-    """How long and how fast the student learns, from student.path or like a general student with student.init."""
-
-    epochs: int = option("passes over the training rows", "${task.finetune.student_epochs}", at_least=1)
-    learning_rate: float = option("peak learning rate", 3e-4, at_least=0)
-
-
-@dataclass
-class Finetune(Training):
-    """Supervised training on a task, without distillation."""
-
-    model: str = option(
-        "which model: the student's score is the baseline of distillation", "teacher", choices=("teacher", "student")
-    )
-    batch_size: int = option("rows per device and forward pass", 32, at_least=1)
-    teacher: FinetuneTeacher = field(default_factory=FinetuneTeacher)
-    student: FinetuneStudent = field(default_factory=FinetuneStudent)
-
-    @property
-    def run(self) -> FinetuneTeacher | FinetuneStudent:
-        """The options of the chosen model."""
-        return self.teacher if self.model == "teacher" else self.student
-
-
-@dataclass
 class Distill:
     """Task distillation: what the student starts from, which phases it goes through, what is checked of the teacher."""
 

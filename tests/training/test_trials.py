@@ -1,0 +1,31 @@
+"""How long a teacher learns, and which of several rates is taken."""
+
+import pytest
+
+from tinydistill.training.trials import best, epochs_for, shortened
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs"), [(1, 8), (3_302, 8), (5_174, 8), (7_696, 5), (12_800, 3), (13_000, 3), (66_349, 2), (10**6, 2)]
+)
+def test_a_small_task_is_passed_over_more_often(rows, epochs):
+    assert epochs_for(rows) == epochs
+
+
+@pytest.mark.parametrize(("epochs", "batches"), [(2, 2_000), (8, 300), (25, 100), (10, 7)])
+def test_a_short_trial_is_a_tenth_of_the_batches(epochs, batches):
+    passes, share = shortened(epochs, batches)
+    assert 0 < share <= 1
+    assert passes * share * batches == pytest.approx(epochs * batches / 10)
+
+
+def test_a_short_trial_has_a_batch_at_least():
+    assert shortened(2, 3) == (1, 1 / 3)
+
+
+def test_the_best_selection_score_is_taken_whatever_the_others_are():
+    def trials(*scores):
+        return [{"selection_score": chosen, "score": reported} for chosen, reported in scores]
+
+    assert best(trials((0.7, 0.9), (0.8, 0.6), (0.8, 0.7))) == 1
+    assert best(trials((None, 0.9), (-0.1, 0.1))) == 1
