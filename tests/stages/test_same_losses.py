@@ -81,6 +81,7 @@ OPTIONS = {
     "prediction": {
         **TASK,
         "distill.phases": "prediction",
+        "distill.head": "random",
         "prediction.epochs": "1",
         "prediction.max_steps": f"{STEPS}",
         "prediction.batch_size": "8",
