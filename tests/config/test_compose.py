@@ -261,7 +261,8 @@ def test_a_configuration_is_the_same_after_it_was_kept():
 
 def test_interpolations_follow_what_they_are_of():
     config = composed(["task=cola", "student=tinybert4", "paths.outputs=here", "task.prediction.epochs=9"])
-    assert config.intermediate.epochs == config.task.intermediate.epochs == 50
+    assert config.intermediate.epochs is config.task.intermediate.epochs is None
+    assert config.task.paper_epochs == 50
     assert config.general.learning_rate == config.student.learning_rate == 2e-4
     assert (config.prediction.epochs, config.paths.cache) == (9, "here/cache")
     assert config.task.source["config"] == "cola"
@@ -270,3 +271,15 @@ def test_interpolations_follow_what_they_are_of():
 def test_a_mistake_of_the_package_is_no_mistake_of_the_user():
     assert explain(ValueError("shapes differ")) is None
     assert explain(ConfigCompositionException("Could not override 'sead'.")) is not None
+
+
+@pytest.mark.parametrize(
+    ("rows", "teacher", "intermediate", "prediction"),
+    [(1, 8, 20, 30), (3_302, 8, 5, 20), (5_174, 8, 4, 13), (13_000, 3, 2, 5), (66_349, 2, 1, 1), (10**6, 2, 1, 1)],
+)
+def test_a_small_task_is_passed_over_more_often(rows, teacher, intermediate, prediction):
+    config = composed(["task=mrpc"])
+    assert config.finetune.teacher.passes(rows) == teacher
+    assert config.intermediate.passes(rows) == intermediate
+    assert config.prediction.passes(rows) == prediction
+    assert composed(["task=mrpc", "prediction.epochs=3"]).prediction.passes(rows) == 3

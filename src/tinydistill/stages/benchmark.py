@@ -235,7 +235,7 @@ class _Bench:
 
 def _tokens(rows: TaskDataModule, options: Intermediate | Prediction) -> float:
     """Those of all batches of a run."""
-    epochs = float(options.epochs)
+    epochs = float(options.passes(len(rows.train)))
     if options.max_steps is not None:
         epochs = min(epochs, options.max_steps * options.accumulate_grad_batches / len(rows.order()))
     return float(rows.encoded(rows.train).lengths.sum()) * epochs

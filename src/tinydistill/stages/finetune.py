@@ -124,7 +124,7 @@ class _Training:
         config, run = self.config, self.config.finetune.run
         pl.seed_everything(config.seed, verbose=False)
         model = add_head(self._encoder(directory), self.task.target.labels, seed=config.seed)
-        epochs = run.epochs or trials.epochs_for(len(self.rows.train))
+        epochs = run.passes(len(self.rows.train))
         limits: dict[str, Any] = {}
         if short:
             epochs, limits["limit_train_batches"] = trials.shortened(epochs, len(self.rows.order()))

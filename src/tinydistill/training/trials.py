@@ -1,4 +1,4 @@
-"""How long a model learns a task, and which of several learning rates is the best."""
+"""Which of several learning rates is the best."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,7 @@ from tinydistill.training.scoring import in_short
 
 Trial = dict[str, Any]  # learning_rate, what `in_short` has, steps, best_step, seconds
 
-_ROWS = 1200 * 32  # steps that a pre-trained model takes to learn a small task, and rows in a step
-_LEAST, _MOST = 2, 8  # passes
 _SHARE = 10  # of the steps, a trial on many rows makes one of so many
-
-
-def epochs_for(rows: int) -> int:
-    """Passes over so many training rows that make about 1,200 steps of 32 rows; 2 at least, 8 at most."""
-    return min(max(math.ceil(_ROWS / rows), _LEAST), _MOST)
 
 
 def shortened(epochs: int, batches: int) -> tuple[int, float]:

@@ -153,7 +153,7 @@ class TaskPhases:
             self.config,
             directory,
             options,
-            epochs=options.epochs,
+            epochs=options.passes(len(self.rows["prediction"].train)),
             max_steps=options.max_steps,
             monitor=monitor,
             mode=mode,

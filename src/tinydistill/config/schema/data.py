@@ -21,12 +21,12 @@ class FinetuneDefaults:
 
 @dataclass
 class IntermediateDefaults:
-    """The intermediate phase (embedding, hidden, attention) on this task: the paper's for a small one.
+    """The intermediate phase (embedding, hidden, attention) on this task.
 
     The rates of both phases are larger than the paper's, 5e-5 and 3e-5: small students stand that, and need it.
     """
 
-    epochs: int = option("passes over the training rows, augmented ones if there are", 20, at_least=1)
+    epochs: int | None = option("passes over the training rows; null: by their number", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", 32, at_least=1)
     learning_rate: float = option("peak learning rate", 3e-4, at_least=0)
 
@@ -35,7 +35,7 @@ class IntermediateDefaults:
 class PredictionDefaults:
     """The prediction phase (the teacher's logits) on this task."""
 
-    epochs: int = option("passes over the training rows, augmented ones if there are", 3, at_least=1)
+    epochs: int | None = option("passes over the training rows; null: by their number", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", 32, at_least=1)
     learning_rate: float = option("peak learning rate", 1e-4, at_least=0)
 
@@ -90,4 +90,5 @@ class Task:
     finetune: FinetuneDefaults = field(default_factory=FinetuneDefaults)
     intermediate: IntermediateDefaults = field(default_factory=IntermediateDefaults)
     prediction: PredictionDefaults = field(default_factory=PredictionDefaults)
+    paper_epochs: int = option("passes of the paper's intermediate phase over its augmented rows", 20, at_least=1)
     augmentation: AugmentationDefaults = field(default_factory=AugmentationDefaults)

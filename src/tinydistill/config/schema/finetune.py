@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinydistill.config.schema.option import option
-from tinydistill.config.schema.stages import Training
+from tinydistill.config.schema.stages import Training, passes
 
 
 @dataclass
@@ -26,6 +26,10 @@ class FinetuneTeacher:
         at_least=0,
     )
 
+    def passes(self, rows: int) -> int:
+        """Over so many training rows, at most."""
+        return self.epochs or passes(rows, steps=1200, least=2, most=8)
+
 
 @dataclass
 class FinetuneStudent:
@@ -36,6 +40,10 @@ class FinetuneStudent:
     patience: int | None = option(
         "epochs without a better selection score that end it; null for none", None, at_least=1
     )
+
+    def passes(self, rows: int) -> int:
+        """The same over any number of training rows."""
+        return self.epochs
 
 
 @dataclass

@@ -1,9 +1,15 @@
 """The stages: what each of them computes."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinydistill.config.schema.option import option
+
+
+def passes(rows: int, *, steps: int, least: int, most: int) -> int:
+    """Passes over so many training rows that make about so many steps of 32 rows; `least` and `most` bound them."""
+    return min(max(math.ceil(32 * steps / rows), least), most)
 
 
 @dataclass
@@ -114,20 +120,30 @@ class Augmentation:
 class Intermediate(Training):
     """The intermediate phase of task distillation: embeddings, hidden states, attention."""
 
-    epochs: int = option(
-        "passes over the training rows, augmented ones if there are", "${task.intermediate.epochs}", at_least=1
+    epochs: int | None = option(
+        "passes over the training rows, augmented ones if there are; null for about 500 steps of 32 rows, 1 to 20 "
+        "passes",
+        "${task.intermediate.epochs}",
+        at_least=1,
     )
     max_steps: int | None = option("stop after this many optimizer steps", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", "${task.intermediate.batch_size}", at_least=1)
     learning_rate: float = option("peak learning rate", "${task.intermediate.learning_rate}", at_least=0)
+
+    def passes(self, rows: int) -> int:
+        """Over so many training rows."""
+        return self.epochs or passes(rows, steps=500, least=1, most=20)
 
 
 @dataclass
 class Prediction(Training):
     """The prediction phase: the teacher's logits, or for a regression its scores."""
 
-    epochs: int = option(
-        "passes over the training rows, augmented ones if there are", "${task.prediction.epochs}", at_least=1
+    epochs: int | None = option(
+        "passes over the training rows, augmented ones if there are; null for about 2,000 steps of 32 rows, 1 to 30 "
+        "passes",
+        "${task.prediction.epochs}",
+        at_least=1,
     )
     max_steps: int | None = option("stop after this many optimizer steps", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", "${task.prediction.batch_size}", at_least=1)
@@ -137,6 +153,10 @@ class Prediction(Training):
         "classes: multiply the loss by temperature², which keeps its gradients' size", False
     )
     hard_share: float = option("weight of the labels' loss; the teacher has the rest", 0.0, at_least=0, at_most=1)
+
+    def passes(self, rows: int) -> int:
+        """Over so many training rows."""
+        return self.epochs or passes(rows, steps=2000, least=1, most=30)
 
 
 @dataclass
