@@ -1,6 +1,5 @@
 """stage=finetune: a model learns a task from its labels: the teacher to be distilled, or a student as the baseline."""
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from transformers import PreTrainedModel
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.imitation import initialize_new
-from tinydistill.config.build.models import layer_mapping, new_student_config
+from tinydistill.config.build.imitation import new_encoder
+from tinydistill.config.build.models import new_student_config
 from tinydistill.config.build.sources import check_length, find_student, find_teacher
 from tinydistill.config.build.trainer import frozen_dtype, stepping, trainer
 from tinydistill.config.compose import plain
@@ -21,7 +20,6 @@ from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.distillation.mapping import layer_similarity
 from tinydistill.initialization.start import check_start
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import parameters, save_model
@@ -150,19 +148,13 @@ class _Training:
 
     def _encoder(self, directory: Path) -> PreTrainedModel:
         """The given one, or a student that starts as the general stage's would, unless a checkpoint has its weights."""
-        config = self.config
+        config, source = self.config, self.source
         if not self.new:
-            return self.source.encoder()
-        student = new_student(new_student_config(config, self.source.config), config.seed)
+            return source.encoder()
         if config.student.init == "random" or last_checkpoint(directory) is not None:
-            return student
-        teacher = self.source.encoder(dtype=frozen_dtype(config))
-        sample = list(self.rows.sample_batches(config.general.sample_tokens))
-        similarity = functools.partial(layer_similarity, teacher, teacher, sample)
-        initialize_new(
-            config, student, teacher, layer_mapping(config, student.config, teacher.config, similarity), sample
-        )
-        return student
+            return new_student(new_student_config(config, source.config), config.seed)
+        teacher = source.encoder(dtype=frozen_dtype(config))
+        return new_encoder(config, teacher, self.rows, config.general.sample_tokens)
 
 
 def _report(config: Config, artifact: ArtifactWriter, result: dict[str, Any]) -> float:

@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.imitation import initialize_new
-from tinydistill.config.build.models import check_fit, check_task_head, layer_mapping, new_student_config
+from tinydistill.config.build.imitation import new_encoder
+from tinydistill.config.build.models import check_fit, check_task_head, new_student_config
 from tinydistill.config.build.phases import BY_NAME, TaskPhases
 from tinydistill.config.build.sources import check_length, find_start, find_task_teacher
 from tinydistill.config.build.trainer import frozen_dtype, precision
@@ -26,7 +26,6 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.distillation.layer_phase import show_layers
-from tinydistill.distillation.mapping import layer_similarity
 from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import InputError, UserError
@@ -35,7 +34,6 @@ from tinydistill.models import loading
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, check_vocabularies
-from tinydistill.models.students import new_student
 from tinydistill.ranks import rank
 from tinydistill.training import metrics, runtime, scoring
 from tinydistill.training.classifier import Scoring
@@ -150,13 +148,8 @@ def _student(
     labels = task.target.labels
     if start is None:
         teacher = load_teacher().cpu().base_model
-        encoder = new_student(new_student_config(config, teacher.config), config.seed)
-        sample = functools.cache(lambda: list(rows.sample_batches(config.distill.sample_tokens)))
-        mapping = layer_mapping(
-            config, encoder.config, teacher.config, lambda: layer_similarity(teacher, teacher, sample())
-        )
         say(f"a new student of this task: {config.student.init}")
-        initialize_new(config, encoder, teacher, mapping, sample() if config.student.init == "closed_form" else [])
+        encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
         return add_head(encoder, labels, seed=config.seed), True
     try:
         check_task_head(start, task.target)

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tinydistill.config.build.models import layer_mapping, objective
+from tinydistill.config.build.models import layer_mapping, new_student_config, objective
 from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.tasks.datamodule import TaskDataModule
@@ -17,6 +17,7 @@ from tinydistill.distillation.mapping import Mapping, layer_similarity
 from tinydistill.distillation.objective import Objective
 from tinydistill.initialization.closed_form import solve_projections
 from tinydistill.initialization.start import first_weights
+from tinydistill.models.students import new_student
 
 Batches = list[dict[str, Tensor]]
 
@@ -53,6 +54,19 @@ def imitation(
                 made.set_projection(m, *solved[m])
 
     return made, initialize
+
+
+def new_encoder(
+    config: Config, teacher: PreTrainedModel, data: TextDataModule | TaskDataModule, tokens: int
+) -> PreTrainedModel:
+    """A new student of a teacher's encoder, with its first weights by student.init, from so many tokens of the data."""
+    student = new_student(new_student_config(config, teacher.config), config.seed)
+    if config.student.init == "random":
+        return student
+    sample = list(data.sample_batches(tokens))
+    similarity = functools.partial(layer_similarity, teacher, teacher, sample)
+    initialize_new(config, student, teacher, layer_mapping(config, student.config, teacher.config, similarity), sample)
+    return student
 
 
 def initialize_new(
