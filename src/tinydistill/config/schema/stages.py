@@ -235,7 +235,7 @@ class Pipeline:
     latency_seconds: float = option("how long each model is timed", 2.0, at_least=0)
 
 
-PIECES = ("general", "intermediate", "prediction", "augmentation", "tokenization", "latency")
+PIECES = ("general", "finetune", "intermediate", "prediction", "augmentation", "tokenization", "latency")
 
 
 @dataclass
