@@ -38,7 +38,7 @@ def measure_steps(
     timer = StepTimer(seconds)
     trainer.callbacks.insert(0, timer)
     trainer.fit(module, loader)
-    more = {"steps": timer.steps, "rows": timer.rows, MEDIAN: median(timer.speeds)}
+    more = {"steps": timer.steps, "rows": timer.rows, MEDIAN: median(timer.speeds or [timer.tokens / timer.seconds])}
     return Piece(name, "token", timer.tokens, timer.seconds, timer.flops, whole, more)
 
 
@@ -58,7 +58,7 @@ class StepTimer(pl.Callback):
         self.steps = self.rows = self.tokens = 0
         self.flops = self.seconds = 0.0
         self.speeds: list[float] = []
-        """Tokens a second of every step that was timed."""
+        """Tokens a second of every step that was timed; none of a GPU's, which isn't waited for after each."""
         self._flops: dict[int, int] = {}  # of a row, by L
         self._counting = ExitStack()
         self._start = 0.0
@@ -89,7 +89,9 @@ class StepTimer(pl.Callback):
             self.rows += rows
             self.tokens += tokens
             self.flops += rows * self._flops[width]
-            self.speeds.append(tokens / self._lap())
+            lap = self._lap()
+            if pl_module.device.type == "cpu":
+                self.speeds.append(tokens / lap)
             if self.steps >= self.least and self.seconds >= self.wanted:
                 self._stop(pl_module)
                 trainer.should_stop = True
