@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "export": {"artifacts", "data", "models", "training"},
     "report": {"artifacts", "distillation", "export", "models", "training"},
     "benchmarking": {"artifacts", "augmentation", "data", "export", "models"},
-    "config": {"artifacts", "data", "distillation", "initialization", "models", "training"},
+    "config": {"artifacts", "benchmarking", "data", "distillation", "initialization", "models", "training"},
 }
 ROOMS = sorted(path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").is_file())
 BELOW = [room for room in ROOMS if room not in ("config", "stages")]

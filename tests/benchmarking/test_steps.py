@@ -5,6 +5,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from tinydistill.benchmarking.piece import MEDIAN
 from tinydistill.benchmarking.steps import StepTimer, measure_steps
 
 
@@ -46,7 +47,9 @@ def test_one_row_of_every_length_is_counted_and_what_follows_the_warm_up_is_time
     done = measure_steps("general", module, Loader(), trainer, seconds=0.0, whole=100.0)
     counted, warming, timed = [(1, 3), (1, 2)], [(2, 3), (2, 2)], [(2, 3), (2, 2), (2, 3)]
     assert module.seen == counted + warming + timed
+    median = done.more.pop(MEDIAN)
     assert done.more == {"steps": 3, "rows": 6}
+    assert median > 0
     assert (done.unit, done.units, done.whole) == ("token", 5 + 3 + 5, 100.0)
     # a product of each place with four weights, and the weights' gradient: the input has none
     assert done.flops == 2 * (2 * 4) * (2 * 3 + 2 * 2 + 2 * 3)

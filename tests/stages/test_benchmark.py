@@ -4,12 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.stages.conftest import changed
 from tinydistill.benchmarking import gemm, tokenization
 
-PIECES = ["general", "intermediate", "prediction", "augmentation", "tokenization", "latency"]
+PIECES = ["general", "finetune", "intermediate", "prediction", "augmentation", "tokenization", "latency"]
 
 
 @pytest.fixture
@@ -65,13 +67,26 @@ def test_every_piece_is_measured_beside_matrix_products(run, output):
 
 
 def test_a_run_is_estimated_from_the_rows_and_blocks_that_there_are(run, output):
-    code, _, error = run(benchmark__pieces="[general,intermediate,prediction,augmentation]")
+    code, _, error = run(benchmark__pieces="[general,finetune,intermediate,prediction,augmentation]")
     assert code == 0, error
     runs = {row["piece"]: row["run"]["units"] for row in result(output / "made")["pieces"]}
     assert runs["general"] == 12 * 8 * 16  # steps, blocks, tokens
     assert runs["augmentation"] == 160
     assert runs["intermediate"] == 160 * 3 * 10  # rows, epochs, tokens: [CLS], eight words, [SEP]
+    assert runs["finetune"] * 3 == pytest.approx(runs["intermediate"] * 8)
     assert runs["prediction"] * 3 == pytest.approx(runs["intermediate"] * 2)
+
+
+def test_both_phases_are_measured_on_the_augmented_rows_that_are_named(run, output, tmp_path):
+    rows = {"text": ["the cat sat on the mat and it ran"] * 320, "source_row": list(range(160)) * 2}
+    pq.write_table(pa.table(rows), tmp_path / "more.parquet")
+    pieces = "[finetune,intermediate,prediction]"
+    code, _, error = run(benchmark__pieces=pieces, augmentation__path=str(tmp_path / "more.parquet"))
+    assert code == 0, error
+    runs = {row["piece"]: row["run"]["units"] for row in result(output / "made")["pieces"]}
+    tokens = 320 * 11
+    assert (runs["intermediate"], runs["prediction"]) == (3 * tokens, 2 * tokens)
+    assert runs["finetune"] == 160 * 8 * 10  # the task's own rows
 
 
 def test_of_a_corpus_that_is_read_in_part_no_run_is_estimated(run, output, monkeypatch):

@@ -11,8 +11,9 @@ from tinydistill.benchmarking.gemm import Beside, beside
 from tinydistill.console import count, duration, say, table
 from tinydistill.export.latency import use_threads
 
-PIECES = ("general", "intermediate", "prediction", "augmentation", "tokenization", "latency")
+PIECES = ("general", "finetune", "intermediate", "prediction", "augmentation", "tokenization", "latency")
 MEGABYTE = "MB"
+MEDIAN = "median_units_per_second"  # a figure beside the mean, of steps: what else the machine does moves it less
 _ON_PROCESSOR, _ONE_THREAD = ("tokenization", "latency"), ("latency",)
 _GEMM_SHARE, _GEMM_SECONDS = 1 / 16, 0.5  # of a piece's time, and at most: each rate, before and after
 

@@ -7,12 +7,13 @@ B: rows in a batch, L: tokens in the longest of them.
 
 import time
 from contextlib import ExitStack
+from statistics import median
 from typing import Any
 
 import pytorch_lightning as pl
 
 from tinydistill.benchmarking.gemm import counted, wait
-from tinydistill.benchmarking.piece import Piece
+from tinydistill.benchmarking.piece import MEDIAN, Piece
 
 
 def measure_steps(
@@ -37,8 +38,8 @@ def measure_steps(
     timer = StepTimer(seconds)
     trainer.callbacks.insert(0, timer)
     trainer.fit(module, loader)
-    counts = {"steps": timer.steps, "rows": timer.rows}
-    return Piece(name, "token", timer.tokens, timer.seconds, timer.flops, whole, counts)
+    more = {"steps": timer.steps, "rows": timer.rows, MEDIAN: median(timer.speeds or [timer.tokens / timer.seconds])}
+    return Piece(name, "token", timer.tokens, timer.seconds, timer.flops, whole, more)
 
 
 class StepTimer(pl.Callback):
@@ -56,6 +57,8 @@ class StepTimer(pl.Callback):
         self.wanted, self.warmup, self.least = wanted, warmup, least
         self.steps = self.rows = self.tokens = 0
         self.flops = self.seconds = 0.0
+        self.speeds: list[float] = []
+        """Tokens a second of every step that was timed; none of a GPU's, which isn't waited for after each."""
         self._flops: dict[int, int] = {}  # of a row, by L
         self._counting = ExitStack()
         self._start = 0.0
@@ -81,11 +84,14 @@ class StepTimer(pl.Callback):
             self.warmup -= 1
         else:
             mask = batch.get("attention_mask")
+            tokens = int(batch["input_ids"].numel() if mask is None else mask.sum())
             self.steps += 1
             self.rows += rows
-            self.tokens += int(batch["input_ids"].numel() if mask is None else mask.sum())
+            self.tokens += tokens
             self.flops += rows * self._flops[width]
-            self._lap()
+            lap = self._lap()
+            if pl_module.device.type == "cpu":
+                self.speeds.append(tokens / lap)
             if self.steps >= self.least and self.seconds >= self.wanted:
                 self._stop(pl_module)
                 trainer.should_stop = True
@@ -99,9 +105,12 @@ class StepTimer(pl.Callback):
         if self.steps:
             self._lap()
 
-    def _lap(self) -> None:
+    def _lap(self) -> float:
+        """The seconds since the last lap, which now count."""
         now = time.perf_counter()
-        self.seconds, self._start = self.seconds + now - self._start, now
+        lap, self._start = now - self._start, now
+        self.seconds += lap
+        return lap
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Count no longer."""

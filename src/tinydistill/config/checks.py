@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinydistill.config.durations import seconds_of
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import check_options, nearest
@@ -39,6 +40,8 @@ def check(config: Config) -> None:
     _check_masking(config.pretrain)
     _check_export(config.export)
     _check_benchmark(config.benchmark)
+    if config.pipeline.budget is not None:
+        seconds_of("pipeline.budget", config.pipeline.budget)
 
 
 def check_target(name: str, node: Any) -> None:

@@ -40,11 +40,16 @@ def stored_logits(
 
 
 @torch.no_grad()
-def compute_logits(teacher: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], rows: int) -> NDArray[np.float32]:
-    """The teacher's logits [N, C] in eval mode, on the device where it is; a batch's `row` [B] says which they are."""
+def compute_logits(
+    teacher: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], rows: int, *, shown: bool = True
+) -> NDArray[np.float32]:
+    """The teacher's logits [N, C] in eval mode, on the device where it is; a batch's `row` [B] says which they are.
+
+    Progress is `shown`, or not.
+    """
     teacher.eval()
     logits_NC = np.empty((rows, teacher.config.num_labels), np.float32)
-    with Meter("teacher's logits", "row", rows) as meter:
+    with Meter("teacher's logits", "row", rows, shown=shown) as meter:
         for batch in batches:
             inputs = {name: tensor.to(teacher.device) for name, tensor in encoder_inputs(batch).items()}
             logits_NC[batch["row"].numpy()] = teacher(**inputs).logits.float().cpu().numpy()

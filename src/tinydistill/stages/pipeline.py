@@ -11,6 +11,7 @@ from tinydistill.artifacts.writer import open_artifact
 from tinydistill.config import names
 from tinydistill.config.build import data
 from tinydistill.config.build.origin import without_distillation
+from tinydistill.config.build.plan import in_time
 from tinydistill.config.build.sources import check_positions, find_student, find_teacher, wants_masked_lm
 from tinydistill.config.compose import composed_with, plain
 from tinydistill.config.schema import Config
@@ -50,6 +51,8 @@ def run(config: Config) -> float:
     """Run what is missing and publish the comparison; return the mean of the scores that students were chosen by."""
     runtime.quiet()
     tasks = _tasks(config)
+    if config.pipeline.budget is not None:
+        tasks = in_time(config, tasks, _path(config))
     steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
     reported = config.pipeline.report and config.paths.job is None  # a sweep has a report of all its jobs
     last = [_report(config, list(steps))] if reported else []

@@ -19,6 +19,13 @@ def shortened(epochs: int, batches: int) -> tuple[int, float]:
     return passes, max(epochs / _SHARE / passes, 1 / batches)
 
 
+def lengths(rates: int, *, short: bool) -> float:
+    """How many times as long as one training it takes to try so many rates, with the training at the best one."""
+    if rates == 1:
+        return 1.0
+    return 1 + rates / _SHARE if short else float(rates)
+
+
 def trial(learning_rate: float, report: Mapping[str, Any], scoring: Scoring) -> Trial:
     """What is kept of a trial, of its report by `fit_task`."""
     kept = {name: report[name] for name in ("steps", "best_step", "seconds")}

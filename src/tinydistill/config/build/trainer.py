@@ -113,6 +113,15 @@ def trainer(
     )
 
 
+def one_device(config: Config, directory: Path, what: str) -> torch.device:
+    """Where the trainer computes. Raises UserError, which names what measures it, where that is on several devices."""
+    measuring = trainer(config, directory)
+    if measuring.world_size > 1:
+        raise UserError(f"{what} measures one device, not {measuring.world_size}: set trainer.devices=1")
+    device: torch.device = measuring.strategy.root_device
+    return device
+
+
 def text_trainer(config: Config, artifact: ArtifactWriter, options: OnText) -> pl.Trainer:
     """The trainer of a stage on plain text, which goes by the held-out loss."""
     return trainer(

@@ -227,6 +227,11 @@ class Pipeline:
     glue: list[str] = option(
         "what glue stands for", ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
     )
+    budget: str | None = option(
+        "time in which all of it is to end, as in 30min, 2h or 1h30min: this machine is measured, and what is trained "
+        "is as long as fits; null for the lengths that the other options say",
+        None,
+    )
     augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first", False)
     baseline: bool = option("train a student without distillation too, from random weights, to compare with", True)
     export: bool = option("stage=export at the end: ONNX files and a model card", False)
@@ -235,7 +240,7 @@ class Pipeline:
     latency_seconds: float = option("how long each model is timed", 2.0, at_least=0)
 
 
-PIECES = ("general", "intermediate", "prediction", "augmentation", "tokenization", "latency")
+PIECES = ("general", "finetune", "intermediate", "prediction", "augmentation", "tokenization", "latency")
 
 
 @dataclass
