@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import bert
-from tests.stages.conftest import Cut, changed
+from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import save_model
@@ -208,3 +208,32 @@ def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs
     assert f"there is no file {glue / 'QNLI'}" in err
     assert err.count("\n") == 1
     assert not results(outputs)
+
+
+def test_a_small_task_of_pairs_learns_from_new_pairs_too(run, outputs, teacher_dir, tmp_path):
+    texts = [text for text, _ in animal_rows(160, 2)]
+    table = [(text, texts[-i], label) for i, (text, label) in enumerate(animal_rows(160, 0))]
+    file = write_csv(tmp_path / "pairs.csv", table, header=("text", "other", "label"))
+    given = {"task__train": file, "task__validation": None, "task__text_pair": "other", "pipeline__baseline": "false"}
+    code, out, err = run(**given, task__max_length="24", augmentation__neighbors="2")
+    assert code == 0, err
+    assert "new pairs of its texts" in out
+    name = f"{teacher_dir.name}_tiny3_uniform_tinybert_augmented_files"
+    made = json.loads((outputs / "task" / name / "result.json").read_text())
+    assert made["rows"]["train"] > 300
+    code, out, err = run(**given, task__max_length="24", pipeline__pairs="false")
+    assert code == 0, err
+    assert "new pairs of its texts" not in out
+    code, _, err = run(stage="augment", augmentation__method="neighbors")
+    assert code == 2
+    assert "augmentation.method=neighbors makes pairs of texts, and task=files has none" in err
+    rows = str(outputs / "augment" / f"{teacher_dir.name}_files_pairs" / "augmented.parquet")
+    labels = {
+        "stage": "task",
+        "augmentation__path": rows,
+        "prediction__hard_share": "0.5",
+        "output_dir": str(tmp_path / "labels"),
+    }
+    code, _, err = run(**given, **labels, task__max_length="24")
+    assert code == 2
+    assert "learns from labels, which the rows of" in err

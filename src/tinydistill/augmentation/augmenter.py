@@ -121,10 +121,7 @@ class Augmenter:
         made = augmented_rows(self.rows, replacements, count, probability, seed, counts)
         write_rows(file, made, pairs=self.rows.pairs is not None, made_from=self.rows.text_identity())
         return {
-            "rows": counts.rows,
-            "source_rows": len(self.rows),
-            "rows_per_source": counts.rows / len(self.rows),
+            **counts.summary(len(self.rows)),
             "share_replaced": counts.replaced / max(counts.words, 1),
-            "examples": [[[row.text, row.pair] for row in example[:3]] for example in counts.examples],
             "seconds": round(time.monotonic() - start, 1),
         }

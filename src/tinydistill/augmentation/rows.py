@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from tinydistill.augmentation.words import Span, match_case
 from tinydistill.console import Meter
-from tinydistill.data.tasks.datamodule import MADE_FROM
+from tinydistill.data.tasks.datamodule import MADE_FROM, UNLABELED
 from tinydistill.data.tasks.examples import Split
 
 _ROWS_AT_ONCE = 65536  # written to Parquet together
@@ -38,6 +39,15 @@ class Counts:
     """How many of these words are others now."""
     examples: list[list[Row]] = field(default_factory=list)
     """The first sources that have new rows, each with these."""
+
+    def summary(self, sources: int) -> dict[str, Any]:
+        """For a report: how many rows there are, of so many that were there before, and some of them."""
+        return {
+            "rows": self.rows,
+            "source_rows": sources,
+            "rows_per_source": self.rows / sources,
+            "examples": [[[row.text, row.pair] for row in example[:3]] for example in self.examples],
+        }
 
 
 @dataclass(frozen=True)
@@ -98,10 +108,13 @@ def augmented_rows(
         yield from made.values()
 
 
-def write_rows(file: Path, rows: Iterable[Row], *, pairs: bool, made_from: str) -> None:
-    """Writes rows to Parquet as they come; `made_from` is the identity of the texts that they were made from."""
+def write_rows(file: Path, rows: Iterable[Row], *, pairs: bool, made_from: str, labeled: bool = True) -> None:
+    """Writes rows to Parquet as they come; `made_from` is the identity of the texts that they were made from.
+
+    `labeled` says whether they have the labels of the rows that they were made from.
+    """
     columns = {"text": pa.string(), **({"text_pair": pa.string()} if pairs else {}), "source_row": pa.int64()}
-    schema = pa.schema(columns, metadata={MADE_FROM: made_from})
+    schema = pa.schema(columns, metadata={MADE_FROM: made_from, **({} if labeled else {UNLABELED: "true"})})
     file.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         remaining = iter(rows)

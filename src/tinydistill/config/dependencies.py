@@ -73,6 +73,11 @@ def of_finetuned(config: Config) -> Dependencies:
 def of_augmented(config: Config) -> Dependencies:
     """What the augmented rows depend on."""
     augmentation = config.augmentation
+    texts = augmentation.input or _training_rows(config)
+    if augmentation.method == "neighbors":
+        made = {"method": augmentation.method, "neighbors": augmentation.neighbors}
+        options = {"seed": config.seed, "max_length": config.task.max_length, "augmentation": made}
+        return Dependencies(options, {"model": asdict(config.teacher), "texts": texts})
     kept = ("rows", "probability", "candidates", "several_pieces")
     options = {
         "seed": config.seed,
@@ -81,7 +86,7 @@ def of_augmented(config: Config) -> Dependencies:
     }
     inputs = {
         "model": augmentation.model or asdict(of_pretrained(config)),
-        "texts": augmentation.input or _training_rows(config),
+        "texts": texts,
         "stop_words": augmentation.stop_words,
         "word_vectors": augmentation.word_vectors,
     }

@@ -1,16 +1,18 @@
-"""stage=augment: rows made from the training rows, some of their words replaced."""
+"""stage=augment: rows made from the training rows: some of their words replaced, or new pairs of their texts."""
 
 from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.files import digest
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.augmentation import neighbors
 from tinydistill.augmentation.augmenter import Augmenter
+from tinydistill.augmentation.rows import Counts, write_rows
 from tinydistill.augmentation.vectors import read_vectors, vectors_identity
 from tinydistill.augmentation.words import read_stop_words
 from tinydistill.config.build import data
-from tinydistill.config.build.sources import find_masked_lm
-from tinydistill.config.build.trainer import frozen_dtype, precision, trainer
+from tinydistill.config.build.sources import find_masked_lm, find_teacher
+from tinydistill.config.build.trainer import frozen_dtype, precision, trainer, tune
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_augmented
 from tinydistill.config.names import AUGMENTED, augmented_path, output_path
@@ -28,6 +30,34 @@ from tinydistill.training.progress import Progress
 def run(config: Config) -> float:
     """Publish the original rows with those made from them; return how many there are."""
     runtime.quiet()
+    return _pairs(config) if config.augmentation.method == "neighbors" else _replaced(config)
+
+
+def _pairs(config: Config) -> float:
+    model, rows = find_teacher(config), _rows(config)
+    if rows.pairs is None:
+        raise UserError(f"augmentation.method=neighbors makes pairs of texts, and task={config.task.name} has none")
+    count = config.augmentation.new_pairs(len(rows))
+    settings = of_augmented(config).settings(model=model.identity, texts=rows.text_identity())
+    path = output_path(config, augmented_path(config))
+    with open_artifact(path, settings, overwrite=config.overwrite, inputs={"model": model.path}) as artifact:
+        if artifact.result is not None:
+            say("finished before with the same settings")
+            return _report(artifact, artifact.result)
+        if rank() != 0:
+            return float("nan")  # the first of the processes makes them
+        tune(config)
+        texts = neighbors.texts_of(rows)
+        states = neighbors.mean_states(model.encoder(), model.tokenizer, texts, config.task.max_length)
+        near, counts = neighbors.nearest(states, neighbors.NEAR, config.seed), Counts()
+        made = neighbors.neighbor_pairs(rows, near, count, config.seed, counts)
+        write_rows(artifact.product / AUGMENTED, made, pairs=True, made_from=rows.text_identity(), labeled=False)
+        result = counts.summary(len(rows))
+        artifact.publish(result, plain(config))
+        return _report(artifact, result)
+
+
+def _replaced(config: Config) -> float:
     options = config.augmentation
     model, rows = find_masked_lm(config), _rows(config)
     stop_words = read_stop_words(options.stop_words)
@@ -103,10 +133,10 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     for example in result["examples"]:
         for number, texts in enumerate(example):
             say(("before: " if number == 0 else " after: ") + " | ".join(text for text in texts if text is not None))
-    say(
-        f"{result['rows']:,} rows from {result['source_rows']:,} ({result['rows_per_source']:.1f} each, itself among "
-        f"them); {result['share_replaced']:.0%} of the words that can be replaced are replaced in the new ones"
-    )
+    share = result.get("share_replaced")
+    replaced = "" if share is None else f"; {share:.0%} of the words that can be replaced are replaced in the new ones"
+    each = f"{result['rows_per_source']:.1f} each, itself among them"
+    say(f"{result['rows']:,} rows from {result['source_rows']:,} ({each}){replaced}")
     say(f"train on them with stage=task augmentation.path={artifact.path / AUGMENTED}")
     say(f"artifact: {artifact.path}")
     return float(result["rows"])

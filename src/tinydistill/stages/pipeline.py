@@ -52,7 +52,7 @@ def run(config: Config) -> float:
     runtime.quiet()
     tasks = _tasks(config)
     if config.pipeline.budget is not None:
-        tasks = in_time(config, tasks, _path(config))
+        tasks = in_time(config, [_with_pairs_made(of_task) for of_task in tasks], _path(config))
     steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
     reported = config.pipeline.report and config.paths.job is None  # a sweep has a report of all its jobs
     last = [_report(config, list(steps))] if reported else []
@@ -106,7 +106,7 @@ def _tasks(config: Config) -> list[Config]:
         _check_positions(of_task)
         for one in [of_task, *_also(of_task)]:
             data.scoring(one, data.task(one))
-    return [_as_inner(of_task) for of_task in chosen]
+    return [_with_pairs(_as_inner(of_task)) for of_task in chosen]
 
 
 def _check_export(config: Config, tasks: int) -> None:
@@ -138,6 +138,26 @@ def _as_inner(config: Config) -> Config:
     return replace(config, output_dir=None)
 
 
+def _with_pairs(config: Config) -> Config:
+    """With new pairs in the place of augmented rows, where that is wanted and there are few rows of two texts."""
+    pipeline, augmentation = config.pipeline, config.augmentation
+    other_rows = pipeline.augment or augmentation.path is not None or config.prediction.hard_share > 0
+    pairs = pipeline.pairs and not other_rows and config.task.text_pair is not None
+    pairs = pairs and augmentation.new_pairs(len(data.training_task(config).train())) > 0
+    if pairs:
+        augmentation = replace(augmentation, method="neighbors")
+    pipeline = replace(pipeline, pairs=pairs, augment=pipeline.augment or pairs)
+    return replace(config, pipeline=pipeline, augmentation=augmentation)
+
+
+def _with_pairs_made(config: Config) -> Config:
+    """With the new pairs that it trains on, made before their number can be planned with."""
+    if not config.pipeline.pairs:
+        return config
+    Step(replace(config, stage="augment"), "new pairs", names.augmented_path(config)).run()
+    return replace(_with_rows(config), pipeline=replace(config.pipeline, pairs=False, augment=False))
+
+
 def _steps(config: Config) -> list[Step]:
     """What a task takes, in order."""
     task, options, steps = config.task.name, config.pipeline, []
@@ -153,9 +173,10 @@ def _steps(config: Config) -> list[Step]:
     if config.student.path is None and config.distill.start == "general":
         add("general", "general student", names.general_path(config), config)
     if options.augment:
-        if wants_masked_lm(config):
+        if not options.pairs and wants_masked_lm(config):
             add("pretrain", "masked language model", names.pretrained_path(config), config)
-        add("augment", f"{task}: augmented rows", names.augmented_path(config), config)
+        what = "new pairs of its texts" if options.pairs else "augmented rows"
+        add("augment", f"{task}: {what}", names.augmented_path(config), config)
     config = _with_rows(config)
     made = names.distilled_path(config)
     add("task", f"{task}: {STUDENT}", made, config)

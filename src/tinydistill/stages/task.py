@@ -93,6 +93,11 @@ def _distill(
         for phase, options in (("intermediate", config.intermediate), ("prediction", config.prediction))
     }
     labeled = rows["prediction"]
+    if config.prediction.hard_share and labeled.train.labels is None:
+        raise UserError(
+            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of "
+            f"augmentation.path={config.augmentation.path} don't have: take prediction.hard_share=0"
+        )
     scoring.announce(config.task.name, labeled)
 
     def logits(split: Split) -> Any:

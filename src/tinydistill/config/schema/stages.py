@@ -87,6 +87,14 @@ class Augmentation:
     """Rows made from the training rows."""
 
     path: str | None = option("stage=task: Parquet file of stage=augment; null trains on the task's own rows", None)
+    method: str = option(
+        "how rows are made: words replaced by a masked LM, or of pairs new ones of texts that are like theirs",
+        "masked_lm",
+        choices=("masked_lm", "neighbors"),
+    )
+    neighbors: int | None = option(
+        "method=neighbors: new pairs made from each; null for about 20,000 in all, 8 each at most", None, at_least=0
+    )
     model: str | None = option(
         "masked LM; null for what stage=pretrain made of the teacher, or the teacher itself", None
     )
@@ -114,6 +122,10 @@ class Augmentation:
     word_vectors: str | None = option("GloVe or word2vec text for words of several tokens, plain or gz/xz/zst", None)
     stop_words: str | None = option("words that stay, one a line; null for English function words", None)
     batch_size: int = option("groups of 1,024 masked tokens between two writes; no row depends on it", 16, at_least=1)
+
+    def new_pairs(self, rows: int) -> int:
+        """How many method=neighbors makes from each of so many pairs."""
+        return min(round(20_000 / rows), 8) if self.neighbors is None else self.neighbors
 
 
 @dataclass
@@ -232,7 +244,13 @@ class Pipeline:
         "is as long as fits; null for the lengths that the other options say",
         None,
     )
-    augment: bool = option("train on augmented rows; where there is no masked LM, stage=pretrain makes it first", False)
+    pairs: bool = option(
+        "tasks of two texts: train on new pairs of them too (augmentation.method=neighbors), labeled by the teacher",
+        True,
+    )
+    augment: bool = option(
+        "train on rows with replaced words instead; where there is no masked LM, stage=pretrain makes it first", False
+    )
     baseline: bool = option("train a student without distillation too, from random weights, to compare with", True)
     export: bool = option("stage=export at the end: ONNX files and a model card", False)
     report: bool = option("stage=report at the end: the results on one page", True)

@@ -19,6 +19,7 @@ from tinydistill.errors import InputError
 
 _TEXT = ("input_ids", "attention_mask", "token_type_ids")  # what an encoder reads of a batch
 MADE_FROM = b"tinydistill.made_from"  # in the metadata of augmented rows: the identity of the texts they come from
+UNLABELED = b"tinydistill.unlabeled"  # there too: they don't have the labels of these
 
 
 class TaskDataModule(ResumableDataModule):
@@ -146,14 +147,17 @@ class TaskDataModule(ResumableDataModule):
 
 
 def read_augmented(path: Path, original: Split) -> Split:
-    """The rows of an augmentation, labeled as the training rows that they were made from.
+    """The rows of an augmentation, labeled as the training rows that they were made from unless it says otherwise.
 
     Raises InputError where the file lacks a column, was made from other rows, or names one that there isn't.
     """
     layout = Layout("text", None if original.pairs is None else "text_pair", "source_row")
     table = read_table(path, layout, argument="{TaskDataModule.augmentation}")
+    labeled = original.labels is not None
     if path.suffix == ".parquet":
-        made_from = (pq.read_schema(path).metadata or {}).get(MADE_FROM, b"").decode()
+        about = pq.read_schema(path).metadata or {}
+        labeled = labeled and UNLABELED not in about
+        made_from = about.get(MADE_FROM, b"").decode()
         if made_from not in ("", original.text_identity()):
             raise InputError(
                 f"{path} was made from other rows than this task's training rows", "run {stage:augment} on these"
@@ -165,5 +169,5 @@ def read_augmented(path: Path, original: Split) -> Split:
             f"{len(original) - 1}",
             "run {stage:augment} on this task's rows",
         )
-    labels = None if original.labels is None else original.labels[sources]
+    labels = original.labels[sources] if labeled and original.labels is not None else None
     return Split("train", table.texts, table.pairs, labels, source_rows=sources)
