@@ -90,7 +90,7 @@ class Maker:
             "teacher_scores": scored(teacher_score)["scores"],
             "retention": 100 * score / teacher_score,
             "parameters": 300,
-            "phases": {},
+            "phases": {"prediction": {}},
         }
         choices = {"task__name": task, "student__path": None, "augmentation__path": None}
         choices |= {"teacher__path": "/gone", "teacher__revision": None}

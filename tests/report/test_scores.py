@@ -1,10 +1,12 @@
+import json
+
 import pytest
 
 from tests.report.conftest import weights_of
 from tinydistill.report import tables
 from tinydistill.report.collected import collect
 from tinydistill.report.scores import scores
-from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, shipped, timed_as
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED, shipped, timed_as
 
 
 @pytest.fixture
@@ -151,3 +153,11 @@ def test_several_tasks_end_with_their_mean(family):
     assert "| pets | validation/accuracy | 0.820 | 0.500 | 0.750 | 91.5% |" in page
     assert "| zoo | validation/accuracy | 0.600 | - | 0.300 | 50.0% |" in page
     assert "| **all** | average | 0.710 | - | 0.525 | 73.9% |" in page
+
+
+def test_a_student_that_took_no_step_is_called_so(maker):
+    maker.finetune("big", 0.8, "teacher")
+    place = maker.task("solved", 0.7, "big", 0.82)
+    result = json.loads((place / "result.json").read_text())
+    (place / "result.json").write_text(json.dumps(result | {"phases": {}}))
+    assert {model.kind: model.score for model in one_task(maker).models} == {TEACHER: 0.82, UNTRAINED: 0.7}

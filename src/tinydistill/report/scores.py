@@ -140,6 +140,8 @@ def _measured(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(run: Run) -> str:
+    if run.stage == "task" and run.result.get("phases") == {}:
+        return UNTRAINED
     if run.stage == "task" or (run.stage == "export" and run.result.get("origin")):
         return STUDENT
     return {"teacher": TEACHER, "student": BASELINE}.get(run.finetuned, OTHER)
