@@ -82,7 +82,7 @@ def test_every_command_of_the_readme_runs(run):
     for command in commands:
         if "experiment=" in command or "_target_=" in command:  # test_experiments.py runs those; these are the reader's
             continue
-        if command in pipelines[1:]:  # alike on tiny models and little data
+        if command in pipelines and "task=files" not in command:  # alike on tiny models and little data
             continue
         assert "artifact: " in run(command), command
 
