@@ -24,7 +24,7 @@ def launch(arguments: dict[str, str], **changes: str) -> subprocess.CompletedPro
 # by stage: the fixture of its arguments, more of them, and the batch size of one process alone
 RUNS = {
     "general": ("arguments", {}, {"general.batch_size": "16"}),
-    # the loss of the other phase is a mean over tokens, of which ranks have different numbers, and which rows choose the
+    # the loss of the other phase is a mean over tokens, of which ranks have different numbers; which rows choose the
     # penalty of a solved head depends on the size of a batch
     "task": (
         "distillation_arguments",
