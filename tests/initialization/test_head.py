@@ -48,11 +48,11 @@ def test_logits_that_the_states_hold_are_found(labels):
             states = model.base_model(input_ids=batch["input_ids"]).last_hidden_state[:, 0]
             batch["teacher_logits"] = states @ wanted + 3
     unexplained = solve_head(model, batches[:30])
-    assert unexplained < 0.05
+    assert unexplained < 0.1
     unseen = batches[30:]
     ours = torch.cat([logits(model, batch) for batch in unseen])
     theirs = torch.cat([batch["teacher_logits"] for batch in unseen])
-    assert (ours - theirs).square().mean() < 0.05 * theirs.var(0).mean()
+    assert (ours - theirs).square().mean() < 0.1 * theirs.var(0).mean()
 
 
 def test_what_the_states_do_not_hold_is_not_pretended():

@@ -39,7 +39,8 @@ def test_predictions_are_a_table_with_the_worst_rows_first(task_arguments, comma
 def test_a_run_knows_what_its_artifact_is_made_from(tmp_path, arguments, command):
     assert command(changed(arguments, general__max_steps="2"))[0] == 0
     student = arguments["output_dir"]
-    inputs = [student, str(tmp_path / "rows.parquet"), None, "google-bert/bert-base-uncased"]
+    places = student, str(tmp_path / "rows.parquet"), None, "google-bert/bert-base-uncased"
+    inputs = dict(zip(("student", "augmentation", "corpus", "teacher"), places, strict=True))
     config = composed(["stage=task"])
     with open_artifact(tmp_path / "made", {"seed": 0}, inputs=inputs) as made:
         first, last = (_lineage(config, made, made.work / f"made-{phase}") for phase in ("intermediate", "prediction"))

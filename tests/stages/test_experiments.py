@@ -29,7 +29,7 @@ def modernbert(tmp_path, tokenizer) -> str:
     return str(tmp_path / "modernbert")
 
 
-@pytest.mark.parametrize("experiment", [file.stem for file in EXPERIMENTS])
+@pytest.mark.parametrize("experiment", [file.stem for file in EXPERIMENTS if file.stem != "tinybert6"])  # 4's, larger
 def test_every_experiment_runs(experiment, command, arguments, task_arguments, modernbert, tmp_path):
     on_small_data = {"corpus": "files", "task": "files", "experiment": experiment, "output_dir": None}
     given = {name: value for name, value in (arguments | task_arguments).items() if name != "general.max_steps"}
