@@ -10,9 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedModel, set_seed
 
 torch.set_num_threads(1)  # faster for models this small
+
+_get_mode = Hydra.get_mode
+
+
+def _get_mode_once(self: Hydra, config_name: str | None, overrides: list[str]) -> object:
+    """Hydra's own composes the whole configuration a second time to see whether a command is a sweep."""
+    may_be = any(word.startswith(("hydra.mode", "+hydra.mode", "sweep", "experiment")) for word in overrides)
+    return _get_mode(self, config_name, overrides) if may_be else None
+
+
+Hydra.get_mode = _get_mode_once  # type: ignore[method-assign]
 
 WORDS = (
     "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
