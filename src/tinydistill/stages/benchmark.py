@@ -31,7 +31,7 @@ def run(config: Config) -> float:
     teacher, given = find_teacher(config), find_student(config)
     check_fit(config, given.config if given else new_student_config(config, teacher.config), teacher.config)
     check_positions("general.max_length", [config.general.max_length], teacher, *([given] if given else []))
-    words = Path(config.teacher.path).name, config.student.name, f"{began:%Y-%m-%d_%H-%M-%S}"
+    words = Path(config.teacher.path).name, config.student.name, f"{began:%Y-%m-%d_%H-%M-%S-%f}"
     settings = {"measured": began.isoformat(), "teacher": teacher.identity, "pieces": config.benchmark.pieces}
     path = output_path(config, named_path(config, "benchmark", *words))
     with open_artifact(path, settings, overwrite=config.overwrite) as artifact:
