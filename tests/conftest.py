@@ -15,17 +15,6 @@ from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedMod
 
 torch.set_num_threads(1)  # faster for models this small
 
-_get_mode = Hydra.get_mode
-
-
-def _get_mode_once(self: Hydra, config_name: str | None, overrides: list[str]) -> object:
-    """Hydra's own composes the whole configuration a second time to see whether a command is a sweep."""
-    may_be = any(word.startswith(("hydra.mode", "+hydra.mode", "sweep", "experiment")) for word in overrides)
-    return _get_mode(self, config_name, overrides) if may_be else None
-
-
-Hydra.get_mode = _get_mode_once  # type: ignore[method-assign]
-
 WORDS = (
     "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
 )
@@ -45,6 +34,18 @@ def bert(layers: int = 2, width: int = 16, heads: int = 4, seed: int = 0, **opti
         **options,
     )
     return AutoModel.from_config(config).eval()
+
+
+@pytest.fixture(autouse=True)
+def composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra composes a configuration a second time to see whether the command is a sweep; only what may be one is."""
+    mode = Hydra.get_mode
+
+    def of(self: Hydra, config_name: str | None, overrides: list[str]) -> object:
+        may_be = any(word.startswith(("hydra.mode", "+hydra.mode", "sweep", "experiment")) for word in overrides)
+        return mode(self, config_name, overrides) if may_be else None
+
+    monkeypatch.setattr(Hydra, "get_mode", of)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.conftest import bert, sentences
-from tinydistill.augmentation.neighbors import mean_states, nearest, neighbor_pairs, texts_of
-from tinydistill.augmentation.rows import Counts, write_rows
+from tinydistill.augmentation.neighbors import mean_states, nearest, neighbor_pairs
+from tinydistill.augmentation.rows import Counts, texts_of, write_rows
 from tinydistill.data.tasks.datamodule import read_augmented
 from tinydistill.data.tasks.examples import Split
 

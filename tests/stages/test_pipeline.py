@@ -221,6 +221,11 @@ def test_a_small_task_of_pairs_learns_from_new_pairs_too(run, outputs, teacher_d
     name = f"{teacher_dir.name}_tiny3_uniform_tinybert_augmented_files"
     made = json.loads((outputs / "task" / name / "result.json").read_text())
     assert made["rows"]["train"] > 300
+    asked = {"pipeline__augment": "true", "augmentation__method": "neighbors", "task__max_length": "24"}
+    code, out, err = run(**given, **asked, augmentation__neighbors="2")  # in so many words: the same, and no masked LM
+    assert code == 0, err
+    assert "stage=pretrain" not in out
+    assert out.count("finished before with the same settings") == 4
     code, out, err = run(**given, task__max_length="24", pipeline__pairs="false")
     assert code == 0, err
     assert "new pairs of its texts" not in out

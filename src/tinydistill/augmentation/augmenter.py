@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tinydistill.artifacts.files import digest
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
-from tinydistill.augmentation.rows import Choices, Counts, augmented_rows, write_rows
+from tinydistill.augmentation.rows import Choices, Counts, augmented_rows, texts_of, write_rows
 from tinydistill.augmentation.vectors import WordVectors, input_embeddings, mean_embeddings
 from tinydistill.augmentation.words import ENGLISH, Span, eligible_words
 from tinydistill.data.tasks.examples import Split
@@ -54,7 +54,7 @@ class Augmenter:
     ):
         self.rows, self.tokenizer, self.candidates, self.several_pieces = rows, tokenizer, candidates, several_pieces
         self.vectors = vectors or WordVectors({}, torch.zeros(0, 1))
-        texts = dict.fromkeys([*rows.texts, *(rows.pairs or ())])
+        texts = texts_of(rows)
         self.words = {text: eligible_words(text, stop_words) for text in texts}
         self.vocabulary = WholeWords(tokenizer)
         by_mask = several_pieces == "masked_lm"

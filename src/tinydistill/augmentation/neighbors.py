@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tinydistill.augmentation.rows import Counts, Row
+from tinydistill.augmentation.rows import Counts, Row, texts_of
 from tinydistill.console import Meter
 from tinydistill.data.tasks.examples import Split
 from tinydistill.models.observation import encoder_inputs, valid_tokens
@@ -21,11 +21,6 @@ OFTEN, SOMETIMES = 0.5, 0.35  # shares of new pairs with one of the nearest and 
 POOL = 20_000  # texts, at most, that neighbors are looked for among
 _AT_ONCE = 64  # texts in a batch
 _SEARCHED = 512  # texts in a block of similarities
-
-
-def texts_of(rows: Split) -> list[str]:
-    """Every text of the pairs once, in their order."""
-    return list(dict.fromkeys([*rows.texts, *(rows.pairs or ())]))
 
 
 @torch.no_grad()

@@ -18,6 +18,11 @@ from tinydistill.data.tasks.examples import Split
 _ROWS_AT_ONCE = 65536  # written to Parquet together
 
 
+def texts_of(rows: Split) -> list[str]:
+    """Every text of a split once, in their order, those of pairs after the first ones."""
+    return list(dict.fromkeys([*rows.texts, *(rows.pairs or ())]))
+
+
 @dataclass(frozen=True)
 class Row:
     """A text, or a pair, and the number of the row that it was made from."""

@@ -58,10 +58,9 @@ def augmented_path(config: Config) -> Path:
     """The place of the augmented rows, named after their model, the task, and the table that was given instead."""
     options = config.augmentation
     table = [Path(options.input).name.partition(".")[0]] if options.input else []
-    if options.method == "neighbors":
-        table.append("pairs")
-    model = Path((options.method == "masked_lm" and options.model) or config.teacher.path).name
-    return _shared(config, named_path(config, "augment", model, config.task.name, *table))
+    model, kind = (config.teacher.path, ["pairs"]) if options.method == "neighbors" else (options.model, [])
+    named = Path(model or config.teacher.path).name
+    return _shared(config, named_path(config, "augment", named, config.task.name, *table, *kind))
 
 
 def distilled_path(config: Config) -> Path:

@@ -23,7 +23,7 @@ FIRST = 8  # batches that the states' mean and size are taken from
 
 
 @torch.no_grad()
-def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], *, seed: int = 0) -> float:
+def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> float:
     """Sets the two linear maps of a classification head, in place, so that its logits imitate the teacher's.
 
     Batches hold `teacher_logits` [B, C] beside what the model takes. The first map (BERT's pooler) turns the states by
@@ -37,7 +37,7 @@ def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], 
     model.eval()
     batches = iter(batches)
     first = [batch for batch, _ in zip(batches, range(FIRST), strict=False)]
-    _rescale(model, hidden, first, seed)
+    _rescale(model, hidden, first)
     fit, held_out, logits = NormalEquations(), NormalEquations(), RunningCovariance()
     for number, (features, targets) in enumerate(_inputs(model, output, chain(first, batches))):
         (held_out if number % HELD_OUT == HELD_OUT - 1 else fit).update(features.double(), targets.double())
@@ -59,12 +59,12 @@ def head_maps(model: PreTrainedModel) -> tuple[nn.Linear, nn.Linear]:
     return maps[-2], maps[-1]
 
 
-def _rescale(model: PreTrainedModel, hidden: nn.Linear, batches: Iterable[Mapping[str, Tensor]], seed: int) -> None:
+def _rescale(model: PreTrainedModel, hidden: nn.Linear, batches: Iterable[Mapping[str, Tensor]]) -> None:
     states = RunningCovariance()
     for state, _ in _inputs(model, hidden, batches):
         states.update(state)
     size = linear.variance(states.covariance) ** 0.5
-    rotation = linear.random_rotation(hidden.in_features, seed).to(states.mean.device)
+    rotation = linear.random_rotation(hidden.in_features, seed=0).to(states.mean.device)
     weight = rotation[: hidden.out_features] * (SPREAD / max(size, 1e-6))
     hidden.weight.copy_(weight)
     if hidden.bias is not None:

@@ -11,6 +11,7 @@ from tinydistill.export.markdown import cell
 from tinydistill.export.size import tensor_bytes
 from tinydistill.models import heads
 from tinydistill.models import loading as models
+from tinydistill.report.bootstrap import Estimate
 from tinydistill.report.evidence import interval
 from tinydistill.training.metrics import retention
 from tinydistill.training.prediction_files import read_predictions
@@ -105,9 +106,8 @@ def show(rows: Sequence[Row], length: int) -> None:
 
 
 def _score(row: Row) -> str:
-    low, high = row.get("interval") or (0.0, 0.0)
-    half = f" ±{(high - low) / 2:.3f}" if row.get("interval") else " " * 7
-    return cell(row["score"]) + half
+    half = Estimate(row["score"], *(row.get("interval") or ())).half
+    return cell(row["score"]) + (" " * 7 if half is None else f" ±{half:.3f}")
 
 
 def _measured(row: Row) -> list[str]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tinydistill.export.markdown import cell
 from tinydistill.report.bootstrap import LEVEL, RESAMPLES, Estimate, Resampled, bootstrap
 from tinydistill.report.run import Run
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED, Model
 from tinydistill.training.prediction_files import Predictions, prediction_file, read_predictions
 
 BySeed = Mapping[int, Predictions]
-SIGNED = "{:+.3f}"  # how differences are written
+SIGNED, PERCENT = "{:+.3f}", "{:.1f}%"  # how differences and shares are written
 DEVIATION = "±: the sample standard deviation over the seeds."
 
 
@@ -89,6 +90,11 @@ def _seen(model: Model, metric: str) -> BySeed | None:
     kept = {TEACHER: "teacher", UNTRAINED: "start"}.get(model.kind)
     found = predictions(model.taught, metric, of=kept) if kept else None
     return found or predictions(model.members, metric)
+
+
+def figures(score: Estimate, share: Estimate) -> list[str]:
+    """Four cells of a table: a difference and its interval, a share and its interval."""
+    return [cell(score.value, SIGNED), ends(score, SIGNED), cell(share.value, PERCENT), ends(share, PERCENT)]
 
 
 def caption(seeds: Iterable[int], rows: int | None = None) -> str:

@@ -7,10 +7,8 @@ from typing import Any
 from tinydistill.console import say, table
 from tinydistill.export.markdown import cell
 from tinydistill.report.bootstrap import Estimate
-from tinydistill.report.evidence import DEVIATION, SIGNED, caption, ends
+from tinydistill.report.evidence import DEVIATION, PERCENT, caption, ends, figures
 from tinydistill.report.scores import TaskScores
-
-_PERCENT = "{:.1f}%"
 
 
 def summary(tasks: Sequence[TaskScores]) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def show(result: dict[str, Any]) -> None:
                     row["deviation"],
                     row["seeds"],
                     ends(row["interval"] and Estimate(**row["interval"])),
-                    cell(row["retention"], _PERCENT),
+                    cell(row["retention"], PERCENT),
                 )
                 for row in models
             ],
@@ -72,14 +70,8 @@ def show(result: dict[str, Any]) -> None:
     if differences:
         rows = []
         for row in differences:
-            score, share = Estimate(**row["difference"]), Estimate(**row["share"])
-            figures = (
-                cell(score.value, SIGNED),
-                ends(score, SIGNED),
-                cell(share.value, _PERCENT),
-                ends(share, _PERCENT),
-            )
-            rows.append((_of_task(row), f"{row['model']}, against {row['against']}", *figures))
+            cells = figures(Estimate(**row["difference"]), Estimate(**row["share"]))
+            rows.append((_of_task(row), f"{row['model']}, against {row['against']}", *cells))
         table("differences", ("task", "models", "difference", "95% interval", "share", "95% interval"), rows, words=2)
     if known := [row["seeds"] for row in models if row["interval"]]:
         say(caption(known))

@@ -7,7 +7,7 @@ from typing import Any
 from tinydistill.console import count
 from tinydistill.export.markdown import cell, code, escape, table
 from tinydistill.report.comparison import mean
-from tinydistill.report.evidence import SIGNED, Difference, ends
+from tinydistill.report.evidence import PERCENT, SIGNED, Difference, ends, figures
 from tinydistill.report.run import Run
 from tinydistill.report.scores import TaskScores
 from tinydistill.report.seeds import deviation
@@ -16,7 +16,7 @@ from tinydistill.report.sweeps import Sweep, figure
 from tinydistill.training.metrics import retention
 
 _MANY = 4  # other metrics that a table has columns for
-_PERCENT, _TIMES = "{:.1f}%", "{:.1f}x"
+_TIMES = "{:.1f}x"
 
 
 def of_task(task: TaskScores) -> str:
@@ -33,7 +33,7 @@ def of_task(task: TaskScores) -> str:
             cell(model.score),
             *([cell(model.deviation), str(model.seeds)] if several else []),
             *([ends(model.interval)] if known else []),
-            cell(model.retention, _PERCENT),
+            cell(model.retention, PERCENT),
             *(cell(model.scores.get(name)) for name in others),
             "-" if model.parameters is None else count(model.parameters),
             cell(model.megabytes, "{:.1f}"),
@@ -53,10 +53,7 @@ def of_differences(differences: Sequence[Difference]) -> str:
             [
                 one.model.kind,
                 one.against,
-                cell(one.score.value, SIGNED),
-                ends(one.score, SIGNED),
-                cell(one.share.value, _PERCENT),
-                ends(one.share, _PERCENT),
+                *figures(one.score, one.share),
                 str(one.seeds),
                 ", ".join(code(run.name) for run in one.model.members),
             ]
@@ -74,10 +71,10 @@ def of_all(tasks: Sequence[TaskScores]) -> str:
         best = [task.best(kind) for kind in (TEACHER, BASELINE, STUDENT)]
         scores.append([None if model is None else model.score for model in best])
         kept = None if best[-1] is None else best[-1].retention
-        rows.append([escape(task.title), escape(task.metric), *map(cell, scores[-1]), cell(kept, _PERCENT)])
+        rows.append([escape(task.title), escape(task.metric), *map(cell, scores[-1]), cell(kept, PERCENT)])
     means = [mean(column) for column in zip(*scores, strict=True)]
     if any(value is not None for value in means):
-        rows.append(["**all**", "average", *map(cell, means), cell(retention(means[2], means[0]), _PERCENT)])
+        rows.append(["**all**", "average", *map(cell, means), cell(retention(means[2], means[0]), PERCENT)])
     return table(["task", "metric", TEACHER, "not distilled", "distilled", "of teacher"], rows, words=2)
 
 
@@ -114,7 +111,7 @@ def of_sweep(sweep: Sweep, models: Sequence[Model]) -> str:
         value = cell(figure(line).value)
         row = [str(i + 1), f"**{value}**" if i == 0 else value]
         row += [cell(deviation([run.figure.value for run in line])), str(len(line))] if several else []
-        row += [cell(retained.get(line[0].path), _PERCENT)] if known else []
+        row += [cell(retained.get(line[0].path), PERCENT)] if known else []
         if compared:
             row += [cell(difference.score.value, SIGNED), ends(difference.score, SIGNED)] if difference else ["-", "-"]
         row += [escape(shown(values[i])) for values in sweep.varying.values()]

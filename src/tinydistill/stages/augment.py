@@ -7,7 +7,7 @@ from tinydistill.artifacts.files import digest
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.augmentation import neighbors
 from tinydistill.augmentation.augmenter import Augmenter
-from tinydistill.augmentation.rows import Counts, write_rows
+from tinydistill.augmentation.rows import Counts, texts_of, write_rows
 from tinydistill.augmentation.vectors import read_vectors, vectors_identity
 from tinydistill.augmentation.words import read_stop_words
 from tinydistill.config.build import data
@@ -47,7 +47,7 @@ def _pairs(config: Config) -> float:
         if rank() != 0:
             return float("nan")  # the first of the processes makes them
         tune(config)
-        texts = neighbors.texts_of(rows)
+        texts = texts_of(rows)
         states = neighbors.mean_states(model.encoder(), model.tokenizer, texts, config.task.max_length)
         near, counts = neighbors.nearest(states, neighbors.NEAR, config.seed), Counts()
         made = neighbors.neighbor_pairs(rows, near, count, config.seed, counts)

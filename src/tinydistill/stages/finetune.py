@@ -58,7 +58,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
     scored = data.scoring(config, task)
     rows = data.task_data(config, task, source.tokenizer, batch_size=config.finetune.batch_size)
     scoring.announce(config.task.name, rows)
-    made, tried = _Training(config, artifact, source, task, scored, rows, new).at_best_rate()
+    made, tried = _Training(config, artifact, source, scored, rows, new).at_best_rate()
     result = {
         **made.report,
         **scoring.in_short(scored, made.report["scores"]),
@@ -93,7 +93,6 @@ class _Training:
     config: Config
     artifact: ArtifactWriter
     source: Source
-    task: TaskSource
     scored: Scoring
     rows: TaskDataModule
     new: bool
@@ -121,7 +120,7 @@ class _Training:
     def _at(self, rate: float, directory: Path, *, trial: bool = False, short: bool = False) -> _Trained:
         config, run = self.config, self.config.finetune.run
         pl.seed_everything(config.seed, verbose=False)
-        model = add_head(self._encoder(directory), self.task.target.labels, seed=config.seed)
+        model = add_head(self._encoder(directory), self.rows.target.labels, seed=config.seed)
         epochs = run.passes(len(self.rows.train))
         limits: dict[str, Any] = {}
         if short:

@@ -12,7 +12,13 @@ from tinydistill.config import names
 from tinydistill.config.build import data
 from tinydistill.config.build.origin import without_distillation
 from tinydistill.config.build.plan import in_time
-from tinydistill.config.build.sources import check_positions, find_student, find_teacher, wants_masked_lm
+from tinydistill.config.build.sources import (
+    check_positions,
+    find_student,
+    find_teacher,
+    wants_general,
+    wants_masked_lm,
+)
 from tinydistill.config.compose import composed_with, plain
 from tinydistill.config.schema import Config
 from tinydistill.console import say, table
@@ -170,12 +176,12 @@ def _steps(config: Config) -> list[Step]:
     if options.baseline:
         new = without_distillation(config)
         add("finetune", f"{task}: {BASELINE}", names.finetuned_path(new, "student"), _finetuning(new, "student"))
-    if config.student.path is None and config.distill.start == "general":
+    if wants_general(config):
         add("general", "general student", names.general_path(config), config)
     if options.augment:
-        if not options.pairs and wants_masked_lm(config):
+        if wants_masked_lm(config):
             add("pretrain", "masked language model", names.pretrained_path(config), config)
-        what = "new pairs of its texts" if options.pairs else "augmented rows"
+        what = "new pairs of its texts" if config.augmentation.method == "neighbors" else "augmented rows"
         add("augment", f"{task}: {what}", names.augmented_path(config), config)
     config = _with_rows(config)
     made = names.distilled_path(config)
@@ -215,7 +221,7 @@ def with_inputs(config: Config) -> Config:
         of = replace(_finetuning(config, "teacher"), stage="finetune")
         teacher = _made(of, names.finetuned_path(alone), names.finetuned_path(config))
         found = replace(found, teacher=replace(found.teacher, path=str(teacher), revision=None))
-    if config.student.path is None and config.distill.start == "general":
+    if wants_general(config):
         student = _made(replace(config, stage="general"), names.general_path(alone), names.general_path(config))
         found = replace(found, student=replace(found.student, path=str(student)))
     return found

@@ -44,15 +44,14 @@ def run(config: Config) -> float:
     """Publish a student of the task; return the score that chose it."""
     runtime.quiet()
     teacher, start = find_task_teacher(config), find_start(config)
-    given = start is not None
-    if start is None:
-        check_start(new_student_config(config, teacher.config), teacher.config, config.student.init)
-    else:
+    if start is not None:
         check_vocabularies(teacher, start)
     check_length(config, teacher, *([start] if start else []))
+    ours = start.config if start else new_student_config(config, teacher.config)
     if config.distill.phases not in ("prediction", "none"):
-        ours = start.config if start else new_student_config(config, teacher.config)
-        check_fit(config, ours, teacher.config, given=given)
+        check_fit(config, ours, teacher.config, given=start is not None)
+    elif start is None:
+        check_start(ours, teacher.config, config.student.init)
     task = data.training_task(config)
     check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
@@ -109,16 +108,16 @@ def _distill(
         check_score(first, task.target, logits(first), called=f"{teacher.called}={teacher.path}")
     teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in labeled.validation.items()}
     labeled.teacher_logits = logits(labeled.train)
-    student, new_head = _student(config, start, task, load_teacher, labeled)
+    student, new_head = _student(config, start, load_teacher, labeled)
     work = TaskPhases(config, artifact, rows, load_teacher, student, new_head, scored, teacher_scores)
     at_start = work.once("start")["scores"]
     seconds = time.monotonic() - begun
     reports = {phase: work.once(phase) for phase in BY_NAME[config.distill.phases]}
-    trained = next((report["scores"] for report in reports.values() if "scores" in report), None)
-    scores = trained or work.score()
+    last = list(reports.values())[-1] if reports else {"scores": at_start}
+    scores = last["scores"] if "scores" in last else work.score()
     result = {
         **_compare(scored, scores, teacher_scores),
-        "start": {"kind": _kind(config, start), "seconds": round(seconds, 1)},
+        "start": {"kind": "given" if start else config.student.init, "seconds": round(seconds, 1)},
         "start_scores": at_start,
         "majority": scoring.majority_scores(scored, labeled.validation),
         "phases": reports,
@@ -138,26 +137,18 @@ def _distill(
     return result
 
 
-def _kind(config: Config, start: Source | None) -> str:
-    return config.student.init if start is None else "given"
-
-
 def _student(
-    config: Config,
-    start: Source | None,
-    task: TaskSource,
-    load_teacher: Callable[[], PreTrainedModel],
-    rows: TaskDataModule,
+    config: Config, start: Source | None, load_teacher: Callable[[], PreTrainedModel], rows: TaskDataModule
 ) -> tuple[PreTrainedModel, bool]:
     """What the phases begin with, and whether its head is new; one that was trained on this very task keeps its own."""
-    labels = task.target.labels
+    labels = rows.target.labels
     if start is None:
         teacher = load_teacher().cpu().base_model
         say(f"a new student of this task: {config.student.init}")
         encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
         return add_head(encoder, labels, seed=config.seed), True
     try:
-        check_task_head(start, task.target)
+        check_task_head(start, rows.target)
     except InputError:
         say(f"{start.called}={start.path} gets a new head for this task")
         return add_head(start.encoder(), labels, seed=config.seed), True

@@ -35,16 +35,12 @@ def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> d
     return {split: {name: defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
 
 
-def in_short(scoring: Scoring, scores: Mapping[str, Scores] | None) -> dict[str, Any]:
+def in_short(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, Any]:
     """The score to report and what it is of, and the score that weights and rates are chosen by and what that is of."""
-
-    def of(split: str) -> float | None:
-        return scores[split][scoring.monitor] if scores else None
-
     return {
-        "score": of(scoring.reported_split),
+        "score": scores[scoring.reported_split][scoring.monitor],
         "monitor": scoring.reported,
-        "selection_score": of(scoring.splits[0]),
+        "selection_score": scores[scoring.splits[0]][scoring.monitor],
         "chosen_by": scoring.monitored,
     }
 

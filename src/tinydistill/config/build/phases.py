@@ -90,7 +90,7 @@ class TaskPhases:
         return scores
 
     def _start(self) -> dict[str, Any]:
-        return {"scores": self.score("start")}
+        return {"scores": self.score("start" if BY_NAME[self.config.distill.phases] else "")}
 
     def _solve_head(self) -> None:
         if self.new_head and self.config.distill.head == "solved":

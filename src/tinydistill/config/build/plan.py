@@ -10,7 +10,7 @@ from typing import Any
 from tinydistill.artifacts.files import digest, read_json, write_json
 from tinydistill.benchmarking.budget import SHARE, Part, TooShortError, allot
 from tinydistill.config.build import costs, data
-from tinydistill.config.build.sources import find_student, find_teacher
+from tinydistill.config.build.sources import find_student, find_teacher, wants_general
 from tinydistill.config.dependencies import of_distilled
 from tinydistill.config.durations import seconds_of, written
 from tinydistill.config.schema import Config
@@ -94,10 +94,9 @@ def in_time(config: Config, tasks: Sequence[Config], place: Path) -> list[Config
 
 
 def _check(config: Config) -> None:
-    given = config.student.path is not None or config.distill.start == "task"
     for asked, what, instead in (
         (config.pipeline.augment, "pipeline.augment=true", "name rows that are there with augmentation.path=FILE"),
-        (not given, "distill.start=general", "name a general student that is there with student.path=DIR"),
+        (wants_general(config), "distill.start=general", "name a general student that is there with student.path=DIR"),
         (config.pipeline.export, "pipeline.export=true", "run stage=export afterwards"),
         (config.distill.phases == "merged", "distill.phases=merged", "take distill.phases=both"),
     ):

@@ -40,7 +40,7 @@ def find_start(config: Config) -> Source | None:
     """What the student of a task starts from: student.path, or what stage=general made; None where it is to be made."""
     if (named := find_student(config)) is not None:
         return named
-    if config.distill.start == "task":
+    if not wants_general(config):
         return None
     made = general_path(config)
     if not made.is_dir():
@@ -51,9 +51,15 @@ def find_start(config: Config) -> Source | None:
     return find(str(made), "student.path")
 
 
+def wants_general(config: Config) -> bool:
+    """Whether stage=general must make what the student of a task starts from."""
+    return config.student.path is None and config.distill.start == "general"
+
+
 def wants_masked_lm(config: Config) -> bool:
-    """Whether stage=pretrain must make the masked LM: none is named, and the teacher is none."""
-    return config.augmentation.model is None and not has_masked_lm_head(find_teacher(config).config)
+    """Whether stage=pretrain must make the masked LM: rows are made by one, none is named, and the teacher is none."""
+    wanted = config.augmentation.method == "masked_lm" and config.augmentation.model is None
+    return wanted and not has_masked_lm_head(find_teacher(config).config)
 
 
 def find_masked_lm(config: Config) -> Source:
