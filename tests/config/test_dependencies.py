@@ -139,6 +139,17 @@ def test_a_phase_that_is_left_out_has_no_say():
         assert OF_STAGE["task"](other).digest == OF_STAGE["task"](prediction).digest
 
 
+def test_a_student_without_a_prediction_phase_depends_on_the_batches_that_it_is_solved_on():
+    for phases in ("none", "intermediate"):
+        given = config_of(f"distill.phases={phases}")
+        digests = {
+            override: OF_STAGE["task"](config_of(f"distill.phases={phases}", override)).digest
+            for override in ("prediction.batch_size=8", "prediction.temperature=2")
+        }
+        assert digests["prediction.batch_size=8"] != OF_STAGE["task"](given).digest
+        assert digests["prediction.temperature=2"] == OF_STAGE["task"](given).digest
+
+
 def test_outside_of_a_sweep_names_are_the_readable_ones():
     config = config_of()
     alone = replace(config, paths=replace(config.paths, job=None))

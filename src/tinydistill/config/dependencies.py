@@ -102,7 +102,9 @@ def of_distilled(config: Config) -> Dependencies:
         options["head_tokens"] = distill.head_tokens
     if phases in ("both", "intermediate"):
         options["intermediate"] = asdict(config.intermediate)
-    if phases not in ("intermediate", "none"):
+    if phases in ("intermediate", "none"):
+        options["batch_size"] = config.prediction.batch_size  # of the rows that student and head are solved on
+    else:
         options["prediction"] = asdict(config.prediction)
     if new:
         options |= {**_new_student(config), "sample_tokens": distill.sample_tokens}
