@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test test-all lint setup clean
 
 demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
 
-test: $(READY)  ## run the tests
+test: $(READY)  ## run the tests but the slow ones
 	$(VENV)/bin/python -m pytest
+
+test-all: $(READY)  ## run all tests
+	$(VENV)/bin/python -m pytest -m ''
 
 lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

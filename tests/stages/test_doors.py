@@ -156,6 +156,7 @@ def test_what_cannot_be_imported_or_is_of_another_kind_is_one_line(command, argu
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_the_doors_open_in_a_process_of_their_own(arguments, tmp_path):
     words = {**changed(arguments, general__max_steps="1"), "mapping._target_": "skip_first.skip_first"}
     typed = [f"{key}={value}" for key, value in words.items()]

@@ -96,6 +96,7 @@ def test_what_stands_under_its_usual_name_is_taken_as_in_a_single_run(command, w
     assert len(made(outputs, "finetune")) == len(made(outputs, "general")) == 1
 
 
+@pytest.mark.slow
 def test_a_pipeline_shares_what_agrees_and_keeps_apart_what_does_not(command, words, sweep, outputs):
     single = {**words, "hydra.mode": None, "pipeline.latency_length": "8", "pipeline.latency_seconds": "0.01"}
     assert command({**single, "stage": "pipeline"})[0] == 0
@@ -220,6 +221,7 @@ def test_a_search_goes_on_where_it_was_and_outlives_failed_trials(sweep, outputs
 QUICK = {"pipeline__latency_length": "8", "pipeline__latency_seconds": "0.01", "finetune__student__epochs": "1"}
 
 
+@pytest.mark.slow
 def test_seeds_of_a_pipeline_share_nothing_that_depends_on_them_and_are_one_line_of_the_report(sweep, outputs):
     chosen = {"sweep": "seeds", "seed": "3,4", "hydra.mode": None, "stage": None, "report__sweeps": "true"}
     code, out, err = sweep(**chosen, **QUICK)
