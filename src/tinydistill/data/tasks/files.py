@@ -18,12 +18,17 @@ class TaskFiles(TaskSource):
     """A user's own tables: CSV, TSV, JSON lines or Parquet by their names' endings, plain or packed.
 
     Args:
-        train, validation, test: files, or pandas DataFrames or `datasets.Dataset`s. Without validation rows,
-            `validation_fraction` of the training rows become these: of every class those whose texts have the smallest
-            hashes with `split_seed`, so that which ones depends on no order and copies of a text stay together.
-        text, text_pair, label: the columns that hold them.
+        train: a file, a pandas DataFrame or a `datasets.Dataset`.
+        validation: the same; without it `validation_fraction` of the training rows.
+        test: the same; its rows need no labels.
+        text: the column of the texts.
+        text_pair: the column of the second texts, where there are two.
+        label: the column of the labels.
         labels: the classes in their order; unless given, they follow from the training rows.
         regression: whether a number is predicted; None where the training rows are to decide.
+        validation_fraction: of every class the rows whose texts have the smallest hashes with `split_seed`, so that
+            which ones depends on no order and copies of a text stay together.
+        split_seed: another one, other validation rows.
         encoding: of text files.
         quoting: whether quotes delimit cells; None for yes in CSV, no in TSV.
     """
