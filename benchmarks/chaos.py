@@ -2,8 +2,8 @@
 
 python benchmarks/chaos.py [--trials 20] [--stages general,augment] [--signals KILL,TERM] [--seed 0]
 
-A run is killed once, between its first line and the time at which the undisturbed one ended. What it has published in the
-end is compared byte for byte: weights, rows, ONNX files, and results without times. Upon SIGTERM it must end with 143.
+A run is killed once, between its first line and the time at which the undisturbed one ended. What it has published in
+the end is compared byte for byte: weights, rows, ONNX files, and results without times. SIGTERM must end it with 143.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _FILES = (".safetensors", ".parquet", ".onnx", ".tsv")
 _MEASURED = ("seconds", "milliseconds", "latency", "speed", "spread", "size_on_disk", "made", "date")  # differ anyway
 
 
-class Faulty(Exception):
+class FaultError(Exception):
     """A command has not ended as it should."""
 
 
@@ -50,7 +50,9 @@ def finish(words: list[str], directory: Path) -> float:
     process = launch(words, directory)
     first = first_line(process, directory)
     if process.wait() != 0:
-        raise Faulty(f"{directory} ended with {process.returncode}: {(directory / 'printed.txt').read_text()[-2000:]}")
+        raise FaultError(
+            f"{directory} ended with {process.returncode}: {(directory / 'printed.txt').read_text()[-2000:]}"
+        )
     return time.monotonic() - first
 
 
@@ -96,10 +98,10 @@ def trial(words: list[str], directory: Path, signum: int, delay: float) -> tuple
         code = process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise Faulty(f"goes on for a minute after {signal.Signals(signum).name}") from None
+        raise FaultError(f"goes on for a minute after {signal.Signals(signum).name}") from None
     code = 128 - code if code < 0 else code  # as a shell says it
     if code not in (0, 128 + signum):
-        raise Faulty(f"ended with {code} upon {signal.Signals(signum).name} after {delay:.1f} s")
+        raise FaultError(f"ended with {code} upon {signal.Signals(signum).name} after {delay:.1f} s")
     finish(words, directory)
     return code != 0, published(directory)
 
@@ -136,7 +138,7 @@ def main() -> None:
                     identical += found == expected
                     different = [file for file in expected | found if expected.get(file) != found.get(file)]
                     fault = f"differs in {', '.join(different)}" if different else ""
-                except Faulty as error:
+                except FaultError as error:
                     fault = str(error)
                 if fault:
                     failed = True

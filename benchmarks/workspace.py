@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the models of the tests
 
 from tests.conftest import SPECIAL, WORDS, bert, sentences
 from tests.stages.conftest import STATES, fine_tuned, state_rows, write_states
+
 from tinydistill.models.loading import save_model
 
 _TEXT = {"max_length": 16, "batch_size": 8, "heldout_fraction": 0.1, "max_steps": 60}

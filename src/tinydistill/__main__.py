@@ -44,7 +44,7 @@ def _mend_streams() -> None:
     """Let nothing that is printed be an error: closed streams lead nowhere, characters without a code are escaped."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # for as long as the process
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 

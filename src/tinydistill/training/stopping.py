@@ -41,9 +41,13 @@ class StopBetweenBatches(pl.Callback):
             signals.check()
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop if a signal came in the last batch; from here on it does so at once."""
+        """Stop if a signal came in the last batch."""
         self.on_train_batch_start(trainer)
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """From here on a signal stops the run at once, also where no step was left to do."""
         signals.release()
+        signals.check()
 
     def on_exception(self, *_: Any) -> None:
         """What is being saved is whole by now."""
