@@ -132,7 +132,7 @@ def test_a_terminal_that_was_closed_is_no_error():
     ours, theirs = pty.openpty()
     process = begun(waiting, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    with open(ours) as terminal:
+    with open(ours) as terminal:  # noqa: PTH123  # a descriptor
         assert terminal.readline() == "ready\n"
     process.terminate()
     process.wait(5)
