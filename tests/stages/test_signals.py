@@ -4,7 +4,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +74,10 @@ MOMENTS = {
     "in the closed form": (start, "solve_student", 0, signal.SIGINT),
     "in the losses before": (LayerDistiller, "validation_step", 3, signal.SIGHUP),
     "in the first step": (LayerDistiller, "training_step", 0, signal.SIGTERM),
-    "between a step of the optimizer and its count": (Progress, "on_train_batch_end", 4, signal.SIGINT),
+    "between a step of the optimizer and its count": (Progress, "on_train_batch_end", 2, signal.SIGINT),
+    "between two groups of a step of the optimizer": (import_module("torch.optim.adam"), "adam", 1, signal.SIGTERM),
     "while a checkpoint is restored": (_CheckpointConnector, "restore_training_state", 0, signal.SIGTERM),
-    "in a step in the middle": (LayerDistiller, "training_step", 3, signal.SIGHUP),
+    "in a step in the middle": (LayerDistiller, "training_step", 2, signal.SIGHUP),
     "in a validation": (LayerDistiller, "validation_step", 2, signal.SIGTERM, in_fit),
     "in the last step": (LayerDistiller, "training_step", 0, signal.SIGINT, in_the_last),
     "in the losses after": (layer_phase, "end", 0, signal.SIGHUP),
@@ -167,3 +172,34 @@ def test_a_terminal_that_reads_no_more_stops_training_between_two_steps(task_arg
     assert (code, err) == (141, sentence("stage=finetune", signal.SIGPIPE))
     (checkpoint,) = tmp_path.glob("outputs/*.unfinished/**/last.ckpt")
     assert checkpoint.stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "signum", "send"),
+    [
+        ({"trainer.devices": "2", "trainer.strategy": "ddp"}, signal.SIGTERM, os.kill),
+        ({"runtime.num_workers": "2"}, signal.SIGINT, os.killpg),  # as a terminal does
+    ],
+    ids=["to the first of two processes", "to workers as well"],
+)
+def test_processes_that_belong_together_stop_together(more, signum, send, arguments, tmp_path):
+    given = {**arguments, **more, "general.max_steps": "100000", "general.epochs": "1000"}
+    words = [f"{option}={value}" for option, value in given.items()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinydistill", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    assert any(line.startswith("plan: ") for line in process.stdout)
+    time.sleep(2.0)
+    send(process.pid, signum)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (128 + signum, sentence("stage=general", signum))
+    (checkpoint,) = tmp_path.glob("outputs/*.unfinished/**/last.ckpt")
+    assert checkpoint.stat().st_size
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
