@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tinydistill import __version__, signals
 from tinydistill.config.help import usage
+from tinydistill.ranks import rank
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
         signals.check()  # something has kept what was raised to itself
     except signals.Stopped as stopped:
         stopped.say()
-        sys.exit(0 if signals.rank() else stopped.code)  # Lightning kills all where another process fails
+        sys.exit(0 if rank() else stopped.code)  # Lightning kills all where another process fails
     finally:
         signals.give_back()
 
