@@ -3,13 +3,12 @@
 import os
 import subprocess
 import sys
-from unittest.mock import Mock
 
 import pytest
 from hydra.errors import MissingConfigException
 
 from tinydistill import __main__ as door
-from tinydistill import __version__, command, stages
+from tinydistill import __version__, stages
 from tinydistill.config.errors import _PACKAGES, explain
 from tinydistill.config.schema import STAGES
 
@@ -81,11 +80,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, override, message):
     assert err.startswith("tinydistill: error: ")
     assert message in err
     assert err.count("\n") == 1
-
-
-def test_an_interruption_is_one_line_and_the_shells_exit_code(run, monkeypatch):
-    monkeypatch.setattr(command, "_composed", Mock(side_effect=KeyboardInterrupt))
-    assert run() == (130, "", "tinydistill: interrupted; the same command goes on from the last checkpoint\n")
 
 
 @pytest.mark.parametrize(("choice", "package"), _PACKAGES.items())

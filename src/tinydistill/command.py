@@ -1,7 +1,6 @@
 """A run from the command line: Hydra composes the configuration, the stage is called, errors become one clear line."""
 
 import os
-import signal
 import sys
 import traceback
 from importlib import import_module
@@ -9,7 +8,7 @@ from importlib import import_module
 import hydra
 from omegaconf import DictConfig
 
-from tinydistill import stages
+from tinydistill import signals, stages
 from tinydistill.config import sweep
 from tinydistill.config.compose import in_sweep, resolved
 from tinydistill.config.errors import explain
@@ -23,6 +22,7 @@ _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 def _composed(cfg: DictConfig) -> float | None:
     if in_sweep():
         return sweep.outcome(cfg, _stage)
+    signals.running.append(f"stage={cfg.stage}")
     try:
         return _stage(resolved(cfg))
     except Exception as error:
@@ -47,14 +47,11 @@ def _exit_if_mistaken(error: Exception) -> None:
 
 
 def run() -> None:
-    """Run what the command line asks for; exits with 0, 1, 2, or 130 if interrupted."""
+    """Run what the command line asks for; exits with 0, 1 or 2."""
     # Hydra would print its own abridged traceback and exit with 1; with this set it lets exceptions through to here.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         _composed()
-    except KeyboardInterrupt:
-        print("tinydistill: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         failed = sweep.finish()
         _exit_if_mistaken(error)

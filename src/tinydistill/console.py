@@ -10,9 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from tinydistill import signals
 from tinydistill.ranks import rank
 
-_console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=True, quiet=rank() != 0)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Stop where the run can go on; rich would end it with code 1."""
+        signals.broken_pipe()
+
+
+_console = _Console(width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=True, quiet=rank() != 0)
 
 
 def say(line: str = "") -> None:
@@ -76,7 +84,7 @@ class Meter:
         else:
             left = duration((self.total - self.done) / speed)
             line = f"{self.done:,} of {self.total:,} {_several(self.unit)}  {left} left"
-        print(f"{self.what}: {line}", flush=True)
+        say(f"{self.what}: {line}")
 
     def close(self) -> None:
         """Clears the bar."""

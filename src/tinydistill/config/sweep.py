@@ -2,6 +2,7 @@
 
 import logging
 import math
+import multiprocessing
 import os
 import sys
 import time
@@ -17,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
+from tinydistill import signals
 from tinydistill.artifacts.files import read_json, write_json
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import JOB
@@ -56,6 +58,10 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
 
     A job that fails ends no sweep, whatever launches it: no exception leaves here.
     """
+    if not _unsummed:  # in a process that a launcher has started
+        signals.take()
+        if signals.received():
+            return None
     hydra = HydraConfig.get()
     directory, fixed = Path(hydra.runtime.output_dir), hydra.job.config.override_dirname.exclude_keys
     varied = [word for word in hydra.overrides.task if word.split("=")[0] not in fixed]
@@ -82,6 +88,9 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
         line = mistake or " ".join(f"{type(error).__name__}: {error}".split())
         print(f"tinydistill: error: job {hydra.job.num}: {line}", file=sys.stderr, flush=True)
         job = replace(job, error=line, mistake=mistake is not None)
+    except signals.Stopped:
+        if _unsummed:
+            raise
     finally:
         _close_wandb(failed=job.error is not None)
     _record(directory, replace(job, seconds=round(time.monotonic() - begun, 1)))
@@ -127,7 +136,21 @@ class Table(Callback):
             if job.error is not None:
                 (directory / job.name / JOB).unlink()
         _unsummed[:] = [directory]
+        signals.running.append("the sweep")
+        if "joblib" in config.hydra.launcher._target_:  # whose own way to stop is to kill its workers
+            signals.hold()
+            signals.pass_on(_tell_workers)
         say(f"sweep: {directory}")
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Stop here if the workers were told to."""
+        signals.release()
+        signals.check()
+
+
+def _tell_workers(signum: int) -> None:
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid, signum)  # type: ignore[arg-type]  # it has begun
 
 
 def finish() -> int:

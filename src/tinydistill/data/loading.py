@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from tinydistill import signals
 from tinydistill.errors import InputError
 
 Batch = dict[str, torch.Tensor]
@@ -79,6 +80,7 @@ class BatchLoader:
             sampler=remaining,
             batch_size=None,
             num_workers=self.num_workers,
+            worker_init_fn=signals.ignore,
             generator=torch.Generator(),  # its own: reading, as in a validation, must not move the global one
         )
 

@@ -60,7 +60,7 @@ class Progress(pl.Callback):
         if self._prints:
             left = duration((self.steps - step) * (now - self._first_time) / max(step - self._first_step, 1))
             losses = shown_losses(trainer.callback_metrics)
-            print(f"step {step}/{self.steps}  {speed:,.0f} tokens/s  {left} left  {losses}", flush=True)
+            say(f"step {step}/{self.steps}  {speed:,.0f} tokens/s  {left} left  {losses}")
 
     def _estimate(self, done: int, now: float) -> None:
         """Say once how long the run is going to take, when a few steps have been measured."""
@@ -72,12 +72,7 @@ class Progress(pl.Callback):
         each, steps = (now - self._warm) / _MEASURED_STEPS, self.steps - self._first_step
         whole = self._warm - self._first_time + each * (steps - _FIRST_STEPS)
         if self._prints and whole > LINE_EVERY and 2 * done <= steps:
-            print(f"at {each:.2f} s a step this takes about {duration(whole)}", flush=True)
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Say where the run stopped."""
-        if self.shown and trainer.global_step:
-            print(f"stopped at step {trainer.global_step}; the same command goes on from there", flush=True)
+            say(f"at {each:.2f} s a step this takes about {duration(whole)}")
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""

@@ -24,6 +24,7 @@ from tinydistill.training import runtime
 from tinydistill.training.dashboards import Lineage, Product
 from tinydistill.training.epochs import Patience
 from tinydistill.training.progress import Progress
+from tinydistill.training.stopping import StopBetweenBatches
 
 _TRAINER = "pytorch_lightning.Trainer"
 
@@ -84,9 +85,9 @@ def trainer(
         node["profiler"] = {"dirpath": str(directory / "logs"), **profiler}
     loggers = _loggers(config, directory) if options else []
     shown = bool(node.pop("enable_progress_bar", True))
-    watching = list(callbacks)
+    watching = [StopBetweenBatches(), *callbacks]
     if not any(isinstance(one, Progress) for one in watching):
-        watching.insert(0, Progress(shown=shown))
+        watching.insert(1, Progress(shown=shown))
     if options:
         watching += _callbacks(config, directory, monitor, mode, logged=bool(loggers))
     if patience is not None and monitor is not None and not any(isinstance(one, EarlyStopping) for one in watching):
