@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tinydistill import hub
 from tinydistill.artifacts.files import flatten, read_json, write_json
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record, recipe, record_of, surroundings
 from tinydistill.console import say
@@ -29,7 +30,7 @@ class ArtifactWriter:
     """The artifact that is made at `path`; stages work in `work`, which survives an interruption.
 
     `result` is that of the finished artifact, when there is one with the same settings. `inputs` are the artifacts that
-    it is made from, by what its settings call them.
+    it is made from, by what its settings call them; `named` are the paths and hub names of all that it is made from.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class ArtifactWriter:
     settings: dict[str, Any]
     result: dict[str, Any] | None = None
     inputs: dict[str, Record] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
 
     @property
     def product(self) -> Path:
@@ -59,7 +61,10 @@ class ArtifactWriter:
         self.product.mkdir(exist_ok=True)
         write_json(self.product / RESULT, result)
         made = {"settings": self.settings, "recipe": recipe(self.settings, self.inputs), "configuration": configuration}
-        write_json(self.product / PROVENANCE, {**made, **surroundings()})
+        of_hub = {
+            name: {"name": path, "weights": hub.taken[path]} for name, path in self.named.items() if path in hub.taken
+        }
+        write_json(self.product / PROVENANCE, {**made, **({"hub": of_hub} if of_hub else {}), **surroundings()})
         replaced = self.path.with_name(f".{self.path.name}.replaced")
         if self.path.exists():
             self.path.rename(replaced)
@@ -90,11 +95,11 @@ def open_artifact(
     path = path.resolve()
     work = path.with_name(f"{path.name}.unfinished")
     settings = json.loads(json.dumps(settings))
-    named = {name: record_of(one) for name, one in (inputs or {}).items() if one is not None}
-    taken = {name: record for name, record in named.items() if record is not None}
+    named = {name: one for name, one in (inputs or {}).items() if one is not None}
+    taken = {name: record for name, one in named.items() if (record := record_of(one)) is not None}
     if rank() != 0:
         finished = _finished(path, settings, overwrite)
-        yield ArtifactWriter(path, work, settings, finished, taken)
+        yield ArtifactWriter(path, work, settings, finished, taken, named)
         if finished is None:
             _await(path, settings)
         return
@@ -103,7 +108,7 @@ def open_artifact(
         finished = _finished(path, settings, overwrite)
         fresh = finished is None and _begin(work, settings, overwrite)
         try:
-            yield ArtifactWriter(path, work, settings, finished, taken)
+            yield ArtifactWriter(path, work, settings, finished, taken, named)
         except (InputError, UserError):  # there is nothing to go on with
             if fresh:
                 shutil.rmtree(work, ignore_errors=True)

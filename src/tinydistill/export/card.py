@@ -1,11 +1,9 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.provenance import versions
@@ -182,12 +180,9 @@ def _provenance(result: dict[str, Any], license_name: str | None) -> str:
 def license_of(path: str) -> str | None:
     """The license of a directory or hub name as the hub spells it (apache-2.0); None where that can't be found out."""
     try:
-        place = models.locate(path)
-        card = Path(place) / "README.md"
-        if Path(place).is_dir() and not card.is_file():
-            return None
-        data = ModelCard.load(card if card.is_file() else place, ignore_metadata_errors=True).data
-    except (ValueError, OSError, HfHubHTTPError, OfflineModeIsEnabled):
+        card = models.directory_of(models.locate(path)) / "README.md"
+        data = ModelCard.load(card, ignore_metadata_errors=True).data if card.is_file() else None
+    except (ValueError, OSError):
         return None
     named = getattr(data, "license", None)
     return str(named) if named else None
