@@ -68,7 +68,7 @@ def configuration(name: str, revision: str | None) -> Path:
 
 @cache
 def whole(name: str, revision: str | None, shown: str) -> Path:
-    """The same directory, with the weights in it. Raises HubError; and InputError for an index that names no weights."""
+    """The same directory, with the weights in it. Raises HubError, InputError for an index that names no weights."""
     directory = configuration(name, revision)
     names = parts(directory, shown) if (directory / INDEX).is_file() else [WEIGHTS]
     if not all((directory / file).is_file() for file in names) and not hub.offline():
