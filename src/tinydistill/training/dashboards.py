@@ -22,6 +22,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from torch import Tensor
 
 from tinydistill.console import say
+from tinydistill.escaping import for_markdown, for_spreadsheet
 
 _PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
 _SIZE = 256  # pixels of an attention map
@@ -176,14 +177,13 @@ def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows
         if isinstance(logger, WandbLogger):
             logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
         elif isinstance(logger, TensorBoardLogger):
-            lines = [columns, ["---"] * len(columns), *rows]
-            drawn = "\n".join(
-                "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-            )
-            logger.experiment.add_text(name, drawn)
+            cells = [[for_markdown(str(cell)) for cell in line] for line in (columns, *rows)]
+            lines = [cells[0], ["---"] * len(columns), *cells[1:]]
+            logger.experiment.add_text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines))
         elif isinstance(logger, CSVLogger):
             with _file_beside(logger, f"{name}.csv").open("w", encoding="utf-8", newline="") as out:
-                csv.writer(out, lineterminator="\n").writerows([columns, *rows])
+                kept = ([for_spreadsheet(x) if isinstance(x, str) else x for x in row] for row in (columns, *rows))
+                csv.writer(out, lineterminator="\n").writerows(kept)
 
 
 def _file_beside(logger: CSVLogger, name: str) -> Path:
