@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinydistill.artifacts.portable import without_home
 from tinydistill.escaping import for_markdown
 from tinydistill.export.markdown import code
 from tinydistill.report import attention, drawings, figures, tables
@@ -144,7 +145,7 @@ class Report:
         return _paragraphs(parts)
 
     def _records(self) -> str:
-        unfinished = ", ".join(code(str(path)) for path in self.collected.unfinished)
+        unfinished = ", ".join(code(without_home(str(path))) for path in self.collected.unfinished)
         left = f"Left out, as it is not finished: {unfinished}" if unfinished else ""
         return _paragraphs([tables.of_records(self.collected.runs), tables.versions(self.collected.runs), left])
 

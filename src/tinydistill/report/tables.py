@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tinydistill.artifacts.portable import without_home
 from tinydistill.console import count
 from tinydistill.escaping import for_markdown
 from tinydistill.export.markdown import cell, code, table
@@ -128,7 +129,7 @@ def of_records(runs: Sequence[Run]) -> str:
             code(run.name),
             for_markdown(run.stage),
             for_markdown(str(run.provenance.get("finished", "-"))[:16]).replace("T", "\u00a0"),
-            code(f"tinydistill {run.provenance.get('command', '')}".strip()),
+            code(without_home(f"tinydistill {run.provenance.get('command', '')}".strip())),
         ]
         for run in sorted(runs, key=lambda run: str(run.provenance.get("finished", "")))
     ]

@@ -21,6 +21,7 @@ from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
+from tinydistill.artifacts.portable import without_home
 from tinydistill.console import say
 from tinydistill.escaping import for_markdown, for_spreadsheet
 
@@ -71,9 +72,9 @@ def wandb_logger(
         project=project,
         group=group,
         save_dir=save_dir,
-        config=dict(run_config or {}),
+        config=without_home(dict(run_config or {})),
         tags=list(run_tags),
-        settings=wandb.Settings(console="off"),
+        settings=wandb.Settings(console="off", host="localhost", username="", x_disable_meta=True),
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
     return logger
@@ -114,9 +115,9 @@ class Lineage(pl.Callback):
 def _artifact(product: Product) -> Any:
     import wandb
 
-    artifact = wandb.Artifact(product.name, type=product.stage, metadata={"path": product.path})
+    artifact = wandb.Artifact(product.name, type=product.stage, metadata={"path": without_home(product.path)})
     with artifact.new_file("settings.json") as file:
-        json.dump(product.settings, file, indent=2, sort_keys=True)
+        json.dump(without_home(product.settings), file, indent=2, sort_keys=True)
     return artifact
 
 
