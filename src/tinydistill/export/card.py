@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.provenance import versions
 from tinydistill.console import count
-from tinydistill.escaping import for_markdown
+from tinydistill.escaping import for_markdown, for_terminal
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
@@ -51,7 +51,7 @@ def card(
         f"tokens.\n\n{_latency(result)}",
         f"## Provenance\n\n{_provenance(result, license_name)}",
     ]
-    metadata = _metadata(name, result, task, repo, license_name)
+    metadata = _metadata(for_terminal(name), result, for_terminal(task), repo, license_name)
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
@@ -78,7 +78,7 @@ def _metadata(
         library_name="transformers",
         pipeline_tag="text-classification",
         tags=["distillation", "tinybert", *(["onnx"] if len(result["checks"]) > 1 else [])],
-        base_model=teacher if "/" in teacher else None,
+        base_model=teacher if "/" in teacher and not models.is_path(teacher) else None,
         datasets=[repo] if repo else None,
         metrics=[metric],
         eval_results=scores or None,

@@ -35,6 +35,11 @@ PACKAGED = {
 }
 
 
+def is_path(path: str) -> bool:
+    """Whether a name can be that of a directory alone, and of no model on the hub."""
+    return path.startswith((".", "/", "~")) or path.count("/") > 1
+
+
 def locate(path: str, *, called: str = THE_MODEL) -> str:
     """Where a model is: a directory, the directory inside an installed package, or else its hub name.
 
@@ -46,7 +51,7 @@ def locate(path: str, *, called: str = THE_MODEL) -> str:
         check_configuration(directory, f"{called}={directory}")
         check_weights(directory, f"{called}={directory}")
         return str(directory)
-    if directory.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    if directory.exists() or is_path(path):
         raise InputError(f"{called}={path}: there is no such directory")
     package, sha256 = PACKAGED.get(path, ("", ""))
     packaged = _packaged(package) if package else None
