@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,13 +25,11 @@ PACKAGES = (
     "hydra-core",
 )
 # Of the environment, these alone: what can change a run or its speed, and holds no path and no secret.
-_VARIABLES = frozenset(
-    "PL_GLOBAL_SEED PL_SEED_WORKERS PL_FAULT_TOLERANT_TRAINING CUBLAS_WORKSPACE_CONFIG NVIDIA_TF32_OVERRIDE "
-    "OMP_NUM_THREADS MKL_NUM_THREADS PYTORCH_CUDA_ALLOC_CONF PYTORCH_ALLOC_CONF TORCH_ALLOW_TF32_CUBLAS_OVERRIDE "
-    "TORCH_LOGS TORCH_COMPILE_DISABLE TORCHDYNAMO_DISABLE PL_TRAINER_MAX_EPOCHS PL_TRAINER_MAX_STEPS "
-    "PL_TRAINER_MIN_EPOCHS PL_TRAINER_MIN_STEPS PL_TRAINER_PRECISION PL_TRAINER_DEVICES PL_TRAINER_NUM_NODES "
-    "PL_TRAINER_ACCELERATOR PL_TRAINER_STRATEGY PL_TRAINER_DETERMINISTIC PL_TRAINER_BENCHMARK "
-    "PL_TRAINER_GRADIENT_CLIP_VAL PL_TRAINER_ACCUMULATE_GRAD_BATCHES PL_TRAINER_LIMIT_TRAIN_BATCHES".split()
+_VARIABLES = re.compile(
+    "OMP_NUM_THREADS|MKL_NUM_THREADS|CUBLAS_WORKSPACE_CONFIG|NVIDIA_TF32_OVERRIDE|PYTORCH_(CUDA_)?ALLOC_CONF"
+    "|TORCH_(LOGS|COMPILE_DISABLE|ALLOW_TF32_CUBLAS_OVERRIDE)|TORCHDYNAMO_DISABLE|PL_(GLOBAL_SEED|SEED_WORKERS)"
+    "|PL_TRAINER_(MAX_EPOCHS|MAX_STEPS|MIN_EPOCHS|MIN_STEPS|PRECISION|ACCELERATOR|DEVICES|NUM_NODES|STRATEGY"
+    "|DETERMINISTIC|BENCHMARK|GRADIENT_CLIP_VAL|ACCUMULATE_GRAD_BATCHES|LIMIT_TRAIN_BATCHES)"
 )
 
 
@@ -108,5 +107,5 @@ def surroundings() -> dict[str, Any]:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
-        "environment": {name: value for name, value in sorted(os.environ.items()) if name in _VARIABLES},
+        "environment": {name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)},
     }
