@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test lint setup clean
+.PHONY: demo test lint audit setup clean
 
 demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
@@ -16,6 +16,13 @@ lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --strict $(addprefix src/tinydistill/,artifacts config distillation stages)
+
+audit: $(VENV)/audit/bin/pip-audit  ## known vulnerabilities of the pinned packages, as the package index tells them
+	$< --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+
+$(VENV)/audit/bin/pip-audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
 
 setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 

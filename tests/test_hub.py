@@ -145,7 +145,7 @@ FAULTS = {
 }
 REFUSALS = {
     "unknown": (status(404, X_Error_Code="RepoNotFound"), r"knows no such model \(404\)"),
-    "private": (status(401), r"knows no such model, or wants a token for it: set HF_TOKEN \(401\)"),
+    "private": (status(401), r"knows no such model, or wants a token: set HF_TOKEN \(401\)"),
     "gated": (status(403, X_Error_Code="GatedRepo"), "it is gated: accept its terms at http://127.0.0.1:"),
     "forbidden": (status(403), r"forbids it without a token: set HF_TOKEN \(403\)"),
     "no such revision": (status(404, X_Error_Code="RevisionNotFound"), "knows it, but no such revision"),
