@@ -70,7 +70,8 @@ def waiting(line: str) -> Iterator[None]:
 
 def answered(error: BaseException) -> int | None:
     """The status with which a server answered a request that failed; None where none did."""
-    return next((one.response.status_code for one in _chain(error) if getattr(one, "response", None) is not None), None)
+    responses = (getattr(one, "response", None) for one in _chain(error))
+    return next((response.status_code for response in responses if response is not None), None)
 
 
 def cause(error: BaseException) -> str:

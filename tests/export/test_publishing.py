@@ -168,7 +168,11 @@ def test_a_token_that_was_stored_by_logging_in_serves(hub, directory, tmp_path):
     ("repo", "environment", "message"),
     [
         ("user/model", {"HF_TOKEN": "hf_wrong"}, "refuses the token ("),
-        ("user/model", {"HF_TOKEN": TOKEN, "HF_ENDPOINT": "http://127.0.0.1:9"}, "nothing can be pushed: http://127.0.0.1:9 can't be reached: "),
+        (
+            "user/model",
+            {"HF_TOKEN": TOKEN, "HF_ENDPOINT": "http://127.0.0.1:9"},
+            "nothing can be pushed: http://127.0.0.1:9 can't be reached: ",
+        ),
         ("user/forbidden", {"HF_TOKEN": TOKEN}, "user/forbidden: the hub refuses (You don't have the rights"),
     ],
 )

@@ -196,7 +196,7 @@ def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
 def _copy_without_host(source: str, target: str) -> str:
     """TensorBoard names its files after the machine."""
     named = Path(target)
-    return shutil.copy2(source, named.with_name(named.name.replace(socket.gethostname(), "localhost")))
+    return shutil.copy2(source, str(named.with_name(named.name.replace(socket.gethostname(), "localhost"))))
 
 
 def _short(value: Any) -> str:

@@ -1,13 +1,14 @@
 """Models of the hub as directories of its cache: one commit a run, and nothing is read before its hash is checked."""
 
 import hashlib
+import math
 import os
 import re
 from functools import cache
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, HTTPError
+from huggingface_hub.errors import EntryNotFoundError, HTTPError  # type: ignore[attr-defined]  # its client's
 
 from tinydistill import hub
 from tinydistill.artifacts.files import file_hash
@@ -43,9 +44,8 @@ def configuration(name: str, revision: str | None) -> Path:
     if cached is not None and cached.name == revision:
         _check(name, cached)
         return cached
-    patience = constants.HF_HUB_ETAG_TIMEOUT
-    if cached is not None and "HF_HUB_ETAG_TIMEOUT" not in os.environ:
-        patience = min(patience, _BRIEFLY)
+    brief = cached is not None and "HF_HUB_ETAG_TIMEOUT" not in os.environ
+    patience = min(constants.HF_HUB_ETAG_TIMEOUT, _BRIEFLY if brief else math.inf)
     try:
         with hub.waiting(f"waiting up to {patience:g} s for {constants.ENDPOINT} to answer about {name}"):
             commit, files = _asked(name, revision, patience)
