@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all docs lint setup clean
+.PHONY: demo test test-all docs lint audit setup clean
 
 demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
@@ -22,6 +22,13 @@ lint: $(READY)  ## ruff and mypy
 
 docs: $(READY)  ## the documentation as a site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+
+audit: $(VENV)/audit/bin/pip-audit  ## known vulnerabilities of the pinned packages, as the package index tells them
+	$< --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+
+$(VENV)/audit/bin/pip-audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
 
 setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 

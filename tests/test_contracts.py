@@ -15,7 +15,7 @@ from tinydistill.config.schema import STAGES, Config
 from tinydistill.config.schema.option import options
 
 SOURCE = Path(__file__).parents[1] / "src" / "tinydistill"
-FREE = {"console", "errors", "hub", "ranks", "signals"}  # small modules at the top, for all
+FREE = {"console", "errors", "escaping", "hub", "ranks", "signals"}  # small modules at the top, for all
 MAY_IMPORT = {
     "artifacts": set(),
     "models": {"artifacts"},
@@ -125,6 +125,35 @@ def test_what_errors_advise_are_options_that_there_are():
                     option = option_of(argument, "general")
                     found = "=" in option or any(f"{option}.".startswith(f"{key}.") for key in known)
                     assert found, f"{file.relative_to(SOURCE)}: {{{argument}}} is {option}, which is no option"
+
+
+# What must not be called, and what must be said where it is: nothing that is read can run code or write elsewhere.
+NEVER = {".eval", ".exec", "extractall", "extract", "Unpickler", "unsafe_load", "full_load", "run_path"}
+NO_IMPORT = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "tarfile"}
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(what it is a method of, name, keyword arguments) of every call."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            owner, _, name = ast.unparse(node.func).rpartition(".")
+            yield owner, name, {word.arg or "": ast.unparse(word.value) for word in node.keywords}
+
+
+def test_nothing_that_is_read_can_run_code():
+    for file, tree in trees("."):
+        modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not modules & NO_IMPORT, file
+        for owner, name, words in calls(tree):
+            called = f"{owner}.{name}"
+            assert not {name, called} & NEVER, f"{file}: {called}"
+            assert words.get("trust_remote_code", "False") == "False", file
+            assert "allow_pickle" not in words, file  # numpy's default is False
+            if (owner, name) == ("torch", "load") or (name == "fit" and "ckpt_path" in words):
+                assert words.get("weights_only") == "True", f"{file}: {called}"
+            if name == "from_pretrained" and owner.startswith("Auto"):
+                assert words.get("trust_remote_code") == "False", f"{file}: {called}"
 
 
 def test_nothing_looks_values_up_in_an_untyped_configuration():

@@ -41,12 +41,12 @@ class DistillResult:
     @cached_property
     def student(self) -> PreTrainedModel:
         """The distilled student, in eval mode."""
-        return AutoModelForSequenceClassification.from_pretrained(self.paths["student"])
+        return AutoModelForSequenceClassification.from_pretrained(self.paths["student"], trust_remote_code=False)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The student's."""
-        return AutoTokenizer.from_pretrained(self.paths["student"])
+        return AutoTokenizer.from_pretrained(self.paths["student"], trust_remote_code=False)
 
 
 def distill(

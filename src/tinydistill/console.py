@@ -11,6 +11,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from tinydistill import signals
+from tinydistill.escaping import for_terminal
 from tinydistill.ranks import rank
 
 
@@ -20,22 +21,25 @@ class _Console(Console):
         signals.broken_pipe()
 
 
-_console = _Console(width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=True, quiet=rank() != 0)
+_console = _Console(
+    width=None if sys.stdout.isatty() else 120, highlight=False, soft_wrap=True, markup=False, quiet=rank() != 0
+)
 
 
 def say(line: str = "") -> None:
-    """One line of plain text."""
-    _console.print(line, markup=False)
+    """One line of plain text, whatever is in it."""
+    _console.print(for_terminal(line))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
     """A table; the first columns are words, the others are figures, - where there is none."""
-    _console.print(title, style="bold", markup=False)
+    _console.print(for_terminal(title), style="bold")
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i < words else "right", no_wrap=True)
+        drawn.add_column(for_terminal(column), justify="left" if i < words else "right", no_wrap=True)
     for row in rows:
-        drawn.add_row(*["-" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row])
+        cells = ["-" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row]
+        drawn.add_row(*map(for_terminal, cells))
     _console.print(drawn)
 
 

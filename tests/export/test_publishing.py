@@ -168,7 +168,11 @@ def test_a_token_that_was_stored_by_logging_in_serves(hub, directory, tmp_path):
     ("repo", "environment", "message"),
     [
         ("user/model", {"HF_TOKEN": "hf_wrong"}, "refuses the token ("),
-        ("user/model", {"HF_TOKEN": TOKEN, "HF_ENDPOINT": "http://127.0.0.1:9"}, "127.0.0.1:9 doesn't answer"),
+        (
+            "user/model",
+            {"HF_TOKEN": TOKEN, "HF_ENDPOINT": "http://127.0.0.1:9"},
+            "nothing can be pushed: http://127.0.0.1:9 can't be reached: ",
+        ),
         ("user/forbidden", {"HF_TOKEN": TOKEN}, "user/forbidden: the hub refuses (You don't have the rights"),
     ],
 )
@@ -185,7 +189,7 @@ def test_a_hub_that_refuses_is_one_clear_line(hub, directory, tmp_path, repo, en
         (None, TOKEN, "a push to the hub needs the name of a repository: set repo=USER/NAME"),
         ("model", TOKEN, "model is no name of a repository: set repo=USER/NAME"),
         ("user/model", None, "a push to the hub needs your token: set HF_TOKEN, or log in with hf auth login"),
-        ("user/model", TOKEN, "doesn't answer, or HF_HUB_OFFLINE is set"),  # as it is in these tests
+        ("user/model", TOKEN, "nothing can be pushed: HF_HUB_OFFLINE is set"),  # as it is in these tests
     ],
 )
 def test_nothing_is_asked_of_the_hub_without_name_token_or_network(monkeypatch, repo, token, message):

@@ -42,7 +42,6 @@ def test_identity_follows_the_weights(teacher_dir, broken):
     weights["pooler.dense.bias"] += 1
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     assert models.identity(str(teacher_dir)) != models.identity(str(broken))
-    assert models.identity("org/name", "v1") == "org/name@v1"
 
 
 def test_a_missing_directory_is_named():

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from tinydistill.export.markdown import cell, code, escape, table
+from tinydistill.escaping import for_markdown
+from tinydistill.export.markdown import cell, code, table
 from tinydistill.report.page import images, page
 from tinydistill.report.plots import panel
 
@@ -29,7 +30,7 @@ def test_the_page_needs_nothing_beside_itself(directory):
 
 @pytest.mark.parametrize("text", ["a|b", "*x* _y_ `z`", "<b>", "[a](b)", "1 & 2", r"c:\d", "# head", "a ~~b~~"])
 def test_any_text_is_shown_as_it_is(directory, text):
-    made = page(table(["name", "as code"], [[escape(text), code(text)]], words=2), directory, "")
+    made = page(table(["name", "as code"], [[for_markdown(text), code(text)]], words=2), directory, "")
     shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert f"<td>{shown}</td>" in made
     assert f"<code>{shown}</code></td>" in made

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.files import digest, read_json
+from tinydistill.artifacts.portable import with_home
 
 PROVENANCE, RESULT = "provenance.json", "result.json"
 PACKAGES = (
@@ -22,7 +24,13 @@ PACKAGES = (
     "datasets",
     "hydra-core",
 )
-_VARIABLES = ("PL_", "TORCH_", "OMP_NUM_THREADS")  # of the environment, by their beginnings: they can change a run
+# Of the environment, these alone: what can change a run or its speed, and holds no path and no secret.
+_VARIABLES = re.compile(
+    "OMP_NUM_THREADS|MKL_NUM_THREADS|CUBLAS_WORKSPACE_CONFIG|NVIDIA_TF32_OVERRIDE|PYTORCH_(CUDA_)?ALLOC_CONF"
+    "|TORCH_(LOGS|COMPILE_DISABLE|ALLOW_TF32_CUBLAS_OVERRIDE)|TORCHDYNAMO_DISABLE|PL_(GLOBAL_SEED|SEED_WORKERS)"
+    "|PL_TRAINER_(MAX_EPOCHS|MAX_STEPS|MIN_EPOCHS|MIN_STEPS|PRECISION|ACCELERATOR|DEVICES|NUM_NODES|STRATEGY"
+    "|DETERMINISTIC|BENCHMARK|GRADIENT_CLIP_VAL|ACCUMULATE_GRAD_BATCHES|LIMIT_TRAIN_BATCHES)"
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,11 @@ def recipe(settings: dict[str, Any], inputs: Mapping[str, Record] | None = None)
 
 def record_of(path: str | Path) -> Record | None:
     """The artifact at a path or around a file in it; None where there is none of ours, as for a model of the hub."""
-    place = Path(path)
+    place = Path(path).expanduser()
     directory = (place.parent if place.is_file() else place).resolve()
     if not ((directory / PROVENANCE).is_file() and (directory / RESULT).is_file()):
         return None
-    return Record(directory, read_json(directory / PROVENANCE), read_json(directory / RESULT))
+    return Record(directory, *(with_home(read_json(directory / name)) for name in (PROVENANCE, RESULT)))
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
@@ -93,11 +101,11 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 
 def surroundings() -> dict[str, Any]:
-    """The command, the time, the versions, the machine, and the variables that Lightning and torch listen to."""
+    """The command, the time, the versions, the machine, and variables that Lightning and torch listen to."""
     return {
         "command": " ".join(sys.argv[1:]),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
-        "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)},
+        "environment": {name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)},
     }

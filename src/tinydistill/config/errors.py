@@ -20,6 +20,7 @@ from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import nearest, options
 from tinydistill.errors import InputError, UserError
+from tinydistill.escaping import for_terminal
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 _PACKAGES = {
@@ -80,6 +81,11 @@ _OPTIONS = {
 
 def explain(error: BaseException) -> str | None:
     """One line for what the user got wrong, or None when the error is not the user's."""
+    line = _line(error)
+    return None if line is None else for_terminal(line)
+
+
+def _line(error: BaseException) -> str | None:
     if isinstance(error, InputError):  # that no stage has named the options of
         return error.told(lambda argument: option_of(argument, "general"))
     if isinstance(error, UserError):

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from tinydistill import signals
 from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.portable import with_home, without_home
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import JOB
 from tinydistill.config.compose import resolved, stored
@@ -100,7 +101,7 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
 def _record(directory: Path, job: Job) -> None:
     if rank() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / JOB, asdict(job))
+        write_json(directory / JOB, without_home(asdict(job)))
 
 
 def _returns_loss(config: Config) -> bool:
@@ -164,7 +165,7 @@ def finish() -> int:
     jobs = in_order(read_jobs(directory))
     if not jobs:
         return 0
-    write_json(directory / SUMMARY, {"jobs": [asdict(job) for job in jobs]})
+    write_json(directory / SUMMARY, without_home({"jobs": [asdict(job) for job in jobs]}))
     say()
     shown = [(" ".join(job.overrides) or job.name, _score(job), _reported(job)) for job in jobs]
     same = all(reported in (None, chosen) for _, chosen, reported in shown)
@@ -218,7 +219,7 @@ def _reported(job: Job) -> object:
 
 def read_jobs(directory: Path) -> list[Job]:
     """The results of the jobs below a sweep's directory, as far as they have begun."""
-    return [Job(**read_json(file)) for file in sorted(directory.glob(f"*/{JOB}"))]
+    return [Job(**with_home(read_json(file))) for file in sorted(directory.glob(f"*/{JOB}"))]
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

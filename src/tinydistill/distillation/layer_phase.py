@@ -102,7 +102,7 @@ def distill_layers(
     checkpoint = last_checkpoint(directory)
     if checkpoint:
         say(f"going on from {checkpoint}")
-    trainer.fit(distiller, datamodule=data, ckpt_path=checkpoint)
+    trainer.fit(distiller, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     steps, seconds = trainer.global_step, training_seconds(trainer)
     log_attention(trainer, distiller, next(iter(data.heldout_batches())), steps)
     report = end(trainer, distiller, data, before)

@@ -1,15 +1,15 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
+import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.provenance import versions
 from tinydistill.console import count
+from tinydistill.escaping import for_markdown, for_terminal
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
@@ -38,12 +38,12 @@ def card(
     it is known.
     """
     whole = count(sum(result["sizes"][-1][part] for part in PARTS))
-    says = f"one of {', '.join(labels)}" if labels else "a number"
+    says = f"one of {', '.join(map(for_markdown, labels))}" if labels else "a number"
     parts = [
-        f"# {name}",
-        f"A small Transformer of {whole} parameters for the task {task}: of {'two texts' if text_pair else 'a text'}, "
-        f"cut at {max_length} tokens, it predicts {says}. Made with tinydistill, after "
-        "[TinyBERT](https://arxiv.org/abs/1909.10351).",
+        f"# {for_markdown(name)}",
+        f"A small Transformer of {whole} parameters for the task {for_markdown(task)}: of "
+        f"{'two texts' if text_pair else 'a text'}, cut at {max_length} tokens, it predicts {says}. "
+        "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
         f"## How it was distilled\n\n{_origin(result['origin'])}",
         f"## Use\n\n{_use(tokenizer, result, max_length, text_pair=text_pair)}",
@@ -51,7 +51,7 @@ def card(
         f"tokens.\n\n{_latency(result)}",
         f"## Provenance\n\n{_provenance(result, license_name)}",
     ]
-    metadata = _metadata(name, result, task, repo, license_name)
+    metadata = _metadata(for_terminal(name), result, for_terminal(task), repo, license_name)
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
@@ -78,7 +78,7 @@ def _metadata(
         library_name="transformers",
         pipeline_tag="text-classification",
         tags=["distillation", "tinybert", *(["onnx"] if len(result["checks"]) > 1 else [])],
-        base_model=teacher if "/" in teacher else None,
+        base_model=teacher if "/" in teacher and not models.is_path(teacher) else None,
         datasets=[repo] if repo else None,
         metrics=[metric],
         eval_results=scores or None,
@@ -88,7 +88,7 @@ def _metadata(
 def _scores(result: dict[str, Any]) -> str:
     known = [(_OTHERS[name], score, "") for name, score in result["scores"].items() if name in _OTHERS]
     rows = [*known, *((f"this model, {row['name']}", row["score"], kept(row)) for row in result["checks"])]
-    columns = ("model", result["monitor"], f"{kept_as(result)}, with PyTorch fp32")
+    columns = ("model", for_markdown(result["monitor"]), f"{kept_as(result)}, with PyTorch fp32")
     return table(columns, [(name, cell(score, "{:.4f}"), share) for name, score, share in rows])
 
 
@@ -96,14 +96,15 @@ def _origin(origin: dict[str, Any] | None) -> str:
     if origin is None:
         return "There is no record of its training beside its weights."
     layers = ", ".join(f"{ours} ← {theirs}" for ours, theirs in origin["layers"].items())
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in origin["objective"].items())
-    corpus = f"; general distillation on {origin['corpus']}" if origin["corpus"] else ""
+    weights = ", ".join(f"{for_markdown(name)} {weight:g}" for name, weight in origin["objective"].items())
+    corpus = f"; general distillation on {for_markdown(origin['corpus'])}" if origin["corpus"] else ""
     phases = ", ".join(f"{name} {steps}" for name, steps in origin["phases"].items())
+    teacher, mapping, init = (for_markdown(str(origin[name])) for name in ("teacher", "mapping", "init"))
     lines = [
-        f"- Teacher: {origin['teacher']}, fine-tuned on the task",
-        f"- Start: {origin['init']}{corpus}",
+        f"- Teacher: {teacher}, fine-tuned on the task",
+        f"- Start: {init}{corpus}",
         f"- Rows: the task's training rows{', augmented' if origin['augmented'] else ''}",
-        *([f"- Mapping: {origin['mapping']} (student ← teacher layer: {layers})"] if layers else []),
+        *([f"- Mapping: {mapping} (student ← teacher layer: {layers})"] if layers else []),
         *([f"- Losses on layers: {weights}, scale {origin['scale']}"] if layers else []),
         f"- Steps of each phase: {phases}",
     ]
@@ -141,7 +142,7 @@ from tokenizers import Tokenizer
 
 tokenizer = Tokenizer.from_file("DIRECTORY/tokenizer.json")
 tokenizer.enable_truncation({max_length})
-tokenizer.enable_padding(pad_id={tokenizer.pad_token_id or 0}, pad_token="{tokenizer.pad_token}")
+tokenizer.enable_padding(pad_id={tokenizer.pad_token_id or 0}, pad_token={json.dumps(tokenizer.pad_token)})
 rows = tokenizer.encode_batch({rows})
 inputs = {{
 {fed}
@@ -169,8 +170,9 @@ def _latency(result: dict[str, Any]) -> str:
 
 
 def _provenance(result: dict[str, Any], license_name: str | None) -> str:
-    teacher = (result["origin"] or {}).get("teacher", "its teacher")
-    carried = f"License: {license_name}." if license_name else f"The license is not known: look up that of {teacher}."
+    teacher = for_markdown((result["origin"] or {}).get("teacher", "its teacher"))
+    unknown = f"The license is not known: look up that of {teacher}."
+    carried = f"License: {for_markdown(license_name)}." if license_name else unknown
     made = ", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items())
     return (
         f"{carried} It follows that of the teacher, {teacher}.\n\n"
@@ -182,12 +184,9 @@ def _provenance(result: dict[str, Any], license_name: str | None) -> str:
 def license_of(path: str) -> str | None:
     """The license of a directory or hub name as the hub spells it (apache-2.0); None where that can't be found out."""
     try:
-        place = models.locate(path)
-        card = Path(place) / "README.md"
-        if Path(place).is_dir() and not card.is_file():
-            return None
-        data = ModelCard.load(card if card.is_file() else place, ignore_metadata_errors=True).data
-    except (ValueError, OSError, HfHubHTTPError, OfflineModeIsEnabled):
+        card = models.directory_of(models.locate(path)) / "README.md"
+        data = ModelCard.load(card, ignore_metadata_errors=True).data if card.is_file() else None
+    except (ValueError, OSError):
         return None
     named = getattr(data, "license", None)
     return str(named) if named else None

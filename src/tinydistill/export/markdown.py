@@ -3,15 +3,12 @@
 import re
 from collections.abc import Sequence
 
-
-def escape(text: str) -> str:
-    """A text that Markdown shows as it is, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
+from tinydistill.escaping import for_terminal
 
 
 def code(text: str) -> str:
     """A text as code, in a table too."""
-    line = " ".join(text.split())
+    line = for_terminal(" ".join(text.split()))
     fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     space = " " if "`" in line else ""
     return f"{fence}{space}{line}{space}{fence}".replace("|", "\\|")

@@ -7,7 +7,7 @@ from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError
 
 from tinydistill.errors import InputError
-from tinydistill.hub import look_for_hub
+from tinydistill.hub import look_for_hub, offline
 
 LEFT_BEHIND = ("provenance.json",)  # paths and the machine's name
 
@@ -21,8 +21,8 @@ def check(repo: str | None) -> None:
     if get_token() is None:
         raise InputError("a push to the hub needs your token", "set HF_TOKEN, or log in with hf auth login")
     look_for_hub()
-    if constants.HF_HUB_OFFLINE:
-        raise InputError(f"nothing can be pushed: {constants.ENDPOINT} doesn't answer, or HF_HUB_OFFLINE is set")
+    if why := offline():
+        raise InputError(f"nothing can be pushed: {why}")
     try:
         HfApi().whoami()
     except HfHubHTTPError as error:

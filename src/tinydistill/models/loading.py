@@ -1,14 +1,12 @@
 """Locating, loading and saving models and tokenizers; what can't be used is one line that names it."""
 
 import importlib.util
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -22,11 +20,10 @@ from transformers.utils import logging as transformers_logging
 
 from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.errors import InputError
-from tinydistill.hub import look_for_hub
-from tinydistill.models import attention
+from tinydistill.models import attention, snapshot
+from tinydistill.models.directory import WEIGHTS, check_configuration, check_weights
 from tinydistill.models.observation import release
 
-WEIGHTS = "model.safetensors"
 THE_MODEL = "the model"  # what messages call a model unless they are told
 
 # Models that an installable package carries, so that no hub is needed: the package and the hash of its weights.
@@ -38,6 +35,11 @@ PACKAGED = {
 }
 
 
+def is_path(path: str) -> bool:
+    """Whether a name can be that of a directory alone, and of no model on the hub."""
+    return path.startswith((".", "/", "~")) or path.count("/") > 1
+
+
 def locate(path: str, *, called: str = THE_MODEL) -> str:
     """Where a model is: a directory, the directory inside an installed package, or else its hub name.
 
@@ -46,14 +48,14 @@ def locate(path: str, *, called: str = THE_MODEL) -> str:
     """
     directory = Path(path).expanduser()
     if directory.is_dir():
-        _check_directory(directory, called)
+        check_configuration(directory, f"{called}={directory}")
+        check_weights(directory, f"{called}={directory}")
         return str(directory)
-    if directory.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    if directory.exists() or is_path(path):
         raise InputError(f"{called}={path}: there is no such directory")
     package, sha256 = PACKAGED.get(path, ("", ""))
     packaged = _packaged(package) if package else None
     if packaged is None:
-        look_for_hub()
         return path
     if file_hash(packaged / WEIGHTS) != sha256:
         raise InputError(f"{packaged / WEIGHTS} doesn't have the hash {sha256[:12]}…", f"reinstall {package}")
@@ -68,49 +70,46 @@ def _packaged(package: str) -> Path | None:
     return directory if (directory / WEIGHTS).is_file() else None
 
 
-def _check_directory(directory: Path, called: str) -> None:
-    if not (directory / "config.json").is_file():
-        raise InputError(f"{called}={directory} holds no config.json", "name a Hugging Face model directory")
-    if (directory / WEIGHTS).is_file() or (directory / f"{WEIGHTS}.index.json").is_file():
-        return
-    if list(directory.glob("pytorch_model*.bin")):
-        raise InputError(
-            f"{called}={directory} holds its weights as a pickle (pytorch_model.bin), which is never loaded",
-            f"save it as {WEIGHTS} first",
-        )
-    raise InputError(f"{called}={directory} holds no weights ({WEIGHTS})")
+def directory_of(path: str, revision: str | None = None, *, called: str = THE_MODEL, weights: bool = False) -> Path:
+    """The directory of a model, of one of the hub that of the cache, after its configuration and files were checked.
+
+    Its weights are there, and fetched if need be, where they are asked for.
+    """
+    shown, directory = f"{called}={path}", Path(path)
+    with _one_line(path, called):
+        if not directory.is_dir():
+            directory = snapshot.configuration(path, revision)
+        check_configuration(directory, shown)
+        if weights:
+            directory = directory if Path(path).is_dir() else snapshot.whole(path, revision, shown)
+            check_weights(directory, shown)
+    return directory
 
 
-def identity(path: str, revision: str | None = None) -> str:
-    """What the weights are: the hash of a directory's files, or the name and revision on the hub."""
+def identity(path: str, revision: str | None = None, *, called: str = THE_MODEL) -> str:
+    """What the weights are: the hashes of their files, whether in a directory or on the hub."""
     directory = Path(path)
     if not directory.is_dir():
-        return f"{path}@{revision or 'main'}"
+        directory = directory_of(path, revision, called=called, weights=True)
     return "+".join(file_hash(file)[:16] for file in sorted(directory.glob("*.safetensors")))
 
 
 def load_config(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PretrainedConfig:
     """The configuration of a model; a released TinyBERT directory, which doesn't say its type, is a BERT."""
+    directory = directory_of(path, revision, called=called)
     with _one_line(path, called):
-        raw = _raw_config(path)
-        if raw is not None and "model_type" not in raw:
+        raw = read_json(directory / "config.json")
+        if "model_type" not in raw:
             return AutoConfig.for_model("bert", **raw)
-        return AutoConfig.from_pretrained(path, revision=revision)
-
-
-def _raw_config(path: str) -> dict[str, Any] | None:
-    file = Path(path) / "config.json"
-    try:
-        return read_json(file) if file.is_file() else PretrainedConfig.get_config_dict(path)[0]
-    except json.JSONDecodeError as error:
-        raise InputError(f"{file} is no JSON: {error}") from error
+        return AutoConfig.from_pretrained(directory, trust_remote_code=False)
 
 
 def load_tokenizer(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PreTrainedTokenizerBase:
     """The fast tokenizer of a model."""
+    directory = directory_of(path, revision, called=called)
+    config = load_config(path, revision=revision, called=called)
     with _one_line(path, called):
-        config = load_config(path, revision=revision, called=called)
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, config=config, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(directory, config=config, use_fast=True, trust_remote_code=False)
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # from a directory without any, special ones alone
         raise InputError(f"{called}={path} holds no vocabulary (tokenizer.json or vocab.txt)")
     return tokenizer
@@ -137,13 +136,15 @@ def load_weights(
     Those are random. Raises InputError where tensors of the encoder are missing (a pooler that no head needs apart), or
     weights are unreadable or of other sizes than the configuration says.
     """
+    config = config or load_config(path, revision=revision, called=called)
+    directory = directory_of(path, revision, called=called, weights=True)
     with _one_line(path, called), quiet_loading():
         model, info = kind.from_pretrained(
-            path,
-            revision=revision,
-            config=config or load_config(path, revision=revision, called=called),
+            directory,
+            config=config,
             dtype=dtype,
             use_safetensors=True,
+            trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # looked at below
         )
@@ -178,15 +179,15 @@ def _one_line(path: str, called: str) -> Iterator[None]:
         raise
     except SafetensorError as error:
         raise InputError(f"{called}={path}: the weights are damaged or cut short ({error})") from error
-    except (OSError, HfHubHTTPError, OfflineModeIsEnabled) as error:
-        if Path(path).is_dir():
-            raise InputError(f"{called}={path}: {error}") from error
-        offline = [name for name, (package, _) in PACKAGED.items() if _packaged(package)]
-        raise InputError(
-            f"{called}={path} can't be had from the hub (no such model, or no network)",
-            "name a directory" + "".join(f", or {name}, which works offline" for name in offline),
-        ) from error
-    except ValueError as error:
+    except snapshot.HubError as error:
+        works = [name for name, (package, _) in PACKAGED.items() if _packaged(package)]
+        advice = [
+            *filter(None, [error.advice]),
+            "name a directory",
+            *(f"{name}, which works offline" for name in works),
+        ]
+        raise InputError(f"{called}={path} can't be had from the hub ({error})", ", or ".join(advice)) from error
+    except (OSError, ValueError) as error:
         raise InputError(f"{called}={path}: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -14,14 +15,18 @@ from tinydistill.models.masked_lm import load_masked_lm
 
 @dataclass(frozen=True)
 class Source:
-    """A model to load: where it is, which revision, what its weights are, and what messages call it."""
+    """A model to load: where it is, which revision, and what messages call it."""
 
     path: str
     revision: str | None
-    identity: str
     called: str
     config: PretrainedConfig
     tokenizer: PreTrainedTokenizerBase
+
+    @cached_property
+    def identity(self) -> str:
+        """What the weights are; those of the hub are fetched for it."""
+        return loading.identity(self.path, self.revision, called=self.called)
 
     def encoder(self, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         """The encoder without any head."""
@@ -45,7 +50,7 @@ def find(path: str, called: str = loading.THE_MODEL, revision: str | None = None
         raise InputError(
             f"{called}={path}: the tokenizer knows {len(tokenizer)} tokens, the model only {config.vocab_size}"
         )
-    return Source(place, revision, loading.identity(place, revision), called, config, tokenizer)
+    return Source(place, revision, called, config, tokenizer)
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinydistill.artifacts.files import read_json
+from tinydistill.artifacts.portable import with_home
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, record_of
 from tinydistill.artifacts.writer import JOB
 from tinydistill.errors import InputError
@@ -99,7 +100,7 @@ def _read(path: Path) -> Run:
     if not (path / RESULT).is_file():
         raise InputError(f"{path} is a damaged artifact: it lacks {RESULT}", "make it again, or take it away")
     try:
-        run = Run(path.resolve(), read_json(path / PROVENANCE), read_json(path / RESULT))
+        run = Run(path.resolve(), *(with_home(read_json(path / name)) for name in (PROVENANCE, RESULT)))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is a damaged artifact: its record is no JSON ({error})") from error
     try:

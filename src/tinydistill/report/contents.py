@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinydistill.export.markdown import code, escape
+from tinydistill.artifacts.portable import without_home
+from tinydistill.escaping import for_markdown
+from tinydistill.export.markdown import code
 from tinydistill.report import attention, drawings, figures, tables
 from tinydistill.report.attention import AttentionMaps
 from tinydistill.report.collected import Collected
@@ -49,13 +51,14 @@ class Report:
         parts = [
             ("Scores", self._scores()),
             ("Settings compared", self._sweeps()),
-            ("Training", _paragraphs(f"### {escape(name)}\n\n{images(of)}" for name, of in self.figures.training())),
+            ("Training", self._training()),
             ("How well every layer is imitated", self._layers()),
             ("Which layer learns from which", self._mapping()),
             ("Attention maps", self._attention()),
             ("Where it comes from", self._records()),
         ]
-        markdown = _paragraphs([f"# {escape(title)}", *(f"## {name}\n\n{text}" for name, text in parts if text)]) + "\n"
+        shown = [f"## {name}\n\n{text}" for name, text in parts if text]
+        markdown = _paragraphs([f"# {for_markdown(title)}", *shown]) + "\n"
         (self.directory / "report.md").write_text(markdown, encoding="utf-8")
         (self.directory / "report.html").write_text(page(markdown, self.directory, title), encoding="utf-8")
         return markdown
@@ -67,7 +70,7 @@ class Report:
             if any(task.count(STUDENT) > 1 for task in self.tasks):
                 parts.append("*The best of each kind; all of them are below.*")
         for task in self.tasks:
-            parts += [f"### {escape(task.title)}", _lead(task), tables.of_task(task), _remarks(task)]
+            parts += [f"### {for_markdown(task.title)}", _lead(task), tables.of_task(task), _remarks(task)]
             parts += [tables.of_differences(task.differences) if task.differences else "", _certainty(task)]
             parts.append(images(self.figures.trade_offs(task)))
             for export in task.exports:
@@ -82,18 +85,21 @@ class Report:
         parts = []
         models = [model for task in self.tasks for model in task.models]
         for sweep in sweeps(self.collected):
-            of, figure = f" on {escape(sweep.task)}" if sweep.task else "", sweep.runs[0].figure
+            of, figure = f" on {for_markdown(sweep.task)}" if sweep.task else "", sweep.runs[0].figure
             better = "high" if figure.higher_is_better else "low"
-            said = [f"The settings in which they differ; {escape(figure.name)}: {better} is good."]
+            said = [f"The settings in which they differ; {for_markdown(figure.name)}: {better} is good."]
             if sweep.seeds > 1:
                 said.append(DEVIATION)
             if compared := [one for one in sweep.differences if one is not None]:
                 said.append(
                     f"difference: to {code(sweep.reference.name)}. {caption(map(len, sweep.lines), compared[0].rows)}"
                 )
-            runs = sum(map(len, sweep.lines))
-            parts += [f"### {sweep.stage}{of}: {runs} runs", tables.of_sweep(sweep, models), f"*{' '.join(said)}*"]
+            heading = f"### {for_markdown(sweep.stage)}{of}: {sum(map(len, sweep.lines))} runs"
+            parts += [heading, tables.of_sweep(sweep, models), f"*{' '.join(said)}*"]
         return _paragraphs(parts)
+
+    def _training(self) -> str:
+        return _paragraphs(f"### {for_markdown(name)}\n\n{images(of)}" for name, of in self.figures.training())
 
     def _layers(self) -> str:
         files = self.figures.layers([*self.generals[:SHOWN], *self.students])
@@ -124,7 +130,7 @@ class Report:
         parts = []
         for i, one in enumerate(self.seen):
             if one.missing:
-                parts.append(f"The attention of {code(one.run.name)} isn't drawn: {escape(one.missing)}")
+                parts.append(f"The attention of {code(one.run.name)} isn't drawn: {for_markdown(one.missing)}")
                 continue
             files = []
             for number, maps in enumerate(one.maps):
@@ -139,7 +145,7 @@ class Report:
         return _paragraphs(parts)
 
     def _records(self) -> str:
-        unfinished = ", ".join(code(str(path)) for path in self.collected.unfinished)
+        unfinished = ", ".join(code(without_home(str(path))) for path in self.collected.unfinished)
         left = f"Left out, as it is not finished: {unfinished}" if unfinished else ""
         return _paragraphs([tables.of_records(self.collected.runs), tables.versions(self.collected.runs), left])
 
@@ -154,7 +160,7 @@ def _lead(task: TaskScores) -> str:
     if student is None or teacher is None or student.retention is None:
         return ""
     best = "best " if task.count(STUDENT) > 1 else ""
-    said = [f"The {best}distilled student keeps {student.retention:.1f}% of its teacher's {escape(task.metric)}"]
+    said = [f"The {best}distilled student keeps {student.retention:.1f}% of its teacher's {for_markdown(task.metric)}"]
     if student.parameters and teacher.parameters:
         said.append(f"with {student.parameters / teacher.parameters:.0%} of the parameters")
     if student.speedup is not None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinydistill.export.markdown import escape
+from tinydistill.escaping import for_markdown
 from tinydistill.report.plots import DPI
 
 _SHOWN_DPI = 96  # a browser's pixels an inch
@@ -45,7 +45,7 @@ nav { font-size: .95rem; } a { color: #1f7ac0; }
 
 def images(files: Sequence[tuple[str, str]]) -> str:
     """A paragraph of images, (what they show, file)."""
-    return "\n".join(f"![{escape(shown)}]({file})" for shown, file in files)
+    return "\n".join(f"![{for_markdown(shown)}]({file})" for shown, file in files)
 
 
 def page(markdown: str, directory: Path, title: str) -> str:

@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tinydistill.artifacts.portable import without_home
 from tinydistill.console import count
-from tinydistill.export.markdown import cell, code, escape, table
+from tinydistill.escaping import for_markdown
+from tinydistill.export.markdown import cell, code, table
 from tinydistill.report.comparison import mean
 from tinydistill.report.evidence import PERCENT, SIGNED, Difference, ends, figures
 from tinydistill.report.run import Run
@@ -26,7 +28,7 @@ def of_task(task: TaskScores) -> str:
     several = any(model.seeds > 1 for model in task.models)
     known = any(model.interval is not None for model in task.models)
     sure = [*(["±", "seeds"] if several else []), *(["95% interval"] if known else [])]
-    columns = ["", escape(task.metric), *sure, "of teacher", *map(escape, others), "parameters", "MB"]
+    columns = ["", for_markdown(task.metric), *sure, "of teacher", *map(for_markdown, others), "parameters", "MB"]
     rows = [
         [
             f"**{model.kind}**" if model is task.best(STUDENT) else model.kind,
@@ -71,7 +73,7 @@ def of_all(tasks: Sequence[TaskScores]) -> str:
         best = [task.best(kind) for kind in (TEACHER, BASELINE, STUDENT)]
         scores.append([None if model is None else model.score for model in best])
         kept = None if best[-1] is None else best[-1].retention
-        rows.append([escape(task.title), escape(task.metric), *map(cell, scores[-1]), cell(kept, PERCENT)])
+        rows.append([for_markdown(task.title), for_markdown(task.metric), *map(cell, scores[-1]), cell(kept, PERCENT)])
     means = [mean(column) for column in zip(*scores, strict=True)]
     if any(value is not None for value in means):
         rows.append(["**all**", "average", *map(cell, means), cell(retention(means[2], means[0]), PERCENT)])
@@ -85,7 +87,7 @@ def of_shipped(rows: Sequence[Model]) -> str:
         [
             [
                 row.kind,
-                row.runtime,
+                for_markdown(row.runtime),
                 cell(row.score),
                 cell(row.equal, "{:.1%}"),
                 cell(row.megabytes, "{:.1f}"),
@@ -103,7 +105,7 @@ def of_sweep(sweep: Sweep, models: Sequence[Model]) -> str:
     retained = {run.path: model.retention for model in models for run in model.members}
     known = sweep.stage == "task" and any(line[0].path in retained for line in sweep.lines)
     compared, several = any(sweep.differences), sweep.seeds > 1
-    columns = ["", escape(sweep.runs[0].figure.name), *(["±", "seeds"] if several else [])]
+    columns = ["", for_markdown(sweep.runs[0].figure.name), *(["±", "seeds"] if several else [])]
     columns += ["of teacher"] if known else []
     columns += ["difference", "95% interval"] if compared else []
     rows = []
@@ -114,7 +116,7 @@ def of_sweep(sweep: Sweep, models: Sequence[Model]) -> str:
         row += [cell(retained.get(line[0].path), PERCENT)] if known else []
         if compared:
             row += [cell(difference.score.value, SIGNED), ends(difference.score, SIGNED)] if difference else ["-", "-"]
-        row += [escape(shown(values[i])) for values in sweep.varying.values()]
+        row += [for_markdown(shown(values[i])) for values in sweep.varying.values()]
         rows.append([*row, ", ".join(code(run.name) for run in line)])
     columns += [*map(code, sweep.varying), "artifact"]
     return table(columns, rows, notes=1 + len(sweep.varying))
@@ -125,9 +127,9 @@ def of_records(runs: Sequence[Run]) -> str:
     rows = [
         [
             code(run.name),
-            run.stage,
-            str(run.provenance.get("finished", "-")).replace("T", "\u00a0")[:16],
-            code(f"tinydistill {run.provenance.get('command', '')}".strip()),
+            for_markdown(run.stage),
+            for_markdown(str(run.provenance.get("finished", "-"))[:16]).replace("T", "\u00a0"),
+            code(without_home(f"tinydistill {run.provenance.get('command', '')}".strip())),
         ]
         for run in sorted(runs, key=lambda run: str(run.provenance.get("finished", "")))
     ]
@@ -143,8 +145,8 @@ def versions(runs: Sequence[Run]) -> str:
         said += f"; {machine['system']}, {machine['cores']} cores" if machine else ""
         made.setdefault(said, []).append(run)
     if len(made) == 1:
-        return f"All of them with {escape(next(iter(made)))}."
-    return "\n".join(f"- {escape(said)}: {', '.join(code(run.name) for run in of)}" for said, of in made.items())
+        return f"All of them with {for_markdown(next(iter(made)))}."
+    return "\n".join(f"- {for_markdown(said)}: {', '.join(code(run.name) for run in of)}" for said, of in made.items())
 
 
 def shown(value: Any) -> str:

@@ -71,7 +71,7 @@ def _train(
     before = _before(train, module, text, artifact.work / "start.json", resumed=checkpoint is not None)
     if checkpoint:
         say(f"going on from {checkpoint}")
-    train.fit(module, datamodule=text, ckpt_path=checkpoint)
+    train.fit(module, datamodule=text, ckpt_path=checkpoint, weights_only=True)
     steps, seconds = train.global_step, training_seconds(train)
     after = _validate(train, module, text)
     result = {

@@ -21,7 +21,9 @@ from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
+from tinydistill.artifacts.portable import without_home
 from tinydistill.console import say
+from tinydistill.escaping import for_markdown, for_spreadsheet
 
 _PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
 _SIZE = 256  # pixels of an attention map
@@ -70,9 +72,9 @@ def wandb_logger(
         project=project,
         group=group,
         save_dir=save_dir,
-        config=dict(run_config or {}),
+        config=without_home(dict(run_config or {})),
         tags=list(run_tags),
-        settings=wandb.Settings(console="off"),
+        settings=wandb.Settings(console="off", host="localhost", username="", x_disable_meta=True),
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
     return logger
@@ -113,9 +115,9 @@ class Lineage(pl.Callback):
 def _artifact(product: Product) -> Any:
     import wandb
 
-    artifact = wandb.Artifact(product.name, type=product.stage, metadata={"path": product.path})
+    artifact = wandb.Artifact(product.name, type=product.stage, metadata={"path": without_home(product.path)})
     with artifact.new_file("settings.json") as file:
-        json.dump(product.settings, file, indent=2, sort_keys=True)
+        json.dump(without_home(product.settings), file, indent=2, sort_keys=True)
     return artifact
 
 
@@ -176,14 +178,13 @@ def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows
         if isinstance(logger, WandbLogger):
             logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
         elif isinstance(logger, TensorBoardLogger):
-            lines = [columns, ["---"] * len(columns), *rows]
-            drawn = "\n".join(
-                "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-            )
-            logger.experiment.add_text(name, drawn)
+            cells = [[for_markdown(str(cell)) for cell in line] for line in (columns, *rows)]
+            lines = [cells[0], ["---"] * len(columns), *cells[1:]]
+            logger.experiment.add_text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines))
         elif isinstance(logger, CSVLogger):
             with _file_beside(logger, f"{name}.csv").open("w", encoding="utf-8", newline="") as out:
-                csv.writer(out, lineterminator="\n").writerows([columns, *rows])
+                kept = ([for_spreadsheet(x) if isinstance(x, str) else x for x in row] for row in (columns, *rows))
+                csv.writer(out, lineterminator="\n").writerows(kept)
 
 
 def _file_beside(logger: CSVLogger, name: str) -> Path:

@@ -17,6 +17,7 @@ from torch import Tensor
 from tinydistill.artifacts.files import read_json
 from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
+from tinydistill.escaping import for_spreadsheet
 from tinydistill.ranks import rank
 
 PREDICTIONS = "predictions"  # the directory of an artifact that they are in
@@ -53,6 +54,7 @@ def write_predictions(
     """
     if rows is not None:
         split = split.take(np.asarray(rows, np.int64))
+    labels = [for_spreadsheet(label) for label in labels]  # not those of a submission, which a server reads
     known: Any = "" if split.labels is None else split.labels
     if labels and split.labels is not None:
         known = [labels[number] for number in split.labels]

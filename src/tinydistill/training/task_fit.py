@@ -41,7 +41,7 @@ def fit_task(
     """
     if checkpoint:
         say(f"going on from {checkpoint}")
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     loss = trainer.callback_metrics.get("train/loss")  # none where a resumed run had no step left to do
     steps, seconds = trainer.global_step, training_seconds(trainer)
     best_step = load_best(trainer, module)

@@ -12,6 +12,7 @@ from tinydistill.config.compose import stored
 from tinydistill.config.names import corpus_name, finetuned_path, mapping_name
 from tinydistill.config.schema import Config
 from tinydistill.errors import InputError, UserError
+from tinydistill.models.loading import is_path
 from tinydistill.models.source import Source
 
 
@@ -48,7 +49,7 @@ class Origin:
         given = kept.student.path is not None
         losses = {name: node.get("weight", 1.0) for name, node in kept.objective.losses.items()}
         return {
-            "teacher": Path(self.base).name if Path(self.base).exists() else self.base,
+            "teacher": Path(self.base).name if is_path(self.base) or Path(self.base).exists() else self.base,
             "init": "given weights" if given else kept.student.init,
             "corpus": None if given else corpus_name(kept),
             "augmented": kept.augmentation.path is not None,
