@@ -61,7 +61,8 @@ def arguments(target: str) -> set[str]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_file_of_conf_composes_to_a_checked_configuration(variant):
+def test_every_file_of_conf_composes_to_a_checked_configuration(variant, monkeypatch):
+    monkeypatch.setenv("SLURM_NNODES", "1")
     if variant == "sweep=optuna":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     config = composed([variant, *NEEDED.get(variant, [])])
@@ -122,10 +123,13 @@ def test_callbacks_add_up():
 def test_a_slurm_jobs_size_is_taken_from_the_job(monkeypatch):
     for variable in ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES"):
         monkeypatch.delenv(variable, raising=False)
-    alone = composed(["trainer=slurm"]).trainer
-    assert alone | {"devices": "auto", "num_nodes": 1} == composed(["trainer=ddp"]).trainer
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    told = explained("trainer=slurm")
+    assert told.startswith("trainer.num_nodes is what the variable SLURM_NNODES says, which isn't set")
+    assert told.endswith("elsewhere take trainer=ddp")
     monkeypatch.setenv("SLURM_NNODES", "2")
+    alone = composed(["trainer=slurm"]).trainer
+    assert alone == composed(["trainer=ddp"]).trainer | {"num_nodes": 2}
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
     of_job = composed(["trainer=slurm"]).trainer
     assert (of_job["devices"], of_job["num_nodes"], of_job["strategy"]) == (4, 2, "ddp")
 

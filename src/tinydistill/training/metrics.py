@@ -15,6 +15,7 @@ from torchmetrics.classification import (
     MulticlassMatthewsCorrCoef,
 )
 from torchmetrics.regression import PearsonCorrCoef, SpearmanCorrCoef
+from torchmetrics.utilities import dim_zero_cat
 
 from tinydistill.errors import InputError
 
@@ -54,7 +55,17 @@ def _metric(name: str, outputs: int, regression: bool) -> Metric:
         return BinaryF1Score(**alone) if outputs == 2 else MulticlassF1Score(outputs, average="macro", **alone)
     if name == "matthews":
         return MulticlassMatthewsCorrCoef(outputs, **alone)
-    return PearsonCorrCoef(**alone) if name == "pearson" else SpearmanCorrCoef(**alone)
+    return PearsonCorrCoef(**alone) if name == "pearson" else _Spearman(**alone)
+
+
+class _Spearman(SpearmanCorrCoef):
+    """torchmetrics' own, which says 0 where one side is constant, but nan there, as Pearson's is."""
+
+    def compute(self) -> Tensor:
+        """The coefficient."""
+        constant = any(bool((values == values[0]).all()) for values in map(dim_zero_cat, (self.preds, self.target)))
+        found: Tensor = super().compute()
+        return found * float("nan") if constant else found
 
 
 def predicted(logits_BC: Tensor, *, regression: bool) -> Tensor:
