@@ -191,7 +191,7 @@ def test_what_an_error_names_in_place_of_an_old_option_is_there():
         (["pipeline.tasks=sst2"], "pipeline.tasks: .*str is not a ListConfig, list or tuple"),
         (["mapping=list", "mapping.layers=[2,x,6]"], "mapping.layers holds 'x'"),
         (["mapping=list", "mapping.layers=3"], "mapping.layers=3 is no list"),
-        (["objective.losses.hidden.weight=x"], "objective.losses.hidden.weight=x is not a number from 0 on"),
+        (["objective.losses.hidden.weight=x"], "objective.losses.hidden.weight=x is not a number from 0 to"),
         # no such option
         (["general.lr=1"], "there is no option called general.lr; there are general.accumulate_grad_batches, "),
         (["+general.lr=1"], "there is no option called general.lr; there are general.accumulate_grad_batches, "),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 
-def not_finite(tensors: Iterable[tuple[str, Tensor | None]]) -> str | None:
+def not_finite(values: Iterable[tuple[str, object]]) -> str | None:
     """The name of the first tensor that holds such a value; None where none does."""
-    floats = ((name, tensor) for name, tensor in tensors if tensor is not None and tensor.is_floating_point())
+    floats = ((name, value) for name, value in values if isinstance(value, Tensor) and value.is_floating_point())
     return next((name for name, tensor in floats if not bool(tensor.isfinite().all())), None)

@@ -28,8 +28,8 @@ class FiniteSteps:
         """Take what was logged of a batch: `train/loss`, and `train/raw/LOSS/LAYER` of its terms."""
         self._batches.append({name: value.detach() for name, value in metrics.items()})
 
-    def check(self, module: pl.LightningModule, gradient_norm: Tensor) -> None:
-        """Drop the gradients where the step isn't finite on any process, so that the optimizer leaves all as it is.
+    def check(self, module: pl.LightningModule, gradient_norm: Tensor) -> bool:
+        """Whether the step is made: its gradients are dropped, so that the optimizer does nothing, unless it is finite.
 
         Raises RunError, which names step and term, after ten in a row or a tenth of all steps (two at least), where no
         step of the run is left, and where weights aren't finite themselves.
@@ -42,7 +42,7 @@ class FiniteSteps:
             finite = trainer.strategy.reduce_boolean_decision(finite)
         if finite:
             self._row = 0
-            return
+            return True
         self._row, self._all = self._row + 1, self._all + 1
         scales = getattr(trainer.precision_plugin, "scaler", None) is not None  # fp16's own skips steps till it fits
         steps, found = trainer.estimated_stepping_batches, _culprit(module, batches)
@@ -61,6 +61,7 @@ class FiniteSteps:
             raise self.failure
         if self._all == 1 and not scales:
             say(f"{here}: this step is left out, and so are others like it without a word")
+        return False
 
 
 def finite_losses(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -106,13 +106,14 @@ class OptimizedModule(pl.LightningModule):
 
         A step that isn't finite is left out.
         """
-        by_value = gradient_clip_algorithm == "value"
-        norm = nn.utils.clip_grad_norm_(self.parameters(), math.inf if by_value else gradient_clip_val or math.inf)
-        if gradient_clip_val and by_value:
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        if not self._finite.check(self, norm):
+            return
+        if gradient_clip_val and gradient_clip_algorithm == "value":
             nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
         elif gradient_clip_val:
+            nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
             self.log("train/gradient_norm", norm)
-        self._finite.check(self, norm)
 
     def log_training(self, metrics: dict[str, Tensor]) -> None:
         """Log what a training step has computed; the loss stands in the progress bar, too."""
