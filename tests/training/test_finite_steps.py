@@ -168,3 +168,22 @@ def test_a_held_out_loss_that_is_not_finite_is_no_result(value):
     assert finite_losses({"heldout/loss": torch.tensor(0.5)}) == {"heldout/loss": 0.5}
     with pytest.raises(RunError, match=r"heldout/raw/hidden/1 isn't finite: held-out text has no loss"):
         finite_losses({"heldout/loss": value, "heldout/raw/hidden/1": value, "heldout/raw/hidden/2": 1.0})
+
+
+class OnOneRank(Faulty):
+    """The second process alone has a batch with an infinite loss, whose gradient is finite."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        if self.global_rank == 1 and batch_idx == 7:
+            self._finite.add({"train/loss": loss * INF})
+        return loss
+
+    def on_train_end(self):
+        changed = [not torch.equal(*pair) for pair in zip(self.weights, self.weights[1:], strict=False)]
+        assert [step for step, moved in enumerate(changed) if not moved] == [7], (self.global_rank, changed)
+
+
+@pytest.mark.slow
+def test_a_step_that_is_not_finite_on_one_process_is_left_out_on_all(tmp_path):
+    fitted(OnOneRank([1.0] * 30), tmp_path, strategy="ddp_fork", devices=2)
