@@ -22,6 +22,10 @@ class InputError(ValueError):
         return " ".join(f"{self.message}: {advice}".split() if advice else self.message.split())
 
 
+class RunError(Exception):
+    """A run that failed though nothing given is wrong by itself: one line, without a traceback, exit code 1."""
+
+
 class UserError(Exception):
     """A mistake that the user can fix: the message names the thing and the override to type.
 

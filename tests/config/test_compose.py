@@ -61,7 +61,8 @@ def arguments(target: str) -> set[str]:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_file_of_conf_composes_to_a_checked_configuration(variant):
+def test_every_file_of_conf_composes_to_a_checked_configuration(variant, monkeypatch):
+    monkeypatch.setenv("SLURM_NNODES", "1")
     if variant == "sweep=optuna":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     config = composed([variant, *NEEDED.get(variant, [])])
@@ -122,10 +123,13 @@ def test_callbacks_add_up():
 def test_a_slurm_jobs_size_is_taken_from_the_job(monkeypatch):
     for variable in ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES"):
         monkeypatch.delenv(variable, raising=False)
-    alone = composed(["trainer=slurm"]).trainer
-    assert alone | {"devices": "auto", "num_nodes": 1} == composed(["trainer=ddp"]).trainer
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    told = explained("trainer=slurm")
+    assert told.startswith("trainer.num_nodes is what the variable SLURM_NNODES says, which isn't set")
+    assert told.endswith("elsewhere take trainer=ddp")
     monkeypatch.setenv("SLURM_NNODES", "2")
+    alone = composed(["trainer=slurm"]).trainer
+    assert alone == composed(["trainer=ddp"]).trainer | {"num_nodes": 2}
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
     of_job = composed(["trainer=slurm"]).trainer
     assert (of_job["devices"], of_job["num_nodes"], of_job["strategy"]) == (4, 2, "ddp")
 
@@ -187,7 +191,7 @@ def test_what_an_error_names_in_place_of_an_old_option_is_there():
         (["pipeline.tasks=sst2"], "pipeline.tasks: .*str is not a ListConfig, list or tuple"),
         (["mapping=list", "mapping.layers=[2,x,6]"], "mapping.layers holds 'x'"),
         (["mapping=list", "mapping.layers=3"], "mapping.layers=3 is no list"),
-        (["objective.losses.hidden.weight=x"], "objective.losses.hidden.weight=x is not a number from 0 on"),
+        (["objective.losses.hidden.weight=x"], "objective.losses.hidden.weight=x is not a number from 0 to"),
         # no such option
         (["general.lr=1"], "there is no option called general.lr; there are general.accumulate_grad_batches, "),
         (["+general.lr=1"], "there is no option called general.lr; there are general.accumulate_grad_batches, "),

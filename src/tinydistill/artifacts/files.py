@@ -9,6 +9,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from tinydistill.errors import RunError
+
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes."""
@@ -22,9 +24,13 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file, whole or not at all. Raises RunError for a number that isn't finite: JSON has none."""
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise RunError(f"{path.name} would hold a number that isn't finite, so nothing is written") from error
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(path)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from tinydistill.config.durations import seconds_of
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
+from tinydistill.config.schema.models import WEIGHT
 from tinydistill.config.schema.option import check_options, nearest
 from tinydistill.config.schema.stages import PIECES, Benchmark, Export, Pretrain
 from tinydistill.errors import UserError
@@ -36,6 +37,7 @@ def check(config: Config) -> None:
     if config.finetune.teacher.learning_rate == []:
         raise UserError("finetune.teacher.learning_rate is an empty list: name a rate, or several to try")
     _check_lists(config)
+    _check_devices(config.trainer)
     _check_strategy(str(config.trainer.get("strategy", "")))
     _check_masking(config.pretrain)
     _check_export(config.export)
@@ -56,8 +58,8 @@ def _check_objective(config: Config) -> None:
     losses = config.objective.losses
     weights = {name: node.get("weight", 1.0) for name, node in losses.items()}
     for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0:
-            raise UserError(f"objective.losses.{name}.weight={weight} is not a number from 0 on")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= WEIGHT:
+            raise UserError(f"objective.losses.{name}.weight={weight} is not a number from 0 to {WEIGHT:g}")
     if not any(weights.values()):
         raise UserError("every loss is switched off; set one of objective.embedding, .hidden, .attention, .relation")
 
@@ -71,6 +73,16 @@ def _check_lists(config: Config) -> None:
         raise UserError(f"mapping.layers holds {wrong[0]!r}; teacher layers are whole numbers, null for none")
     if "paths" in config.corpus and not config.corpus["paths"]:
         raise UserError("corpus=files needs text: name it with 'corpus.paths=[FILE, DIRECTORY or GLOB]'")
+
+
+def _check_devices(trainer: dict[str, Any]) -> None:
+    devices, nodes = trainer.get("devices"), trainer.get("num_nodes")
+    listed = devices.split(",") if isinstance(devices, str) else devices if isinstance(devices, list) else []
+    indices = bool(listed) and all(type(n) is int or (isinstance(n, str) and n.strip().isdecimal()) for n in listed)
+    if not (indices or devices in (None, "auto", -1, "-1") or (type(devices) is int and devices > 0)):
+        raise UserError(f"trainer.devices={devices} is neither auto, nor how many (from 1 on), nor a list: [0,1]")
+    if nodes is not None and not (type(nodes) is int and nodes > 0):
+        raise UserError(f"trainer.num_nodes={nodes} is not a whole number from 1 on")
 
 
 def _check_strategy(strategy: str) -> None:

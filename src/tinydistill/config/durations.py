@@ -14,7 +14,7 @@ def seconds_of(option: str, text: str) -> float:
     found = _LENGTH.fullmatch(text)
     numbers = [float(number or 0) for number in found.groups()] if found else []
     seconds = sum(number * unit for number, unit in zip(numbers, (3600, 60, 1), strict=False))
-    if not seconds:
+    if not 0 < seconds < math.inf:
         raise UserError(f"{option}={text} is no length of time: write 30min, 2h or 1h30min")
     return seconds
 

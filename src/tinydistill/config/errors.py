@@ -19,7 +19,7 @@ from tinydistill.config.help import CONF_DIR
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import nearest, options
-from tinydistill.errors import InputError, UserError
+from tinydistill.errors import InputError, RunError, UserError
 from tinydistill.escaping import for_terminal
 
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
@@ -42,6 +42,7 @@ _NODES = {
     "TaskFiles": "task",
     "Target": "task",
     "TaskDataModule": "task",
+    "SomeRows": "task",
     "GlueTask": "task.source",
     "DocstringsTask": "task.source",
     "Bounds": "export",
@@ -80,7 +81,7 @@ _OPTIONS = {
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for what the user got wrong, or None when the error is not the user's."""
+    """One line for what the user got wrong, or what a run failed of; None for what is neither: the program's own."""
     line = _line(error)
     return None if line is None else for_terminal(line)
 
@@ -88,7 +89,7 @@ def explain(error: BaseException) -> str | None:
 def _line(error: BaseException) -> str | None:
     if isinstance(error, InputError):  # that no stage has named the options of
         return error.told(lambda argument: option_of(argument, "general"))
-    if isinstance(error, UserError):
+    if isinstance(error, UserError | RunError):
         return " ".join(str(error).split())
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, which would be slow to import here
         return f"trainer: {' '.join(str(error).split())}"
@@ -107,6 +108,10 @@ def _line(error: BaseException) -> str | None:
         return _rejected(f"{error}\n{error.__cause__ or ''}")
     if isinstance(error, InstantiationException):
         return _instantiation(error)
+    if variable := _found(r"Environment variable '(\w+)' not found", str(error)):
+        key = _found(r"full_key: (\S+)", str(error))
+        slurm = ", as in every job of SLURM: elsewhere take trainer=ddp" if variable.startswith("SLURM_") else ""
+        return f"{key} is what the variable {variable} says, which isn't set{slurm}"
     return " ".join(str(error).split())
 
 

@@ -86,7 +86,7 @@ def _row(f: "Field[Any]", prefix: str, default: Any) -> str:
     choices, meaning = f.metadata["choices"], f.metadata["meaning"]
     meaning += f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
     bounds = [(words, f.metadata[words.replace(" ", "_")]) for words in ("at least", "above", "at most", "below")]
-    within = ", ".join(f"{words} {bound:g}" for words, bound in bounds if bound or (words == "above" and bound == 0))
+    within = ", ".join(f"{words} {bound:.10g}" for words, bound in bounds if bound or (words == "above" and bound == 0))
     meaning += f" ({within})" if within else ""
     if isinstance(default, dict):
         group = (prefix or f.name).rstrip(".")

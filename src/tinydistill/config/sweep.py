@@ -27,9 +27,11 @@ from tinydistill.config.compose import resolved, stored
 from tinydistill.config.errors import explain
 from tinydistill.config.schema import Config
 from tinydistill.console import say, table
+from tinydistill.errors import RunError
 from tinydistill.ranks import rank
 
 SUMMARY = "sweep.json"
+_SCORED = ("general", "pretrain", "finetune", "task", "pipeline")  # stages that make something to choose by its score
 _CUT_OFF = "cut off; the same command goes on"
 _unsummed: list[Path] = []  # the directory of the sweep that this process has begun and not summed up
 
@@ -81,14 +83,14 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
         config = resolved(cfg)
         job = replace(job, output_dir=config.output_dir, higher_is_better=not _returns_loss(config))
         score = run(config)
-        job = replace(job, score=None if math.isnan(score) else score, error=None)
+        job = replace(job, score=score if math.isfinite(score) else None, error=None)
     except Exception as error:
         mistake = explain(error)
         if mistake is None:
             traceback.print_exc()
         line = mistake or " ".join(f"{type(error).__name__}: {error}".split())
         print(f"tinydistill: error: job {hydra.job.num}: {line}", file=sys.stderr, flush=True)
-        job = replace(job, error=line, mistake=mistake is not None)
+        job = replace(job, error=line, mistake=mistake is not None and not isinstance(error, RunError))
     except signals.Stopped:
         if _unsummed:
             raise
@@ -157,7 +159,7 @@ def _tell_workers(signum: int) -> None:
 def finish() -> int:
     """Sums up the sweep that this process has run, if any; the exit code.
 
-    0 where all jobs went well, 2 where what failed are the user's mistakes alone, else 1.
+    0 where all jobs went well and one has a score, 2 where what failed are the user's mistakes alone, else 1.
     """
     if not _unsummed:
         return 0
@@ -180,7 +182,10 @@ def finish() -> int:
         _report(directory, jobs[0])
     say(f"sweep: {directory}")
     if not failed:
-        return 0
+        undefined = jobs[0].score is None and jobs[0].stage in _SCORED
+        if undefined:
+            print("tinydistill: error: no job of the sweep has a score that is defined", file=sys.stderr)
+        return int(undefined)
     return 2 if all(job.mistake for job in failed) else 1
 
 

@@ -24,6 +24,7 @@ from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank
 from tinydistill.training import dashboards
 from tinydistill.training.checkpoints import last_checkpoint
+from tinydistill.training.finite_steps import finite_losses
 from tinydistill.training.runtime import training_seconds
 
 Data = TextDataModule | TaskDataModule
@@ -43,9 +44,9 @@ def chosen_mapping(directory: Path) -> Mapping | None:
 
 
 def measure(trainer: pl.Trainer, distiller: LayerDistiller, data: Data) -> dict[str, float]:
-    """The held-out losses as they are now."""
+    """The held-out losses as they are now. Raises RunError where one isn't finite."""
     (metrics,) = trainer.validate(distiller, data.heldout_batches(), verbose=False)
-    return {name: float(value) for name, value in metrics.items()}
+    return finite_losses(metrics)
 
 
 def begin(

@@ -1,5 +1,6 @@
 """Which losses apply to which pairs of layers, and the projections from the student's width to the teacher's."""
 
+import math
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -123,9 +124,19 @@ class Objective(nn.Module):
         return self
 
     def measure_against(self, statistics: TeacherStatistics) -> None:
-        """Set the variances that terms are compared with; terms that are no squared error get 1."""
+        """Set the variances that terms are compared with; terms that are no squared error get 1.
+
+        Raises InputError where the teacher doesn't vary at a layer, and terms are scaled by how much it does.
+        """
         measured = [self.loss(term.loss).variance(statistics, term.teacher_layer) for term in self.terms]
         self.variances = [1.0 if variance is None else variance for variance in measured]
+        for term, variance in zip(self.terms, self.variances, strict=True):
+            if not 0 < variance < math.inf and self.scale != "raw":
+                raise InputError(
+                    f"the teacher's variance for {term.loss} at its layer {term.teacher_layer} is {variance:g}: no "
+                    "error can be measured by it",
+                    "take {Objective.scale}=raw",
+                )
 
     def get_extra_state(self) -> list[float] | None:
         """Put the variances into checkpoints."""
@@ -176,7 +187,7 @@ class Objective(nn.Module):
         """Each squared error over the teacher's variance: 1 is guessing the mean, 0 a perfect copy."""
         squared = {name for name in self.losses if type(self.loss(name)).variance is not Loss.variance}
         known = [term for term in zip(self.terms, self.variances or (), strict=False) if term[0].loss in squared]
-        return {term.name: terms[term.name] / variance for term, variance in known}
+        return {term.name: terms[term.name] / variance for term, variance in known if variance > 0}
 
     def total(self, terms: Terms) -> Tensor:
         """The weighted sum that is trained on."""

@@ -17,6 +17,7 @@ from tinydistill.console import Meter
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.models.observation import encoder_inputs
+from tinydistill.training.scoring import check_answers
 
 FORMAT = 1  # part of every cache key: raise it when the same teacher and rows give other logits
 
@@ -32,7 +33,9 @@ def stored_logits(
     key = digest([FORMAT, identity, data.encoded(split).directory.name])
 
     def build(directory: Path) -> None:
-        np.save(directory / "logits.npy", compute_logits(load(), data.loader(split), len(split)))
+        logits = compute_logits(load(), data.loader(split), len(split))
+        check_answers("the teacher", split.name, torch.from_numpy(logits))
+        np.save(directory / "logits.npy", logits)
 
     entry = built_once(Path(data.cache_dir) / f"logits-{key}", build)
     logits: NDArray[np.float32] = np.load(entry / "logits.npy", mmap_mode="r")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tinydistill.errors import InputError
 from tinydistill.training.metrics import predicted
+from tinydistill.training.scoring import defined
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def agreement(exported_NC: Tensor, original_NC: Tensor, *, regression: bool) -> 
     difference = float((exported_NC - original_NC).abs().max())
     ours, theirs = (predicted(logits, regression=regression) for logits in (exported_NC, original_NC))
     if regression:
-        return Agreement(difference, correlation=float(torch.corrcoef(torch.stack([ours, theirs]))[0, 1]))
+        return Agreement(difference, correlation=defined(float(torch.corrcoef(torch.stack([ours, theirs]))[0, 1])))
     return Agreement(difference, equal=float((ours == theirs).float().mean()))
 
 

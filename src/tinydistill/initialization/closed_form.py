@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill.console import Meter
-from tinydistill.errors import InputError
+from tinydistill.errors import InputError, RunError
 from tinydistill.initialization import linear_algebra as linear
 from tinydistill.initialization.layer_solvers import (
     SLIGHT,
@@ -26,6 +26,7 @@ from tinydistill.initialization.layer_solvers import (
 )
 from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
 from tinydistill.models.encoder_parts import Embeddings, encoder_parts
+from tinydistill.models.finite import not_finite
 from tinydistill.models.observation import Observer, valid_tokens
 
 Projections = dict[int, tuple[Tensor, Tensor]]
@@ -59,7 +60,8 @@ def solve_student(
     where the numbers of heads differ; the Transformer layers where either model has fused, rotary, pre-norm ones
     (ModernBERT); the embeddings where the student projects them from another size than the teacher (ELECTRA).
     Raises InputError for an unknown architecture, when the student is wider than the teacher, the vocabularies differ
-    in size, or there are fewer than 4 rows of text.
+    in size, the teacher's states aren't finite, or there are fewer than 4 rows of text; RunError where a weight comes
+    out that isn't finite.
     """
     S, T = encoder_parts(student), encoder_parts(teacher)
     check_widths(student.config, teacher.config)
@@ -67,6 +69,8 @@ def solve_student(
     left = []
     with _evaluating(student, teacher):
         chunks, covariances = _observe(teacher, batches)
+        if broken := not_finite((f"layer {n}", covariance) for n, covariance in enumerate(covariances)):
+            raise InputError(f"the teacher's hidden states of {broken} aren't finite on this text")
         if teacher.dtype != torch.float32:  # it may run in bf16; what is solved for from its weights is not
             teacher = copy.deepcopy(teacher).float()
             T = encoder_parts(teacher)
@@ -93,6 +97,8 @@ def solve_student(
                 below = n
         if S.layers[0].heads != T.layers[0].heads:
             left.append(f"attention scores ({S.layers[0].heads} heads, the teacher has {T.layers[0].heads})")
+    if broken := not_finite(student.named_parameters()):
+        raise RunError(f"the closed form has no solution: {broken} of the student isn't finite")
     return tuple(left)
 
 

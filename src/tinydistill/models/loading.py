@@ -19,9 +19,10 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from tinydistill.artifacts.files import file_hash, read_json
-from tinydistill.errors import InputError
+from tinydistill.errors import InputError, RunError
 from tinydistill.models import attention, snapshot
 from tinydistill.models.directory import WEIGHTS, check_configuration, check_weights
+from tinydistill.models.finite import not_finite
 from tinydistill.models.observation import release
 
 THE_MODEL = "the model"  # what messages call a model unless they are told
@@ -134,7 +135,7 @@ def load_weights(
     """A model of an AutoModel class in eval mode, and the names of its head's tensors that are missing.
 
     Those are random. Raises InputError where tensors of the encoder are missing (a pooler that no head needs apart), or
-    weights are unreadable or of other sizes than the configuration says.
+    weights are unreadable, of other sizes than the configuration says, or no finite numbers.
     """
     config = config or load_config(path, revision=revision, called=called)
     directory = directory_of(path, revision, called=called, weights=True)
@@ -155,6 +156,8 @@ def load_weights(
     missing = sorted(name for name in info["missing_keys"] if not (headless and "pooler" in name))
     if lacking := [name for name in missing if name.startswith(prefix)]:
         raise InputError(f"{called}={path}: the weights lack {len(lacking)} tensors, {lacking[0]} among them")
+    if broken := not_finite(model.named_parameters()):
+        raise InputError(f"{called}={path}: {broken} in its weights ({WEIGHTS}) holds values that aren't finite")
     return attention.use(model.eval()), missing
 
 
@@ -199,8 +202,11 @@ def parameters(model: PreTrainedModel) -> int:
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Writes an encoder, with or without a head, and its tokenizer, vocab.txt too.
 
-    Raises RuntimeError when that doesn't load again as it was.
+    Raises RunError where a weight isn't finite, before anything is written, and RuntimeError when that doesn't load
+    again as it was.
     """
+    if broken := not_finite(model.named_parameters()):
+        raise RunError(f"nothing is published: {broken} of the model holds values that aren't finite")
     directory.mkdir(parents=True, exist_ok=True)
     with quiet_loading():
         release(model).eval().save_pretrained(directory, safe_serialization=True)

@@ -1,6 +1,7 @@
 """New students: their size, and random weights until something better is solved for."""
 
 import copy
+import os
 
 import torch
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
@@ -29,7 +30,7 @@ def student_config(
 ) -> PretrainedConfig:
     """The teacher's configuration at the student's size: same architecture, vocabulary and positions.
 
-    Raises InputError where the width can't be divided among the heads.
+    Raises InputError where the width can't be divided among the heads, or no memory holds such a student.
     """
     if hidden_size % num_heads:
         raise InputError(
@@ -50,7 +51,22 @@ def student_config(
     for stale in ("layer_types", "architectures", "_name_or_path", "id2label", "label2id", "dtype"):
         values.pop(stale, None)
     known = {name: teacher.attribute_map.get(name, name) for name in sizes}
-    return type(teacher)(**values | {known[name]: size for name, size in sizes.items() if known[name] in values})
+    config = type(teacher)(**values | {known[name]: size for name, size in sizes.items() if known[name] in values})
+    _check_memory(config)
+    return config
+
+
+def _check_memory(config: PretrainedConfig) -> None:
+    """Raises InputError where this machine has less memory than weights, gradients and Adam's moments would take."""
+    with torch.device("meta"):
+        count = sum(p.numel() for p in AutoModel.from_config(copy.deepcopy(config)).parameters())
+    needed, there = 16 * count, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise InputError(
+            f"a student of {count:,} parameters takes {needed / 1e9:,.0f} GB to train, this machine has "
+            f"{there / 1e9:,.0f} GB",
+            "take a smaller {initialize_student.hidden_size}",
+        )
 
 
 def new_student(config: PretrainedConfig, seed: int) -> PreTrainedModel:

@@ -5,15 +5,21 @@ from importlib import import_module
 
 from tinydistill.config.errors import option_of
 from tinydistill.config.schema import Config
-from tinydistill.errors import InputError, UserError
+from tinydistill.errors import InputError, RunError, UserError
 
 
 def run(config: Config) -> float:
     """Runs the stage that a configuration names; the number that a sweep or a search goes by.
 
-    Raises UserError where something that was given can't be used; it names the option.
+    Raises UserError where something that was given can't be used; it names the option. RunError names the stage.
     """
     try:
+        if config.stage not in ("export", "report"):
+            import_module("tinydistill.config.build.trainer").check(config)
         return float(import_module(f"tinydistill.stages.{config.stage}").run(config))
     except InputError as error:
         raise UserError(error.told(partial(option_of, stage=config.stage))) from error
+    except RunError as error:
+        if str(error).startswith("stage="):  # one of the pipeline's
+            raise
+        raise RunError(f"stage={config.stage}, {error}") from error

@@ -57,11 +57,14 @@ def _evaluate(
         name: by_row(predicting.predict(classifier, rows.loader(split), return_predictions=True))
         for name, split in splits.items()
     }
+    for name, answers in logits.items():
+        scoring.check_answers(source.path, name, answers)
     labeled = {name: split for name, split in splits.items() if split.labels is not None}
     scores = {
         name: scoring.score(scored, predicted(logits[name], regression=scored.regression), torch.tensor(split.labels))
         for name, split in labeled.items()
     }
+    scoring.tell_undefined(scores)
     result: dict[str, Any] = {
         "model": source.path,
         "scores": scores,

@@ -26,6 +26,7 @@ from tinydistill.models.masked_lm import load_or_add_head, start_bias
 from tinydistill.models.source import Source
 from tinydistill.training import dashboards, masked_examples, runtime
 from tinydistill.training.checkpoints import last_checkpoint
+from tinydistill.training.finite_steps import finite_losses
 from tinydistill.training.masked_lm import BEST, MaskedLanguageModel, set_dropout
 from tinydistill.training.runtime import training_seconds
 
@@ -114,7 +115,7 @@ def _start_head(model: PreTrainedModel, text: MaskedTextDataModule, tokens: int)
 
 def _validate(train: pl.Trainer, module: MaskedLanguageModel, text: MaskedTextDataModule) -> dict[str, float]:
     (metrics,) = train.validate(module, text.val_dataloader(), verbose=False)
-    return {name.removeprefix("heldout/"): float(value) for name, value in metrics.items()}
+    return {name.removeprefix("heldout/"): value for name, value in finite_losses(metrics).items()}
 
 
 def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:

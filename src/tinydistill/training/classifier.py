@@ -3,6 +3,7 @@
 B: rows in a batch, L: tokens in the longest row, C: outputs of the prediction layer, N: rows of a split.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,10 +98,12 @@ class Classifier(OptimizedModule):
         scores.update(predictions, batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of every split."""
-        for split, scores in zip(self.scoring.splits, self._scores, strict=True):
+        """Log the scores of every split; nan where an answer is no finite number."""
+        for number, (split, scores) in enumerate(zip(self.scoring.splits, self._scores, strict=True)):
+            valid = all(bool(logits.isfinite().all()) for _, logits in self._seen[number])
             computed: dict[str, Tensor] = scores.compute()  # type: ignore[operator]
-            self.log_dict({f"{split}/{name}": value.float() for name, value in computed.items()}, sync_dist=True)
+            shown = {f"{split}/{name}": value.float() if valid else math.nan for name, value in computed.items()}
+            self.log_dict(shown, sync_dist=True)
             scores.reset()  # type: ignore[operator]
 
     def validated(self) -> dict[str, tuple[Tensor, Tensor]]:

@@ -3,7 +3,7 @@
 N: rows, B: rows in a batch, C: outputs of the prediction layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +14,9 @@ from torchmetrics.classification import (
     MulticlassF1Score,
     MulticlassMatthewsCorrCoef,
 )
-from torchmetrics.regression import PearsonCorrCoef, SpearmanCorrCoef
+from torchmetrics.functional import pearson_corrcoef, spearman_corrcoef
+from torchmetrics.regression import SpearmanCorrCoef
+from torchmetrics.utilities import dim_zero_cat
 
 from tinydistill.errors import InputError
 
@@ -54,7 +56,21 @@ def _metric(name: str, outputs: int, regression: bool) -> Metric:
         return BinaryF1Score(**alone) if outputs == 2 else MulticlassF1Score(outputs, average="macro", **alone)
     if name == "matthews":
         return MulticlassMatthewsCorrCoef(outputs, **alone)
-    return PearsonCorrCoef(**alone) if name == "pearson" else SpearmanCorrCoef(**alone)
+    return _Correlation(pearson_corrcoef if name == "pearson" else spearman_corrcoef, **alone)
+
+
+class _Correlation(SpearmanCorrCoef):
+    """Of all rows at once; nan where one side is constant, which torchmetrics' own don't tell from rounding."""
+
+    def __init__(self, of: Callable[[Tensor, Tensor], Tensor], **options: Any):
+        super().__init__(**options)
+        self.of = of
+
+    def compute(self) -> Tensor:
+        """The coefficient."""
+        sides = dim_zero_cat(self.preds), dim_zero_cat(self.target)
+        constant = any(bool((side == side[0]).all()) for side in sides)
+        return sides[0].new_tensor(float("nan")) if constant else self.of(*sides)
 
 
 def predicted(logits_BC: Tensor, *, regression: bool) -> Tensor:

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from tinydistill.errors import InputError
+from tinydistill.errors import InputError, RunError
+from tinydistill.models.finite import not_finite
 from tinydistill.training.checkpoints import validate_when_resumed
+from tinydistill.training.finite_steps import FiniteSteps
 
 OptimizerFactory = Callable[..., Optimizer]
 """Called with groups of parameters, and `lr`."""
@@ -42,6 +44,8 @@ def constant_with_warmup(optimizer: Optimizer, num_training_steps: float, warmup
 
 
 def _warmed(optimizer: Optimizer, steps: float, warmup: float, falling: Callable[[float], float]) -> LRScheduler:
+    if not 0 <= warmup <= 1:
+        raise InputError(f"warmup={warmup} is no share of the steps, from 0 to 1")
     if math.isinf(steps):
         raise InputError("a schedule needs an end", "give the Trainer max_steps or max_epochs")
     rising = max(1, round(steps * warmup))
@@ -85,6 +89,7 @@ class OptimizedModule(pl.LightningModule):
         self.learning_rate = learning_rate
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._resumed: dict[str, Any] = {}
+        self._finite = FiniteSteps()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Make the optimizer, and its schedule over all steps that the trainer is going to make."""
@@ -97,19 +102,32 @@ class OptimizedModule(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip by norm, and log it; Lightning's own refuses fused optimizers under bf16-mixed, which scales nothing."""
+        """Clip by norm, and log it; Lightning's own refuses fused optimizers under bf16-mixed, which scales nothing.
+
+        A step that isn't finite is left out.
+        """
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        if not self._finite.check(self, norm):
+            return
         if gradient_clip_val and gradient_clip_algorithm == "value":
             nn.utils.clip_grad_value_(self.parameters(), gradient_clip_val)
         elif gradient_clip_val:
-            self.log("train/gradient_norm", nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val))
+            nn.utils.clip_grads_with_norm_(self.parameters(), gradient_clip_val, norm)
+            self.log("train/gradient_norm", norm)
 
     def log_training(self, metrics: dict[str, Tensor]) -> None:
         """Log what a training step has computed; the loss stands in the progress bar, too."""
+        self._finite.add(metrics)
         self.log("train/loss", metrics["train/loss"], prog_bar=True)
         self.log_dict({name: value for name, value in metrics.items() if name != "train/loss"})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of the random numbers, and the gradients of a step of which some batches are done."""
+        """Keep the state of the random numbers, and the gradients of a step of which some batches are done.
+
+        Raises RunError where a weight isn't finite: no checkpoint is written then, and the one before it stays.
+        """
+        if broken := not_finite(checkpoint["state_dict"].items()):
+            raise self._finite.failure or RunError(f"{broken} holds values that aren't finite: training has stopped")
         if "optimizer_states" not in checkpoint:  # weights alone: Lightning asks no callback for the averaged ones
             for callback in self.trainer.callbacks:
                 if isinstance(callback, WeightAveraging):
@@ -123,7 +141,9 @@ class OptimizedModule(pl.LightningModule):
             checkpoint["gradients"] = gradients
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take what training goes on from."""
+        """Take what training goes on from. Raises RunError where a weight isn't finite."""
+        if broken := not_finite(checkpoint["state_dict"].items()):
+            raise RunError(f"the checkpoint can't be gone on from: {broken} holds values that aren't finite")
         self._resumed = {name: checkpoint[name] for name in ("random", "gradients") if name in checkpoint}
 
     def on_train_start(self) -> None:

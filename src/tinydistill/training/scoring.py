@@ -13,6 +13,7 @@ from tinydistill.console import say, table
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import SELECTION
+from tinydistill.errors import RunError
 from tinydistill.training.classifier import Classifier, Scoring
 from tinydistill.training.metrics import majority, task_metrics
 
@@ -27,12 +28,30 @@ def make_scoring(target: Target, splits: Iterable[str], *, monitor: str, metrics
 
 
 def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> dict[str, Scores]:
-    """Score every validation split."""
+    """Score every validation split, and say where a score isn't defined. Raises RunError as `check_answers` does."""
     seen: dict[str, float] = {}
     for found in trainer.validate(module, datamodule=data, verbose=False):
         seen |= found
+    for split, (_, logits) in module.validated().items():
+        check_answers("the model", split, logits)
     scoring = module.scoring
-    return {split: {name: defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
+    scores = {split: {name: defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
+    tell_undefined(scores)
+    return scores
+
+
+def check_answers(model: str, split: str, logits_NC: Tensor) -> None:
+    """Raises RunError where a model's answers to a split aren't all finite: there is no score of such."""
+    if wrong := int((~logits_NC.isfinite()).any(-1).sum()):
+        raise RunError(f"{wrong} of {len(logits_NC)} answers of {model} to {split} aren't finite numbers")
+
+
+def tell_undefined(scores: Mapping[str, Scores]) -> None:
+    """Say which scores aren't defined."""
+    for split, of_split in scores.items():
+        for name, value in of_split.items():
+            if value is None:
+                say(f"{split}: {name} isn't defined, as all predictions or all labels are the same")
 
 
 def in_short(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, Any]:
@@ -71,8 +90,8 @@ def rows_identity(splits: Mapping[str, Split]) -> str:
 
 
 def defined(value: float) -> float | None:
-    """The value itself; None for nan."""
-    return None if math.isnan(value) else float(value)
+    """The value itself; None for what is no finite number."""
+    return float(value) if math.isfinite(value) else None
 
 
 def announce(name: str, data: TaskDataModule) -> None:

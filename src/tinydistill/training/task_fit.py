@@ -53,7 +53,7 @@ def fit_task(
     return {
         "scores": scores,
         "epochs": [epoch for one in trainer.callbacks if isinstance(one, EpochScores) for epoch in one.epochs],
-        "train_loss": None if loss is None else float(loss),
+        "train_loss": None if loss is None else scoring.defined(float(loss)),
         "steps": steps,
         "best_step": best_step,
         "seconds": seconds,

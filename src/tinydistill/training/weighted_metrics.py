@@ -70,7 +70,7 @@ def _matthews(confusion_RCC: Floats) -> Floats:
 
 
 def _correlation(x_RN: Floats, y_RN: Floats, weights_RN: Floats, epsilon: float = 0.0) -> Floats:
-    """Pearson's; without an `epsilon`, NaN where one side is constant."""
+    """Pearson's; NaN where one side is constant."""
     share_RN = weights_RN / weights_RN.sum(1, keepdims=True)
     x_RN = x_RN - (share_RN * x_RN).sum(1, keepdims=True)
     y_RN = y_RN - (share_RN * y_RN).sum(1, keepdims=True)
@@ -79,7 +79,7 @@ def _correlation(x_RN: Floats, y_RN: Floats, weights_RN: Floats, epsilon: float 
     constant = (x <= tiny * (x_RN**2).max(1)) | (y <= tiny * (y_RN**2).max(1))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.clip(covariance / (np.sqrt(x * y) + epsilon), -1, 1)
-    return found if epsilon else np.where(constant, np.nan, found)
+    return np.where(constant, np.nan, found)
 
 
 def _ranks(values_N: NDArray[Any], weights_RN: Floats) -> Floats:

@@ -19,6 +19,7 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.distillation import layer_phase
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
+from tinydistill.errors import RunError
 from tinydistill.initialization.head import solve_head
 from tinydistill.ranks import rank
 from tinydistill.training import scoring
@@ -76,7 +77,10 @@ class TaskPhases:
                 say()
                 say(f"{phase} phase")
             pl.seed_everything(self.config.seed, verbose=False)
-            return phases[phase]()
+            try:
+                return phases[phase]()
+            except RunError as error:
+                raise RunError(f"{phase} phase, {error}") from error
 
         return once(self.directory(phase), self.student, run)
 

@@ -23,6 +23,7 @@ from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 from tinydistill.training import runtime
 from tinydistill.training.dashboards import Lineage, Product
 from tinydistill.training.epochs import Patience
+from tinydistill.training.optimization import parameter_groups
 from tinydistill.training.progress import Progress
 from tinydistill.training.stopping import StopBetweenBatches
 
@@ -112,6 +113,20 @@ def trainer(
         enable_progress_bar=shown and sys.stderr.isatty(),
         default_root_dir=str(directory),
     )
+
+
+def check(config: Config) -> None:
+    """Raises UserError where trainer, optimizer or schedule can't be made, before anything is read."""
+    runtime.quiet()
+    trainer(config, Path(config.paths.outputs))
+    made, option = stepping(config), "optimizer"
+    try:
+        optimizer = made["optimizer"](parameter_groups(torch.nn.Linear(2, 2)), lr=1.0)
+        option = "scheduler"
+        made["scheduler"](optimizer, num_training_steps=10)
+    except Exception as error:
+        target = getattr(config, option)["_target_"]
+        raise UserError(f"{option}: {target} can't be made: {' '.join(f'{error}'.split())}") from error
 
 
 def one_device(config: Config, directory: Path, what: str) -> torch.device:

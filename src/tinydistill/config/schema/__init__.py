@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 from tinydistill.config.schema.data import Task
 from tinydistill.config.schema.finetune import Finetune
 from tinydistill.config.schema.models import Objective, Student, Teacher
-from tinydistill.config.schema.option import option
+from tinydistill.config.schema.option import SEED, option
 from tinydistill.config.schema.run import Paths, Runtime
 from tinydistill.config.schema.stages import (
     Augmentation,
@@ -46,7 +46,7 @@ class Config:
     """
 
     stage: str = option("what to do", "general", choices=tuple(STAGES))
-    seed: int = option("of initialization, data order and dropout", 0, at_least=0)
+    seed: int = option("of initialization, data order and dropout", 0, at_least=0, at_most=SEED)
     output_dir: str | None = option("where the artifact is published; null for a name made from the choices", None)
     overwrite: Any = option(
         "true: replace an output made with other settings; always: one with the same ones too", False

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinydistill.config.schema.option import option
+from tinydistill.config.schema.option import RATE, SEED, option
 
 METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
 
@@ -15,7 +15,9 @@ class FinetuneDefaults:
     epochs: int | None = option(
         "passes of the teacher over the training rows, at most; null chooses by their number", None, at_least=1
     )
-    learning_rate: Any = option("the teacher's peak learning rate, or a list of those to try", 5e-5, at_least=0)
+    learning_rate: Any = option(
+        "the teacher's peak learning rate, or a list of those to try", 5e-5, at_least=0, at_most=RATE
+    )
     student_epochs: int = option("passes of a student without distillation", 10, at_least=1)
 
 
@@ -28,7 +30,7 @@ class IntermediateDefaults:
 
     epochs: int | None = option("passes over the training rows; null: by their number", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", 32, at_least=1)
-    learning_rate: float = option("peak learning rate", 3e-4, at_least=0)
+    learning_rate: float = option("peak learning rate", 3e-4, at_least=0, at_most=RATE)
 
 
 @dataclass
@@ -37,7 +39,7 @@ class PredictionDefaults:
 
     epochs: int | None = option("passes over the training rows; null: by their number", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", 32, at_least=1)
-    learning_rate: float = option("peak learning rate", 1e-4, at_least=0)
+    learning_rate: float = option("peak learning rate", 1e-4, at_least=0, at_most=RATE)
 
 
 @dataclass
@@ -67,7 +69,9 @@ class Task:
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
     validation_fraction: float = option("task=files: share of the training rows that is cut off", 0.1, above=0, below=1)
-    split_seed: int = option("which rows are cut off or kept aside, and which are the share", 0, at_least=0)
+    split_seed: int = option(
+        "which rows are cut off or kept aside, and which are the share", 0, at_least=0, at_most=SEED
+    )
     encoding: str = option("task=files: encoding of the text", "utf-8")
     quoting: bool | None = option("task=files: whether quotes delimit cells; null: in CSV they do, in TSV not", None)
     train_share: float = option(

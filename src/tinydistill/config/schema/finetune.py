@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinydistill.config.schema.option import option
+from tinydistill.config.schema.option import RATE, option
 from tinydistill.config.schema.stages import Training, passes
 
 
@@ -17,7 +17,10 @@ class FinetuneTeacher:
         at_least=1,
     )
     learning_rate: Any = option(
-        "peak learning rate; of a list, [5e-5,1e-4,2e-4], each is tried", "${task.finetune.learning_rate}", at_least=0
+        "peak learning rate; of a list, [5e-5,1e-4,2e-4], each is tried",
+        "${task.finetune.learning_rate}",
+        at_least=0,
+        at_most=RATE,
     )
     patience: int | None = option("epochs without a better selection score that end it; null for none", 2, at_least=1)
     trial_rows: int = option(
@@ -36,7 +39,7 @@ class FinetuneStudent:
     """How long and how fast the student learns, from student.path or like a general student with student.init."""
 
     epochs: int = option("passes over the training rows", "${task.finetune.student_epochs}", at_least=1)
-    learning_rate: float = option("peak learning rate", 3e-4, at_least=0)
+    learning_rate: float = option("peak learning rate", 3e-4, at_least=0, at_most=RATE)
     patience: int | None = option(
         "epochs without a better selection score that end it; null for none", None, at_least=1
     )

@@ -1,11 +1,17 @@
 """What there is to know of an option beside its type."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import MISSING
 
 from tinydistill.errors import UserError
+
+LARGEST = 10**9  # whole number that any option may be unless it says otherwise
+SEED = 2**32 - 1  # the largest that numpy takes
+RATE = 100  # the largest learning rate: Adam's steps are of its size
 
 
 def option(
@@ -55,8 +61,23 @@ def check_options(node: Any, prefix: str = "") -> None:
         if is_dataclass(value):
             check_options(value, f"{key}.")
         elif value is not None:
+            for name, number in _leaves(key, value):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise UserError(f"{name}={number} is not a finite number")
             for part in value if isinstance(value, list) else [value]:
                 _check(key, part, one.metadata)
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What lists and open nodes hold, under its dotted key."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(f"{key}.{name}", part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(key, part)
+    else:
+        yield key, value
 
 
 def _check(key: str, value: Any, metadata: Any) -> None:
@@ -66,14 +87,16 @@ def _check(key: str, value: Any, metadata: Any) -> None:
     bounds = least, most, above, below = [metadata[name] for name in ("at_least", "at_most", "above", "below")]
     if any(bound is not None for bound in bounds) and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise UserError(f"{key}={value} is no number")
+    if least is not None and most is None and below is None and type(value) is int:
+        most = LARGEST
     if least is not None and not value >= least:
-        raise UserError(f"{key}={value} is too small: it must be at least {least:g}")
+        raise UserError(f"{key}={value} is too small: it must be at least {least:.10g}")
     if above is not None and not value > above:
-        raise UserError(f"{key}={value} is too small: it must be above {above:g}")
+        raise UserError(f"{key}={value} is too small: it must be above {above:.10g}")
     if most is not None and not value <= most:
-        raise UserError(f"{key}={value} is too large: it must be at most {most:g}")
+        raise UserError(f"{key}={value} is too large: it must be at most {most:.10g}")
     if below is not None and not value < below:
-        raise UserError(f"{key}={value} is too large: it must be below {below:g}")
+        raise UserError(f"{key}={value} is too large: it must be below {below:.10g}")
 
 
 def nearest(word: str, known: Any, similarity: float = 0.5) -> str:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinydistill.config.schema.option import option
+from tinydistill.config.schema.option import RATE, option
 
 
 def passes(rows: int, *, steps: int, least: int, most: int) -> int:
@@ -37,7 +37,7 @@ class OnText(Training):
 class General(OnText):
     """General distillation. With max_steps=0 the student stays as it starts."""
 
-    learning_rate: float = option("peak learning rate", "${student.learning_rate}", at_least=0)
+    learning_rate: float = option("peak learning rate", "${student.learning_rate}", at_least=0, at_most=RATE)
     sample_tokens: int = option(
         "training tokens that student.init=closed_form and mapping=auto are computed on", 25_000, at_least=1
     )
@@ -47,7 +47,7 @@ class General(OnText):
 class Pretrain(OnText):
     """Masked-language-model training."""
 
-    learning_rate: float = option("peak learning rate", 5e-4, at_least=0)
+    learning_rate: float = option("peak learning rate", 5e-4, at_least=0, at_most=RATE)
     dropout: float = option("dropout of hidden states and attention while training", 0.0, at_least=0, below=1)
     masked_share: float = option("share of the tokens that are predicted", 0.15, above=0, below=1)
     as_mask: float = option("share of these that become the mask token", 0.8, at_least=0, at_most=1)
@@ -140,7 +140,7 @@ class Intermediate(Training):
     )
     max_steps: int | None = option("stop after this many optimizer steps", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", "${task.intermediate.batch_size}", at_least=1)
-    learning_rate: float = option("peak learning rate", "${task.intermediate.learning_rate}", at_least=0)
+    learning_rate: float = option("peak learning rate", "${task.intermediate.learning_rate}", at_least=0, at_most=RATE)
 
     def passes(self, rows: int) -> int:
         """Over so many training rows."""
@@ -159,8 +159,8 @@ class Prediction(Training):
     )
     max_steps: int | None = option("stop after this many optimizer steps", None, at_least=1)
     batch_size: int = option("rows per device and forward pass", "${task.prediction.batch_size}", at_least=1)
-    learning_rate: float = option("peak learning rate", "${task.prediction.learning_rate}", at_least=0)
-    temperature: float = option("classes: what both sides' logits are divided by", 1.0, at_least=0.01)
+    learning_rate: float = option("peak learning rate", "${task.prediction.learning_rate}", at_least=0, at_most=RATE)
+    temperature: float = option("classes: what both sides' logits are divided by", 1.0, at_least=0.01, at_most=1000)
     scale_by_temperature: bool = option(
         "classes: multiply the loss by temperature², which keeps its gradients' size", False
     )
@@ -193,7 +193,9 @@ class ExportLatency:
     batch_sizes: list[int] = option("rows in a batch", [1, 32])
     lengths: list[int] = option("tokens in a row", [16, 128])
     threads: list[Any] = option("threads that compute; null for all cores", [1, None])
-    seconds: float = option("how long each model is timed in each combination, five times at least", 1.0, at_least=0)
+    seconds: float = option(
+        "how long each model is timed in each combination, five times at least", 1.0, at_least=0, at_most=3600
+    )
 
 
 @dataclass
@@ -255,7 +257,7 @@ class Pipeline:
     export: bool = option("stage=export at the end: ONNX files and a model card", False)
     report: bool = option("stage=report at the end: the results on one page", True)
     latency_length: int = option("tokens of the row whose answer is timed", 128, at_least=1)
-    latency_seconds: float = option("how long each model is timed", 2.0, at_least=0)
+    latency_seconds: float = option("how long each model is timed", 2.0, at_least=0, at_most=3600)
 
 
 PIECES = ("general", "finetune", "intermediate", "prediction", "augmentation", "tokenization", "latency")
@@ -266,4 +268,4 @@ class Benchmark:
     """What is measured of this machine at work, with the settings of the stages."""
 
     pieces: list[str] = option(f"any of {', '.join(PIECES)}: in this order", list(PIECES))
-    seconds: float = option("how long each piece is timed, a few steps at least", 8.0, at_least=0)
+    seconds: float = option("how long each piece is timed, a few steps at least", 8.0, at_least=0, at_most=3600)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.errors import InputError
 
 SELECTION = "selection"  # the validation split that chooses, where training rows are kept aside for it
 LEAST_SELECTED = 20  # rows: fewer say too little to choose by
@@ -69,8 +70,13 @@ class SomeRows(TaskSource):
         return self.source.target
 
     def train(self) -> Split:
-        """Some of the training rows."""
+        """Some of the training rows. Raises InputError where none are left."""
         whole = self.source.train()
+        if self.train_share * len(whole) < 1:
+            raise InputError(
+                f"a share of {self.train_share:g} of {len(whole)} training rows leaves none",
+                "set {SomeRows.train_share} to more",
+            )
         if self.train_share < 1:
             whole = whole.take(np.flatnonzero(smallest_hashes(whole, self.train_share, self.seed)))
         return self._few(whole)
