@@ -103,13 +103,13 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, word = (error.missing_cfg_file or "/").rsplit("/", 1)
         return _missing_choice(group, word, sorted(error.options))
+    if (several := _found(r"^Ambiguous value for argument '(.*)'$", str(error))) is not None:
+        one = f"; if it is one, type {typed(several)}" if typed(several) else ""
+        return f"{several} has several values: add --multirun to sweep over them{one}"
     if isinstance(error, ConfigCompositionException):
         return _rejected(f"{error}\n{error.__cause__ or ''}")
     if isinstance(error, InstantiationException):
         return _instantiation(error)
-    if (several := _found(r"^Ambiguous value for argument '(.*)'$", str(error))) is not None:
-        one = f"; if it is one, type {typed(several)}" if typed(several) else ""
-        return f"{several} has several values: add --multirun to sweep over them{one}"
     return " ".join(str(error).split("full_key:")[0].split())
 
 
@@ -139,7 +139,7 @@ def _unread(override: str) -> str:
         return f"{message}; an option is set as OPTION=VALUE"
     if not_utf8(override):
         return f"{message}, which is not UTF-8; rename the file"
-    if value[:1] in "[{" and not value.endswith(("]", "}")):
+    if (value[:1] == "[" and "]" not in value) or (value[:1] == "{" and "}" not in value):
         return f"{message}; quote lists for the shell, as in '{option}=[a,b]'"
     return message + (f"; type {typed(override)}" if typed(override) else "")
 
