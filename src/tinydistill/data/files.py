@@ -102,7 +102,7 @@ def first_line(error: Any) -> str:
     return text if len(text) <= 300 else text[:299] + "…"
 
 
-def open_binary(path: Path) -> io.BufferedReader:
+def open_binary(path: Path) -> Any:  # they have `peek` in common, which no class of the library's says
     """The file's bytes, unpacked where the name ends in one of COMPRESSED."""
     if path.suffix == ".gz":
         return gzip.open(path)

@@ -104,7 +104,7 @@ def _rows(config: Config) -> Split:
     given, task = config.augmentation.input, config.task
     if given is None:
         return data.training_task(config).train()
-    dialect = {"encoding": task.encoding, "quoting": task.quoting, "delimiter": task.delimiter}
+    dialect: Any = {"encoding": task.encoding, "quoting": task.quoting, "delimiter": task.delimiter}
     layout = Layout(task.text, task.text_pair, **dialect, dialect="TaskFiles.")
     table = read_table(Path(given), layout, argument="augmentation.input")
     if not len(table):
