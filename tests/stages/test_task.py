@@ -326,4 +326,4 @@ def test_rows_of_an_augmentation_are_learned_from(run, made, output, tmp_path):
     assert result(output)["rows"]["train"] == 192
     code, _, err = run(augmentation__path="gone.parquet")
     assert code == 2
-    assert "augmentation.path=gone.parquet: there is no such file; make it with stage=augment" in err
+    assert "there is no file gone.parquet: check augmentation.path, which stage=augment makes" in err

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tinydistill.artifacts.files import file_hash
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import is_plain
-from tinydistill.data.files import numbered_lines
+from tinydistill.data.files import check_file, numbered_lines
 from tinydistill.data.text.blocks import prepare_tokenizer
 from tinydistill.errors import InputError
 
@@ -52,7 +52,7 @@ class WordVectors:
 
 def read_vectors(path: Path) -> WordVectors:
     """The plain words among a file's first 100,000 rows. Raises InputError where it is no GloVe or word2vec text."""
-    _check_file(path)
+    check_file(path, "{read_vectors.path}")
     advice = "{read_vectors.path} takes GloVe or word2vec text"
     rows: dict[str, int] = {}
     vectors: list[np.ndarray] = []
@@ -82,13 +82,8 @@ def read_vectors(path: Path) -> WordVectors:
 
 def vectors_identity(path: Path) -> str:
     """The hash of a file of vectors. Raises InputError where there is none."""
-    _check_file(path)
+    check_file(path, "{read_vectors.path}")
     return file_hash(path)
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"there is no file {path}", "check {read_vectors.path}")
 
 
 def input_embeddings(model: PreTrainedModel, words: WholeWords) -> WordVectors:

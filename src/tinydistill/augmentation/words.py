@@ -4,8 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from tinydistill.data.files import numbered_lines
-from tinydistill.errors import InputError
+from tinydistill.data.files import check_file, numbered_lines
 
 Span = tuple[int, int]  # of characters
 Spans = Mapping[str, Sequence[Span]]  # the eligible words of each text
@@ -66,7 +65,6 @@ def read_stop_words(path: str | Path | None) -> frozenset[str]:
     """The words of a file, one a line; the English ones without a file. Raises InputError where it can't be read."""
     if path is None:
         return ENGLISH
-    if not Path(path).is_file():
-        raise InputError(f"there is no file {path}", "check {read_stop_words.path}")
+    check_file(Path(path), "{read_stop_words.path}")
     lines = numbered_lines(Path(path), argument="{read_stop_words.path}")
     return frozenset(word for _, line in lines if (word := line.strip().lower()))

@@ -1,8 +1,11 @@
 """The checks of a composed configuration: what can be judged before any file is read."""
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 from tinydistill.config.durations import seconds_of
+from tinydistill.config.quoting import not_utf8
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.models import WEIGHT
@@ -17,6 +20,9 @@ OPEN = ("mapping", "corpus", "optimizer", "scheduler")  # nodes that say with `_
 def check(config: Config) -> None:
     """Raises UserError for a value outside its choices or bounds, or for choices that contradict each other."""
     check_options(config)
+    if not_utf8(text := json.dumps(asdict(config), ensure_ascii=False, default=str)):
+        name = next(word for word in text.split('"') if not_utf8(word))
+        raise UserError(f"{name!r} is not UTF-8: rename the file")
     student = config.student
     if student.path is None and student.hidden_size % student.num_heads:
         raise UserError(

@@ -13,9 +13,10 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
 from tinydistill.config.help import CONF_DIR
+from tinydistill.config.quoting import not_utf8, typed
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.option import nearest, options
@@ -93,17 +94,25 @@ def _line(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, which would be slow to import here
         return f"trainer: {' '.join(str(error).split())}"
+    if type(error) is ValueError and "integer string conversion" in str(error):
+        return "a number on the command line has too many digits"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         no_group = type(error) is ValueError and str(error).startswith("Config group override must be")  # student=null
         return "a group can't be null: name one of its choices, which --help lists" if no_group else None
-    if isinstance(error, MissingMandatoryValue):
-        key = _found(r"full_key: (\S+)", str(error)) or _found(r"[Mm]issing mandatory value: (\S+)", str(error))
+    if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
+        patterns = [r"full_key: (\S+)", r"[Mm]issing mandatory value: (\S+)"]
+        if isinstance(error, InterpolationToMissingValueError):  # what is missing is another one
+            patterns.reverse()
+        key = next(filter(None, (_found(pattern, str(error)) for pattern in patterns)), None)
         return f"{key} has no value; set it with {key}=VALUE"
     if isinstance(error, OverrideParseException):
-        return f"can't read the override {error.override!r}; quote lists for the shell, as in 'corpus.paths=[a,b]'"
+        return _unread(str(error.override))
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, word = (error.missing_cfg_file or "/").rsplit("/", 1)
         return _missing_choice(group, word, sorted(error.options))
+    if (several := _found(r"^Ambiguous value for argument '(.*)'$", str(error))) is not None:
+        one = f"; if it is one, type {typed(several)}" if typed(several) else ""
+        return f"{several} has several values: add --multirun to sweep over them{one}"
     if isinstance(error, ConfigCompositionException):
         return _rejected(f"{error}\n{error.__cause__ or ''}")
     if isinstance(error, InstantiationException):
@@ -112,7 +121,7 @@ def _line(error: BaseException) -> str | None:
         key = _found(r"full_key: (\S+)", str(error))
         slurm = ", as in every job of SLURM: elsewhere take trainer=ddp" if variable.startswith("SLURM_") else ""
         return f"{key} is what the variable {variable} says, which isn't set{slurm}"
-    return " ".join(str(error).split())
+    return " ".join(str(error).split("full_key:")[0].split())
 
 
 def option_of(argument: str, stage: str) -> str:
@@ -131,6 +140,19 @@ def causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         yield current
         current = current.__cause__
+
+
+def _unread(override: str) -> str:
+    """What to type in place of a word that Hydra's grammar doesn't take."""
+    message = f"can't read the override {override!r}"
+    option, separator, value = override.partition("=")
+    if not separator:
+        return f"{message}; an option is set as OPTION=VALUE"
+    if not_utf8(override):
+        return f"{message}, which is not UTF-8; rename the file"
+    if (value[:1] == "[" and "]" not in value) or (value[:1] == "{" and "}" not in value):
+        return f"{message}; quote lists for the shell, as in '{option}=[a,b]'"
+    return message + (f"; type {typed(override)}" if typed(override) else "")
 
 
 def _instantiation(error: InstantiationException) -> str:
@@ -163,6 +185,8 @@ def _rejected(said: str) -> str:
     kind = _found(r"(?:could not be converted to|is not a valid) (\w+)", said)
     if value is not None and kind is not None:
         return f"{key}: {value!r} is not {_KINDS.get(kind, kind)}"
+    if "is not a ListConfig" in said:
+        return f"{key} is a list; write '{key}=[VALUE,VALUE]'"
     if "is not Optional" in said:
         return f"{key} can't be null"
     return f"{key}: {' '.join(said.split('full_key')[0].splitlines()[1:2])}"

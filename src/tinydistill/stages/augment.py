@@ -104,7 +104,8 @@ def _rows(config: Config) -> Split:
     given, task = config.augmentation.input, config.task
     if given is None:
         return data.training_task(config).train()
-    layout = Layout(task.text, task.text_pair, encoding=task.encoding, quoting=task.quoting)
+    dialect: Any = {"encoding": task.encoding, "quoting": task.quoting, "delimiter": task.delimiter}
+    layout = Layout(task.text, task.text_pair, **dialect, dialect="TaskFiles.")
     table = read_table(Path(given), layout, argument="augmentation.input")
     if not len(table):
         raise UserError(f"augmentation.input={given} has no rows")

@@ -22,6 +22,7 @@ from tinydistill.config.dependencies import of_distilled
 from tinydistill.config.names import distilled_path, output_path
 from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say, table
+from tinydistill.data.files import check_file
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
@@ -75,9 +76,10 @@ def run(config: Config) -> float:
 
 
 def _augmentation(path: str | None) -> str | None:
-    if path is not None and not Path(path).is_file():
-        raise UserError(f"augmentation.path={path}: there is no such file; make it with stage=augment")
-    return None if path is None else file_hash(Path(path))
+    if path is None:
+        return None
+    check_file(Path(path), "{TaskDataModule.augmentation}, which {stage:augment} makes")
+    return file_hash(Path(path))
 
 
 def _distill(

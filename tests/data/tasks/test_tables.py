@@ -57,7 +57,7 @@ BAD_FILES: dict[str, tuple[str, str, dict[str, Any], list[str]]] = {
         {},
         ["line 1 has no column 'label' but text: set TaskFiles.label"],
     ),
-    "semicolons": ("a.csv", "text;label\na;no\n", {}, ["no column 'text' but text;label"]),
+    "semicolons": ("a.csv", "texts;label\na;no\n", {}, ["no column 'text' but texts;label"]),
     "open quote": (
         "a.csv",
         CSV + 'a,b,no\n"a,b,no\nc,d,yes\n',
@@ -113,7 +113,7 @@ BAD_FILES: dict[str, tuple[str, str, dict[str, Any], list[str]]] = {
         "a.csv",
         CSV,
         {"encoding": "latin-99"},
-        ["'latin-99' is not an encoding that Python knows: set TaskFiles.encoding"],
+        ["'latin-99' is not an encoding of text that Python knows: set TaskFiles.encoding"],
     ),
 }
 

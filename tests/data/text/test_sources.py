@@ -165,7 +165,7 @@ def test_parquet_without_the_column_lists_what_there_is(tmp_path: Path) -> None:
 def test_other_encodings_are_read_when_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("café", encoding="latin-1")
     assert read(tmp_path, encoding="latin-1") == ["café"]
-    assert "'latin-99' is not an encoding that Python knows: set FilesCorpus.encoding" in complaint(
+    assert "'latin-99' is not an encoding of text that Python knows: set FilesCorpus.encoding" in complaint(
         tmp_path, encoding="latin-99"
     )
 

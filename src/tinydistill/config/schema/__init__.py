@@ -45,7 +45,7 @@ class Config:
     Fields of type dict are open: what stands there under `_target_` is built with `hydra.utils.instantiate`.
     """
 
-    stage: str = option("what to do", "general", choices=tuple(STAGES))
+    stage: str = option("what to do", choices=tuple(STAGES))
     seed: int = option("of initialization, data order and dropout", 0, at_least=0, at_most=SEED)
     output_dir: str | None = option("where the artifact is published; null for a name made from the choices", None)
     overwrite: Any = option(

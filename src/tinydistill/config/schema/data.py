@@ -74,6 +74,11 @@ class Task:
     )
     encoding: str = option("task=files: encoding of the text", "utf-8")
     quoting: bool | None = option("task=files: whether quotes delimit cells; null: in CSV they do, in TSV not", None)
+    delimiter: str | None = option(
+        "task=files: what separates cells; null: a comma in CSV, a tab in TSV, or what the header with the columns has",
+        None,
+        choices=("comma", "semicolon", "tab", "pipe"),
+    )
     train_share: float = option(
         "share of the training rows that is learned from, a fixed sample", 1.0, above=0, at_most=1
     )

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from tinydistill.data.formats import shortened
 from tinydistill.data.loading import Batch, BatchLoader, ResumableDataModule
 from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.tasks.encoding import EncodedRows, encode
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split, Target, as_number
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
@@ -162,12 +163,16 @@ def read_augmented(path: Path, original: Split) -> Split:
             raise InputError(
                 f"{path} was made from other rows than this task's training rows", "run {stage:augment} on these"
             )
-    sources = np.array([-1 if row is None else row for row in table.labels or ()], np.int64)
-    if (outside := np.flatnonzero((sources < 0) | (sources >= len(original)))).size:
-        raise InputError(
-            f"{table.where(int(outside[0]))}: there is no training row {sources[outside[0]]}, they end at "
-            f"{len(original) - 1}",
-            "run {stage:augment} on this task's rows",
-        )
+    if not table.labels:
+        raise InputError(f"{path} has no rows", "run {stage:augment} on this task's rows")
+    numbers = [as_number(row) for row in table.labels]
+    for row, number in enumerate(numbers):
+        if number is None or not (0 <= number < len(original) and number.is_integer()):
+            raise InputError(
+                f"{table.where(row)}: there is no training row {shortened(table.labels[row])}, they end at "
+                f"{len(original) - 1}",
+                "run {stage:augment} on this task's rows",
+            )
+    sources = np.array(numbers, np.int64)
     labels = original.labels[sources] if labeled and original.labels is not None else None
     return Split("train", table.texts, table.pairs, labels, source_rows=sources)

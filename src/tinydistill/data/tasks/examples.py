@@ -15,6 +15,8 @@ from tinydistill.data.formats import shortened
 from tinydistill.errors import InputError
 
 FIX_ROW = "fix the row or leave it out"
+MAX_TARGET = float(np.finfo(np.float32).max)
+MAX_LABEL = 200  # characters of a class's name
 MAX_CLASSES = 1000  # more different labels than this are not taken for classes unless they are listed
 
 
@@ -127,10 +129,11 @@ class Target:
         assert table.labels is not None
         if self.regression:
             targets = [as_number(value) for value in table.labels]
-            if None in targets:
-                row = targets.index(None)
+            row = next((row for row, y in enumerate(targets) if y is None or not abs(y) <= MAX_TARGET), None)
+            if row is not None:
+                wrong = "not a number" if targets[row] is None else "no number that float32 holds"
                 raise InputError(
-                    f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is not a number, which a "
+                    f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is {wrong}, which a "
                     "regression needs",
                     "fix the row, or set {TaskFiles.regression} to false if these are class names",
                 )
@@ -169,13 +172,20 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
     assert table.labels is not None
     if regression is None:
         numbers = [as_number(value) for value in table.labels]
-        regression = None not in numbers and any(number != int(number) for number in numbers if number is not None)
+        regression = None not in numbers and not all(number.is_integer() for number in numbers if number is not None)
     if regression:
         return Target()
     of_rows = list(map(label_name, table.labels))
     if "" in of_rows:
         raise InputError(f"{table.where(of_rows.index(''))}: there is no label in column '{column}'", FIX_ROW)
     names = set(of_rows)
+    longest = max(of_rows, key=len)
+    if len(longest) > MAX_LABEL:
+        where = table.where(of_rows.index(longest))
+        raise InputError(
+            f"{where}: {shortened(longest)} in column '{column}' has {len(longest):,} characters, too many for a label",
+            "set {TaskFiles.label} to another column",
+        )
     if len(names) < 2:
         raise InputError(
             f"{table.source}: all {len(table)} rows have the label {''.join(names)!r} in column '{column}'; a task "
@@ -203,16 +213,18 @@ def label_name(value: Any) -> str:
 
 
 def as_number(value: Any) -> float | None:
-    """A raw label as a finite number, or None."""
+    """A raw label as a number, which may be infinite; None where it is none or missing."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) and not isinstance(value, bool) else None
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf
+    return None if isinstance(value, bool) or (isinstance(value, float) and math.isnan(value)) else number
 
 
 def _is_whole(name: str) -> bool:
-    return name.removeprefix("-").isdecimal()
+    return len(name) < 19 and name.removeprefix("-").isdecimal()
 
 
 def to_split(name: str, table: Table, target: Target, *, label: str | None, empty_texts: bool = False) -> Split:
@@ -234,5 +246,6 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
 def check_for_scores(split: Split, source: str, advice: str) -> Split:
     """The split itself; raises InputError where all its labels are one and no score says anything."""
     if split.labels is not None and len(np.unique(split.labels)) < 2:
-        raise InputError(f"{source}: all {len(split)} rows have the same label, so no score means anything", advice)
+        same = f"all {len(split)} rows have the same label" if len(split) > 1 else "there is but one row"
+        raise InputError(f"{source}: {same}, so no score means anything", advice)
     return split

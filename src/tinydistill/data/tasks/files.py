@@ -31,6 +31,7 @@ class TaskFiles(TaskSource):
         split_seed: another one, other validation rows.
         encoding: of text files.
         quoting: whether quotes delimit cells; None for yes in CSV, no in TSV.
+        delimiter: what separates cells: comma, semicolon, tab or pipe; None finds it out.
     """
 
     def __init__(
@@ -48,10 +49,11 @@ class TaskFiles(TaskSource):
         split_seed: int = 0,
         encoding: str = "utf-8",
         quoting: bool | None = None,
+        delimiter: str | None = None,
     ):
         self.rows = {"train": train, "validation": validation, "test": test}
-        of_columns = text, text_pair, label, "TaskFiles."
-        self.layout, self.label = Layout(*of_columns, encoding=encoding, quoting=quoting, dialect="TaskFiles."), label
+        dialect: Any = {"encoding": encoding, "quoting": quoting, "delimiter": delimiter, "dialect": "TaskFiles."}
+        self.layout, self.label = Layout(text, text_pair, label, "TaskFiles.", **dialect), label
         self.labels, self.regression = tuple(labels or ()), regression
         self.validation_fraction, self.split_seed = validation_fraction, split_seed
 
@@ -73,12 +75,19 @@ class TaskFiles(TaskSource):
         """The validation rows, or a part of the training rows."""
         if self.rows["validation"] is not None:
             table = self._table("validation")
-            split = to_split("validation", table, self.target, label=self.label)
+            source, split = table.source, to_split("validation", table, self.target, label=self.label)
             advice = "set {TaskFiles.validation} to another file, or to null to cut it off the training file"
         else:
-            table, split = self._training_table, replace(self._training.take(self._sides[1]), name="validation")
+            split = replace(self._training.take(self._sides[1]), name="validation")
             advice = "set {TaskFiles.validation} to a file, or raise {TaskFiles.validation_fraction}"
-        return {"validation": check_for_scores(split, table.source, advice)}
+            if not len(split):
+                raise InputError(
+                    f"{self._training_table.source}: of its {len(self._training)} rows none can be cut off for "
+                    "validation, as no label has two different texts",
+                    "set {TaskFiles.validation} to a file, or name the column of the labels with {TaskFiles.label}",
+                )
+            source = f"{self._training_table.source}, the rows that are cut off for validation"
+        return {"validation": check_for_scores(split, source, advice)}
 
     def test(self) -> dict[str, Split]:
         """The test rows, with labels if they have any."""

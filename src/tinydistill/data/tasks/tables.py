@@ -5,15 +5,27 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
-from tinydistill.data.files import extension, numbered_lines
-from tinydistill.data.formats import JSON_LINES, Choose, column_index, json_rows, memory_rows, no_text, parquet_rows
+from tinydistill.console import say
+from tinydistill.data.files import check_file, extension, numbered_lines
+from tinydistill.data.formats import (
+    JSON_LINES,
+    Choose,
+    column_index,
+    json_rows,
+    memory_rows,
+    no_text,
+    parquet_rows,
+    shortened,
+)
 from tinydistill.data.tasks.examples import Table
 from tinydistill.errors import InputError
 
 FORMATS = (".csv", ".tsv", *JSON_LINES, ".parquet")
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 MAX_CELL = 1 << 24  # characters; what is longer comes from a quote that isn't closed
 
 Lines = Iterable[tuple[int, str]]
@@ -23,10 +35,11 @@ Lines = Iterable[tuple[int, str]]
 class Layout:
     """Which columns hold what, and how the bytes of a file become cells.
 
-    `quoting`: whether quotes delimit cells that may hold delimiters and line ends (None: in CSV, not in TSV). `header`
-    names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number of cells.
-    `arguments` begins what the arguments are called that name the columns, as "TaskFiles." in {TaskFiles.text_pair},
-    `dialect` those of encoding and quoting; they are empty where these are fixed.
+    `quoting`: whether quotes delimit cells that may hold delimiters and line ends (None: in CSV, not in TSV).
+    `delimiter`: one of DELIMITERS (None: a comma in CSV, a tab in TSV, or that of them which a header with the columns
+    has). `header` names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number
+    of cells. `arguments` begins what the arguments are called that name the columns, as "TaskFiles." in
+    {TaskFiles.text_pair}, `dialect` those of encoding, quoting and delimiter; they are empty where these are fixed.
     """
 
     text: str
@@ -35,6 +48,7 @@ class Layout:
     arguments: str = ""
     encoding: str = "utf-8"
     quoting: bool | None = None
+    delimiter: str | None = None
     header: Sequence[str] = ()
     skip_damaged: bool = False
     dialect: str = ""
@@ -77,8 +91,11 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
             continue
         table.places.append(place)
         for (role, column, advice), cell in zip(found, cells, strict=True):
+            where = f"{table.source} {table.unit} {place}"
             if role != "label" and not isinstance(cell, str):
-                cell = no_text(cell, f"{table.source} {table.unit} {place}", column, advice)
+                cell = no_text(cell, where, column, advice)
+            elif not (cell is None or isinstance(cell, str | Number)):
+                raise InputError(f"{where}: column '{column}' holds {shortened(cell)}, no name or number", advice)
             cells_of[role].append(cell)
     if not found:
         raise InputError(f"{table.source} is empty", f"check {argument}")
@@ -91,8 +108,7 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
 
 
 def _rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
-    if not path.is_file():
-        raise InputError(f"there is no file {path}", f"check {argument}")
+    check_file(path, argument)
     suffix = extension(path)
     encoding_argument = f"{{{layout.dialect}encoding}}" if layout.dialect else ""
     read = partial(numbered_lines, path, layout.encoding, argument=argument, encoding_argument=encoding_argument)
@@ -111,12 +127,15 @@ def _delimited(
 ) -> Iterator[tuple[int, list[str] | None]]:
     """(line, the chosen cells) of every row, None for the cells of a damaged one."""
     quoted = layout.quoting if layout.quoting is not None else suffix == ".csv"
-    delimiter = "," if suffix == ".csv" else "\t"
     no_quotes = f"set {{{layout.dialect}quoting}} to false if quotes are plain characters here"
-    rows = _quoted_cells(path, lines, delimiter, no_quotes) if quoted else _cells(lines, delimiter)
-    first = next(rows, None)
-    if first is None:
+    lines = iter(lines)
+    number, header = next((line for line in lines if line[1].strip()), (0, ""))
+    if not header:
         return
+    delimiter = _delimiter(path, suffix, header, layout, quoted=quoted)
+    lines = itertools.chain([(number, header)], lines)
+    rows = _quoted_cells(path, lines, delimiter, no_quotes, number) if quoted else _cells(lines, delimiter)
+    first = next(rows)
     names: Sequence[str] = first[1]
     if layout.header and layout.text not in names:
         names = layout.header
@@ -138,19 +157,46 @@ def _delimited(
             )
 
 
+def _delimiter(path: Path, suffix: str, header: str, layout: Layout, *, quoted: bool) -> str:
+    """What separates the cells: as asked for, as the name says, or else what finds the text's column in the header."""
+    if layout.delimiter is not None:
+        if layout.delimiter not in DELIMITERS:
+            advice = f"set {{{layout.dialect}delimiter}} to one of {', '.join(DELIMITERS)}"
+            raise InputError(f"delimiter={layout.delimiter} is unknown", advice)
+        return DELIMITERS[layout.delimiter]
+    usual = "," if suffix == ".csv" else "\t"
+    if not layout.dialect or layout.text in _split(header, usual, quoted=quoted):
+        return usual
+    for name, other in DELIMITERS.items():
+        if layout.text in _split(header, other, quoted=quoted):
+            say(f"the cells of {path} are separated by a {name}")
+            return other
+    return usual
+
+
+def _split(header: str, delimiter: str, *, quoted: bool) -> list[str]:
+    cells = header.rstrip("\r\n").split(delimiter)
+    return [cell.strip('"') for cell in cells] if quoted else cells
+
+
 def _cells(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     return ((number, line.rstrip("\r\n").split(delimiter)) for number, line in lines)
 
 
-def _quoted_cells(path: Path, lines: Lines, delimiter: str, advice: str) -> Iterator[tuple[int, list[str]]]:
+def _quoted_cells(
+    path: Path, lines: Lines, delimiter: str, advice: str, number: int
+) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(MAX_CELL)
     rows = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
-    number = 1
+    before = number
     try:
         for cells in rows:
             yield number, cells
-            number = rows.line_num + 1
+            number = rows.line_num + before
     except csv.Error as error:
+        if "new-line character" in str(error):
+            message = f"{path} line {number} holds a carriage return that no quotes are around"
+            raise InputError(message, "quote the cell, or end all lines alike") from None
         raise InputError(
             f"{path} line {number} has a quote that doesn't end where its cell does ({error})",
             f"double the quotes inside quoted cells, or {advice}",

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tinydistill.artifacts.files import file_hash
+from tinydistill.data.files import check_file
 from tinydistill.data.formats import column_index, hub_rows
 from tinydistill.data.text import docstrings
 from tinydistill.data.text.readers import read_documents
@@ -50,7 +52,7 @@ class FilesCorpus(Corpus):
 
     def __init__(self, paths: str | Path | Sequence[str | Path], text_column: str = "text", encoding: str = "utf-8"):
         self.paths = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-        self.text_column, self.encoding = text_column, encoding
+        self.text_column, self.encoding = str(text_column), str(encoding)
 
     def documents(self) -> Iterator[str]:
         """The files' documents, file after file."""
@@ -168,12 +170,13 @@ def expand(paths: Iterable[str]) -> list[Path]:
     files: dict[Path, None] = {}
     for name in paths:
         path = Path(name).expanduser()
+        there = os.path.exists(path)  # noqa: PTH110  # which a name that is too long doesn't stop
         # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
-        matches = [path] if path.exists() else sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
-        found = [file for match in matches for file in _files_below(Path(match))]
+        matches = [path] if there else map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207
+        found = [file for match in matches for file in _files_below(match)]
         if not found:
             absent = "matches no files" if glob.has_magic(name) else "does not exist"
-            problem = "holds no files" if path.exists() else absent
+            problem = "holds no files" if there else absent
             raise InputError(f"'{name}' {problem}", "check {FilesCorpus.paths}")
         files.update(dict.fromkeys(found))
     if not files:
@@ -183,6 +186,9 @@ def expand(paths: Iterable[str]) -> list[Path]:
 
 def _files_below(path: Path) -> list[Path]:
     if not path.is_dir():
-        return [path] if path.exists() else []
+        if not path.exists():
+            return []
+        check_file(path, "{FilesCorpus.paths}")
+        return [path]
     below = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     return [path / file for file in below if not any(part.startswith(".") for part in file.parts)]
