@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from tinydistill import stages
 from tinydistill.config import sweep
 from tinydistill.config.compose import in_sweep, resolved
-from tinydistill.config.errors import explain
+from tinydistill.config.errors import exit_code, explain
 from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
 
@@ -37,13 +37,13 @@ def _stage(config: Config) -> float:
 
 
 def _exit_if_mistaken(error: Exception) -> None:
-    """Ends with one line and code 2 when the error is the user's, after the traceback where it is wanted."""
+    """Ends with one line when the error is the user's or the disk's, after the traceback where it is wanted."""
     mistake = explain(error)
     if mistake is not None:
         if _WANTS_TRACEBACK:
             traceback.print_exception(error)
         print(f"tinydistill: error: {mistake}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code(error))
 
 
 def run() -> None:

@@ -27,3 +27,17 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class RunError(Exception):
+    """A run can't go on through no mistake in what was given; what it has done is kept, for the same command to go on.
+
+    The command line prints the message without a traceback and exits with the `code`.
+    """
+
+    def __init__(self, message: str, code: int = 1):
+        super().__init__(message, code)
+        self.message, self.code = message, code
+
+    def __str__(self) -> str:
+        return self.message

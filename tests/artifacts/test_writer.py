@@ -22,7 +22,8 @@ def publish(path: Path, settings=SETTINGS, **options) -> dict:
 
 def test_a_published_artifact_holds_product_result_and_provenance(tmp_path):
     assert publish(tmp_path / "a") == {"loss": 0.5}
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["model.txt", "provenance.json", "result.json"]
+    files = ["checksums.json", "model.txt", "provenance.json", "result.json"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == files
     provenance = read_json(tmp_path / "a" / "provenance.json")
     assert provenance["settings"] == SETTINGS
     assert provenance["configuration"] == {"stage": "general"}

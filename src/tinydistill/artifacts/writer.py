@@ -4,21 +4,36 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tinydistill.artifacts.files import flatten, read_json, write_json
+from tinydistill.artifacts.disk import refused, writing
+from tinydistill.artifacts.files import (
+    CHECKSUMS,
+    DamagedError,
+    check,
+    flatten,
+    read_json,
+    read_sealed,
+    remove,
+    seal,
+    sealed_files,
+    write_json,
+    write_sealed,
+)
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record, recipe, record_of, surroundings
 from tinydistill.console import say
-from tinydistill.errors import InputError, UserError
+from tinydistill.errors import InputError, RunError, UserError
 from tinydistill.ranks import rank
 
 JOB = "job.json"  # in the directory of a sweep's job: its result
 _SETTINGS = "settings.json"
+_MARK = ".tinydistill"  # in a working directory: it is ours, and may be removed
+_REPLACED = "replaced"  # in a working directory: the artifact that gives way
 _ELSEWHERE = "choose another place with {open_artifact.path}=DIR"
 
 _PUBLISHED_WITHIN = 600.0  # seconds after the other processes have finished
@@ -56,18 +71,24 @@ class ArtifactWriter:
 
     def publish(self, result: dict[str, Any], configuration: dict[str, Any]) -> Path:
         """Add result.json and provenance.json to the product and move it to its place in one step."""
-        self.product.mkdir(exist_ok=True)
-        write_json(self.product / RESULT, result)
-        made = {"settings": self.settings, "recipe": recipe(self.settings, self.inputs), "configuration": configuration}
-        write_json(self.product / PROVENANCE, {**made, **surroundings()})
-        replaced = self.path.with_name(f".{self.path.name}.replaced")
-        if self.path.exists():
-            self.path.rename(replaced)
-        self.product.rename(self.path)
-        shutil.rmtree(replaced, ignore_errors=True)
-        shutil.rmtree(self.work)
+        with writing(self.product):
+            self.product.mkdir(exist_ok=True)
+            write_json(self.product / RESULT, result)
+            made = {"settings": self.settings, "recipe": recipe(self.settings, self.inputs)}
+            write_json(self.product / PROVENANCE, {**made, "configuration": configuration, **surroundings()})
+            seal(self.product)
+            if _stands(self.path):
+                if (mine := not_ours(self.path)) is not None:  # it was put there while this was made
+                    raise RunError(f"{mine}; take it away, and the same command publishes", code=2)
+                self.path.rename(self.work / _REPLACED)
+            self.product.rename(self.path)
+        self.drop()
         self.result = result
         return self.path
+
+    def drop(self) -> None:
+        """Remove the working directory, its mark last."""
+        remove(self.work, last=[_MARK])
 
 
 @contextmanager
@@ -100,48 +121,87 @@ def open_artifact(
         return
     lock = _locked(path)
     try:
+        if (work / _MARK).is_file() and (work / _REPLACED).exists() and not path.exists():
+            (work / _REPLACED).rename(path)  # killed in the moment of publishing
         finished = _finished(path, settings, overwrite)
         fresh = finished is None and _begin(work, settings, overwrite)
         try:
             yield ArtifactWriter(path, work, settings, finished, taken)
         except (InputError, UserError):  # there is nothing to go on with
             if fresh:
-                shutil.rmtree(work, ignore_errors=True)
+                with suppress(OSError):
+                    remove(work, last=[_MARK])
             raise
     finally:
         lock.release()
 
 
 def _locked(path: Path) -> FileLock:
+    file = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        if file.exists() and file.stat().st_size:  # a lock is empty, and made so
+            raise InputError(f"{file}, which would be the lock, is none of tinydistill's", _ELSEWHERE)
+        lock = FileLock(file)
         try:
             lock.acquire(blocking=False)
         except Timeout:
             say(f"waiting for another process, which is making {path}")
             lock.acquire()
     except OSError as error:
-        raise InputError(f"can't write to {path.parent} ({error.strerror})", _ELSEWHERE) from error
+        raise _unwritable(path.parent, error) from error
     return lock
 
 
+def _unwritable(place: Path, error: OSError) -> Exception:
+    told = refused(error, place)
+    if told is not None and told.code == 1:  # full
+        return told
+    return InputError(f"can't write to {place} ({error.strerror})", _ELSEWHERE)
+
+
+def _stands(path: Path) -> bool:
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
+def not_ours(path: Path) -> str | None:
+    """Why an artifact's place must not be cleared, in words: it isn't tinydistill's, or holds what isn't."""
+    files = sealed_files(path)
+    if files is None or PROVENANCE not in files:  # of an older version, or damaged
+        try:
+            old = read_json(path / PROVENANCE)
+            made = isinstance(old["settings"], dict) and isinstance(old["configuration"], dict)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            made = False
+        return None if made else f"{path} exists and is no artifact of tinydistill"
+    others = (one for one in sorted(path.rglob("*")) if not one.is_dir() and one.name != CHECKSUMS)
+    added = next((one for one in others if one.relative_to(path).as_posix() not in files), None)
+    return None if added is None else f"{added} was put into an artifact, and would be removed with it"
+
+
 def _finished(path: Path, settings: dict[str, Any], overwrite: bool | str) -> dict[str, Any] | None:
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not _stands(path):
         return None
-    if not (path / PROVENANCE).is_file():
-        raise InputError(f"{path} exists and is no artifact of tinydistill", _ELSEWHERE)
-    theirs = read_json(path / PROVENANCE)["settings"]
-    if overwrite == "always":
-        return None
-    if theirs == settings:
-        result: dict[str, Any] = read_json(path / RESULT)
-        return result
+    made, wrong = None, None
+    try:
+        made = record_of(path)
+        if made is not None and made.settings == settings and overwrite != "always":
+            check(path, lambda name: not name.endswith(".md"))  # cards are written on
+            return made.result
+    except DamagedError as error:
+        wrong = error
+    foreign = not_ours(path)
+    if made is None and wrong is None:
+        wrong = InputError(foreign, _ELSEWHERE) if foreign else DamagedError(f"{path} is damaged: it lacks {RESULT}")
     if not overwrite:
-        raise InputError(
-            f"{path} was made with other settings ({_difference(theirs, settings)})",
+        raise wrong or InputError(
+            f"{path} was made with other settings ({_difference(made.settings, settings)})",
             "keep it with {open_artifact.path}=DIR or replace it with {open_artifact.overwrite}=true",
         )
+    if foreign:
+        raise InputError(foreign, _ELSEWHERE)
+    if wrong:
+        say(f"{wrong.message}: it is made again")
     return None
 
 
@@ -156,8 +216,13 @@ def _await(path: Path, settings: dict[str, Any]) -> None:
 
 def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
     """Make the working directory, or find the one to go on in; True when it is new."""
+    if _stands(work) and not (work / _MARK).is_file():
+        raise InputError(f"{work}, where this would work, is none of tinydistill's", _ELSEWHERE)
     if (work / _SETTINGS).is_file() and overwrite != "always":
-        theirs = read_json(work / _SETTINGS)
+        try:
+            theirs = read_sealed(work / _SETTINGS)
+        except DamagedError as error:
+            raise InputError(error.message, "begin anew with {open_artifact.overwrite}=always") from error
         if theirs == settings:
             return False
         if not overwrite:
@@ -165,12 +230,13 @@ def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
                 f"{work} is an unfinished run with other settings ({_difference(theirs, settings)})",
                 "keep it with {open_artifact.path}=DIR or drop it with {open_artifact.overwrite}=true",
             )
-    shutil.rmtree(work, ignore_errors=True)
     try:
+        remove(work, last=[_MARK])
         work.mkdir()
+        (work / _MARK).touch()
     except OSError as error:
-        raise InputError(f"can't write to {work} ({error.strerror})", _ELSEWHERE) from error
-    write_json(work / _SETTINGS, settings)
+        raise _unwritable(work, error) from error
+    write_sealed(work / _SETTINGS, settings)
     return True
 
 

@@ -15,6 +15,7 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from tinydistill.artifacts.disk import refused
 from tinydistill.config.help import CONF_DIR
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
@@ -73,17 +74,20 @@ _OPTIONS = {
     "collect.paths": "report.paths",
     "export_onnx.formats": "export.formats",
     "push.repo": "export.repo",
+    "check_place.cache": "paths.cache",
     "open_artifact.path": "output_dir",
     "open_artifact.overwrite": "overwrite",
 }
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for what the user got wrong, or None when the error is not the user's."""
+    """One line for what the user got wrong or the disk refused, or None for any other error."""
     if isinstance(error, InputError):  # that no stage has named the options of
         return error.told(lambda argument: option_of(argument, "general"))
     if isinstance(error, UserError):
         return " ".join(str(error).split())
+    if (refusal := refused(error)) is not None:
+        return " ".join(str(refusal).split())
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, which would be slow to import here
         return f"trainer: {' '.join(str(error).split())}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
@@ -102,6 +106,12 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, InstantiationException):
         return _instantiation(error)
     return " ".join(str(error).split())
+
+
+def exit_code(error: BaseException) -> int:
+    """Of an error that is one line: 2 for the user's mistake, 1 where a run had to stop."""
+    refusal = refused(error)
+    return 2 if refusal is None else refusal.code
 
 
 def option_of(argument: str, stage: str) -> str:

@@ -17,13 +17,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
-from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.files import kept, write_sealed
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import JOB
 from tinydistill.config.compose import resolved, stored
-from tinydistill.config.errors import explain
+from tinydistill.config.errors import exit_code, explain
 from tinydistill.config.schema import Config
 from tinydistill.console import say, table
+from tinydistill.errors import RunError
 from tinydistill.ranks import rank
 
 SUMMARY = "sweep.json"
@@ -81,7 +82,7 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
             traceback.print_exc()
         line = mistake or " ".join(f"{type(error).__name__}: {error}".split())
         print(f"tinydistill: error: job {hydra.job.num}: {line}", file=sys.stderr, flush=True)
-        job = replace(job, error=line, mistake=mistake is not None)
+        job = replace(job, error=line, mistake=mistake is not None and exit_code(error) == 2)
     finally:
         _close_wandb(failed=job.error is not None)
     _record(directory, replace(job, seconds=round(time.monotonic() - begun, 1)))
@@ -91,7 +92,7 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
 def _record(directory: Path, job: Job) -> None:
     if rank() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / JOB, asdict(job))
+        write_sealed(directory / JOB, asdict(job))
 
 
 def _returns_loss(config: Config) -> bool:
@@ -141,7 +142,10 @@ def finish() -> int:
     jobs = in_order(read_jobs(directory))
     if not jobs:
         return 0
-    write_json(directory / SUMMARY, {"jobs": [asdict(job) for job in jobs]})
+    try:
+        write_sealed(directory / SUMMARY, {"jobs": [asdict(job) for job in jobs]})
+    except RunError as error:  # the disk is full: the table is printed all the same
+        print(f"tinydistill: the sweep has no {SUMMARY}: {error}", file=sys.stderr, flush=True)
     say()
     shown = [(" ".join(job.overrides) or job.name, _score(job), _reported(job)) for job in jobs]
     same = all(reported in (None, chosen) for _, chosen, reported in shown)
@@ -195,7 +199,8 @@ def _reported(job: Job) -> object:
 
 def read_jobs(directory: Path) -> list[Job]:
     """The results of the jobs below a sweep's directory, as far as they have begun."""
-    return [Job(**read_json(file)) for file in sorted(directory.glob(f"*/{JOB}"))]
+    found = (kept(file, "the job counts as not begun") for file in sorted(directory.glob(f"*/{JOB}")))
+    return [Job(**job) for job in found if job is not None]
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

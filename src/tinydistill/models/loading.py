@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from tinydistill.artifacts.files import file_hash, read_json
+from tinydistill.artifacts.files import check, file_hash, read_json
 from tinydistill.errors import InputError
 from tinydistill.hub import look_for_hub
 from tinydistill.models import attention
@@ -41,8 +41,8 @@ PACKAGED = {
 def locate(path: str, *, called: str = THE_MODEL) -> str:
     """Where a model is: a directory, the directory inside an installed package, or else its hub name.
 
-    Raises InputError for a path that doesn't exist or holds no weights, and for a package whose weights have another
-    hash than the known one. `called` is what the message calls the model.
+    Raises InputError for a path that doesn't exist or holds no weights, for an artifact of ours that is damaged, and for
+    a package whose weights have another hash than the known one. `called` is what the message calls the model.
     """
     directory = Path(path).expanduser()
     if directory.is_dir():
@@ -69,6 +69,7 @@ def _packaged(package: str) -> Path | None:
 
 
 def _check_directory(directory: Path, called: str) -> None:
+    check(directory, lambda name: "/" not in name and name.endswith((".json", ".txt", ".safetensors")))
     if not (directory / "config.json").is_file():
         raise InputError(f"{called}={directory} holds no config.json", "name a Hugging Face model directory")
     if (directory / WEIGHTS).is_file() or (directory / f"{WEIGHTS}.index.json").is_file():

@@ -2,7 +2,10 @@
 
 from functools import partial
 from importlib import import_module
+from pathlib import Path
+from tempfile import gettempdir
 
+from tinydistill.artifacts.disk import check_place, writing
 from tinydistill.config.errors import option_of
 from tinydistill.config.schema import Config
 from tinydistill.errors import InputError, UserError
@@ -11,9 +14,14 @@ from tinydistill.errors import InputError, UserError
 def run(config: Config) -> float:
     """Runs the stage that a configuration names; the number that a sweep or a search goes by.
 
-    Raises UserError where something that was given can't be used; it names the option.
+    Raises UserError where something that was given can't be used; it names the option. Raises RunError where a disk is
+    full, or can't be written any more.
     """
+    places = {"open_artifact.path": config.output_dir or config.paths.outputs, "check_place.cache": config.paths.cache}
     try:
-        return float(import_module(f"tinydistill.stages.{config.stage}").run(config))
+        for argument, place in places.items():
+            check_place(Path(place), argument)
+        with writing(*map(Path, places.values()), Path(gettempdir())):
+            return float(import_module(f"tinydistill.stages.{config.stage}").run(config))
     except InputError as error:
         raise UserError(error.told(partial(option_of, stage=config.stage))) from error

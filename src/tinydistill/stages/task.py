@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.files import file_hash
+from tinydistill.artifacts.files import check, file_hash
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.imitation import new_encoder
@@ -77,6 +77,8 @@ def run(config: Config) -> float:
 def _augmentation(path: str | None) -> str | None:
     if path is not None and not Path(path).is_file():
         raise UserError(f"augmentation.path={path}: there is no such file; make it with stage=augment")
+    if path is not None:
+        check(Path(path).parent, Path(path).name.__eq__)
     return None if path is None else file_hash(Path(path))
 
 
