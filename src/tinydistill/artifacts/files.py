@@ -67,8 +67,11 @@ def _onto_disk(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The content of a JSON file. Raises ValueError for anything else."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -89,7 +92,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         content = read_json(path)
         if content.pop(_SEAL) == _checksum(content):
             return dict(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise DamagedError(f"{path} is damaged, or not tinydistill's")
 
@@ -137,7 +140,7 @@ def sealed_files(directory: Path) -> dict[str, Any] | None:
     """The checksums of a directory's files by their paths in it; None where it has none that can be read."""
     try:
         files = read_json(directory / CHECKSUMS)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return None
     return files if isinstance(files, dict) else None
 

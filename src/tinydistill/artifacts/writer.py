@@ -171,7 +171,7 @@ def not_ours(path: Path) -> str | None:
         try:
             old = read_json(path / PROVENANCE)
             made = isinstance(old["settings"], dict) and isinstance(old["configuration"], dict)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             made = False
         return None if made else f"{path} exists and is no artifact of tinydistill"
     others = (one for one in sorted(path.rglob("*")) if not one.is_dir() and one.name != CHECKSUMS)
