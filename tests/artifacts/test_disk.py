@@ -51,7 +51,7 @@ WRITERS = {
     "datasets": dataset,
     "json": lambda place: write_json(place / "a.json", MANY.tolist()),
     "cache": lambda place: built_once(place / "e", lambda work: np.save(work / "a.npy", MANY)),
-    "checkpoint": lambda place: WholeCheckpoints().save_checkpoint({"a": torch.tensor(MANY)}, place / "c" / "last.ckpt"),
+    "checkpoint": lambda place: WholeCheckpoints().save_checkpoint({"a": torch.tensor(MANY)}, place / "last.ckpt"),
 }
 
 

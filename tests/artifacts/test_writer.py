@@ -202,7 +202,9 @@ DAMAGED = [
 def test_a_damaged_artifact_is_named_with_what_to_do_and_made_again_when_asked(damaged, name, tmp_path, capsys):
     publish(tmp_path / "a")
     damaged(tmp_path / "a" / name)
-    with pytest.raises(InputError, match=f"a is damaged: {name} (isn't as it was written|is missing|is damaged)") as told:
+    with pytest.raises(
+        InputError, match=f"a is damaged: {name} (isn't as it was written|is missing|is damaged)"
+    ) as told:
         publish(tmp_path / "a")
     assert "make it again with overwrite=true" in str(told.value)
     assert publish(tmp_path / "a", overwrite=True) == {"loss": 0.5}

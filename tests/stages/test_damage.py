@@ -1,4 +1,4 @@
-"""Damage, full and read-only disks, as the command line meets them: noticed, in one line, and the same command goes on."""
+"""Damage, full and read-only disks as the command line meets them: one line, and the same command goes on."""
 
 import json
 import os
@@ -25,6 +25,10 @@ def never_looked_at():
     """A file that is changed within a tick of the clock looks unchanged."""
     files._crc.cache_clear()
     checkpoints._wrong.cache_clear()
+
+
+def slow(*rows: tuple) -> list:
+    return [pytest.param(*row, marks=pytest.mark.slow) for row in rows]
 
 
 def flip(file: Path) -> None:
@@ -56,7 +60,7 @@ def cut_runs(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def cut_run(cut_runs, arguments, command, cut, tmp_path, monkeypatch, tmp_path_factory):
-    """A general run that was cut after checkpoints at steps 3 and 6, in a place of its own; and what it should become."""
+    """A general run that was cut after checkpoints at steps 3 and 6, in a place of its own; and what it becomes."""
     arguments = {
         **arguments,
         "+callbacks.checkpoint.every_n_train_steps": "3",
@@ -92,19 +96,21 @@ def same(weights: dict, output: Path) -> bool:
 
 LAST, PREVIOUS = "checkpoints/last.ckpt", "checkpoints/previous.ckpt"
 INTERRUPTED = [
-    ((), flip, "going on from .*last.ckpt"),
     ((LAST,), flip, r"last.ckpt is damaged \(.*\): going on from previous.ckpt"),
-    ((LAST,), cut_short, r"last.ckpt is damaged \(.*\): going on from previous.ckpt"),
-    ((LAST,), not_a_number, r"last.ckpt is damaged \(.* isn't finite\): going on from previous.ckpt"),
-    ((LAST, PREVIOUS), flip, r"last.ckpt is damaged \(.*\): training begins anew"),
     (("start.json",), flip, "start.json is damaged: it is made again"),
-    (("start.json",), cut_short, "start.json is damaged: it is made again"),
-    (("start.json", LAST), zero, "start.json is damaged: it is made again"),
+    *slow(
+        ((), flip, "going on from .*last.ckpt"),
+        ((LAST,), cut_short, r"last.ckpt is damaged \(.*\): going on from previous.ckpt"),
+        ((LAST,), not_a_number, r"last.ckpt is damaged \(.* isn't finite\): going on from previous.ckpt"),
+        ((LAST, PREVIOUS), flip, r"last.ckpt is damaged \(.*\): training begins anew"),
+        (("start.json",), cut_short, "start.json is damaged: it is made again"),
+        (("start.json", LAST), zero, "start.json is damaged: it is made again"),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("names", "damaged", "said"), INTERRUPTED)
-def test_a_run_that_goes_on_from_damaged_files_says_so_and_ends_the_same(names, damaged, said, cut_run, command, capsys):
+def test_a_run_that_goes_on_from_damaged_files_says_so_and_ends_the_same(names, damaged, said, cut_run, command):
     arguments, work, weights = cut_run
     for name in names:
         damaged(work / name)
@@ -117,15 +123,17 @@ def test_a_run_that_goes_on_from_damaged_files_says_so_and_ends_the_same(names, 
 
 CACHED = [
     ("blocks-*/train.npy", flip),
-    ("blocks-*/train.npy", cut_short),
-    ("blocks-*/heldout.npy", zero),
-    ("blocks-*/summary.json", cut_short),
-    ("blocks-*/checksums.json", flip),
     ("identity-*.json", flip),
-    ("identity-*.json", cut_short),
-    ("start-*/student.safetensors", flip),
     ("start-*/student.safetensors", zero),
-    ("start-*/left.json", cut_short),
+    *slow(
+        ("blocks-*/train.npy", cut_short),
+        ("blocks-*/heldout.npy", zero),
+        ("blocks-*/summary.json", cut_short),
+        ("blocks-*/checksums.json", flip),
+        ("identity-*.json", cut_short),
+        ("start-*/student.safetensors", flip),
+        ("start-*/left.json", cut_short),
+    ),
 ]
 
 
@@ -163,7 +171,7 @@ def test_what_is_damaged_of_a_task_in_the_cache_is_made_again(distillation_argum
     assert same(weights, tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["report.json", "trained.safetensors"])
+@pytest.mark.parametrize("name", ["report.json", pytest.param("trained.safetensors", marks=pytest.mark.slow)])
 def test_a_finished_phase_that_is_damaged_is_done_again(name, distillation_arguments, command, cut, tmp_path):
     from tinydistill.distillation.logit_distiller import LogitDistiller
 
@@ -193,7 +201,7 @@ ARTIFACT = [
 
 
 @pytest.mark.parametrize(("name", "damaged"), ARTIFACT)
-def test_a_damaged_artifact_is_named_in_one_line_whatever_looks_at_it(name, damaged, cut_run, command, cut_runs, tmp_path):
+def test_a_damaged_artifact_is_named_whatever_looks_at_it(name, damaged, cut_run, command, cut_runs, tmp_path):
     arguments, work, _ = cut_run
     shutil.rmtree(work)
     made = Path(arguments["output_dir"])
@@ -226,7 +234,7 @@ def test_a_damaged_artifact_is_made_again_with_overwrite(cut_run, command, cut_r
     assert same(weights, made)
 
 
-@pytest.mark.parametrize("left", [0, 4, 16, 48, 96, 160, 320])
+@pytest.mark.parametrize("left", [96, 320, *slow((0,), (4,), (16,), (48,), (160,), (448,), (512,), (576,), (640,))])
 def test_a_disk_that_fills_is_one_line_and_the_same_command_goes_on_when_there_is_room(
     left, cut_run, command, small_disk, tmp_path
 ):
@@ -238,14 +246,10 @@ def test_a_disk_that_fills_is_one_line_and_the_same_command_goes_on_when_there_i
         "output_dir": str(place / "student"),
         "paths.cache": str(place / "cache"),
     }
-    filler = place / "filler"
-    with filler.open("wb", buffering=0) as file:
-        while file.write(bytes(1 << 16)) == 1 << 16 and shutil.disk_usage(place).free > left * 1024 + (1 << 16):
-            pass
-        file.write(bytes(max(0, shutil.disk_usage(place).free - left * 1024)))
-    code, out, err = command(arguments)
+    filler = filled(place, left * 1024)
+    code, _, err = command(arguments)
     if code == 0:  # all of it found room
-        assert left >= 320
+        assert left >= 640
         return
     assert code == 1, err
     errors = [line for line in err.splitlines() if line.startswith(LINE)]
@@ -254,7 +258,7 @@ def test_a_disk_that_fills_is_one_line_and_the_same_command_goes_on_when_there_i
     assert "Traceback" not in err
     assert not (place / "student").exists()
     filler.unlink()
-    code, out, err = command(arguments)
+    code, _, err = command(arguments)
     assert code == 0, err
     assert same(weights, place / "student")
     assert not (place / "student.unfinished").exists()
@@ -277,6 +281,26 @@ def test_a_place_that_cannot_be_written_is_one_line_before_any_work(
     assert err.count("\n") == 1
     assert err.startswith(f"{LINE}can't write to {place}")
     assert err.endswith(f"{'paths.cache' if option == 'paths.cache' else 'output_dir'}=DIR\n")
+
+
+def filled(place: Path, left: int = 0) -> Path:
+    """A file that leaves so many bytes of a disk."""
+    with (place / "filler").open("wb", buffering=0) as file:
+        file.write(bytes(shutil.disk_usage(place).free - left))
+    return place / "filler"
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("full", 1), ("nearly full", 1), ("read-only", 2)])
+def test_a_sweep_ends_in_lines_too_where_its_disk_refuses(kind, expected, arguments, command, small_disk):
+    place = small_disk("1m", read_only=kind == "read-only")
+    if kind != "read-only":
+        filled(place, left=0 if kind == "full" else 40_000)
+    sweep = {"hydra.mode": "MULTIRUN", "general.learning_rate": "1e-3,2e-3", "paths.outputs": str(place)}
+    code, _, err = command({**arguments, **sweep, "output_dir": None})
+    assert code == expected, err
+    assert "Traceback" not in err
+    said = "the disk has no room" if expected == 1 else "Read-only file system"
+    assert said in err
 
 
 @pytest.mark.parametrize("name", ["thesis.unfinished", ".thesis.replaced"])

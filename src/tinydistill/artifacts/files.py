@@ -12,7 +12,7 @@ import shutil
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def kept(path: Path, otherwise: str) -> dict[str, Any] | None:
-    """What `write_sealed` wrote; None where there is nothing, or it is damaged, which is said with what is done then."""
+    """What `write_sealed` wrote; None where there is nothing, or it is damaged: that is said, and what is done then."""
     if not path.is_file():
         return None
     try:
@@ -145,7 +145,7 @@ def sealed_files(directory: Path) -> dict[str, Any] | None:
     return files if isinstance(files, dict) else None
 
 
-def damage(directory: Path, wanted: Callable[[str], bool] = lambda name: True) -> str | None:
+def damage(directory: Path, wanted: Callable[[str], bool] = bool) -> str | None:
     """What is wrong with those of a sealed directory's files that are wanted, in words; None where nothing is."""
     files = sealed_files(directory)
     if files is None:
@@ -159,7 +159,7 @@ def damage(directory: Path, wanted: Callable[[str], bool] = lambda name: True) -
     return None
 
 
-def check(directory: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
+def check(directory: Path, wanted: Callable[[str], bool] = bool) -> None:
     """Raises DamagedError for an artifact with files, of those that are wanted, that aren't as they were written.
 
     One of an older version has no checksums to tell by.
@@ -198,17 +198,6 @@ def archive_damage(path: Path) -> str | None:
     return f"{broken} isn't as it was written" if broken else None
 
 
-def remove(directory: Path, *, last: Iterable[str] = ()) -> None:
-    """Remove a directory, or a file in its place, with what is in it; the files that mark it as ours go last."""
-    if not directory.is_dir():
-        directory.unlink(missing_ok=True)
-        return
-    for path in directory.iterdir():
-        if path.name not in last:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    shutil.rmtree(directory)
-
-
 def built_once(entry: Path, build: Callable[[Path], None]) -> Path:
     """`entry`, a directory that is built once and read by many, after `build` has filled it unless it was there before.
 
@@ -224,7 +213,7 @@ def built_once(entry: Path, build: Callable[[Path], None]) -> Path:
                 if (found := damage(entry)) is None:
                     return entry
                 say(f"{entry} is damaged ({found}): it is made again")
-                remove(entry)
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             work = entry.with_name(f".{entry.name}.partial")
             shutil.rmtree(work, ignore_errors=True)  # of a killed job: the lock says that nobody is at it
             work.mkdir()

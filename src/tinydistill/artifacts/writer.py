@@ -13,18 +13,16 @@ from filelock import FileLock, Timeout
 
 from tinydistill.artifacts.disk import refused, writing
 from tinydistill.artifacts.files import (
-    CHECKSUMS,
     DamagedError,
     check,
     flatten,
     read_json,
     read_sealed,
-    remove,
     seal,
-    sealed_files,
     write_json,
     write_sealed,
 )
+from tinydistill.artifacts.own import MARK, drop, not_ours, stands
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record, recipe, record_of, surroundings
 from tinydistill.console import say
 from tinydistill.errors import InputError, RunError, UserError
@@ -32,7 +30,6 @@ from tinydistill.ranks import rank
 
 JOB = "job.json"  # in the directory of a sweep's job: its result
 _SETTINGS = "settings.json"
-_MARK = ".tinydistill"  # in a working directory: it is ours, and may be removed
 _REPLACED = "replaced"  # in a working directory: the artifact that gives way
 _ELSEWHERE = "choose another place with {open_artifact.path}=DIR"
 
@@ -77,7 +74,7 @@ class ArtifactWriter:
             made = {"settings": self.settings, "recipe": recipe(self.settings, self.inputs)}
             write_json(self.product / PROVENANCE, {**made, "configuration": configuration, **surroundings()})
             seal(self.product)
-            if _stands(self.path):
+            if stands(self.path):
                 if (mine := not_ours(self.path)) is not None:  # it was put there while this was made
                     raise RunError(f"{mine}; take it away, and the same command publishes", code=2)
                 self.path.rename(self.work / _REPLACED)
@@ -87,8 +84,8 @@ class ArtifactWriter:
         return self.path
 
     def drop(self) -> None:
-        """Remove the working directory, its mark last."""
-        remove(self.work, last=[_MARK])
+        """Remove the working directory."""
+        drop(self.work)
 
 
 @contextmanager
@@ -121,7 +118,7 @@ def open_artifact(
         return
     lock = _locked(path)
     try:
-        if (work / _MARK).is_file() and (work / _REPLACED).exists() and not path.exists():
+        if (work / MARK).is_file() and (work / _REPLACED).exists() and not path.exists():
             (work / _REPLACED).rename(path)  # killed in the moment of publishing
         finished = _finished(path, settings, overwrite)
         fresh = finished is None and _begin(work, settings, overwrite)
@@ -130,7 +127,7 @@ def open_artifact(
         except (InputError, UserError):  # there is nothing to go on with
             if fresh:
                 with suppress(OSError):
-                    remove(work, last=[_MARK])
+                    drop(work)
             raise
     finally:
         lock.release()
@@ -160,44 +157,28 @@ def _unwritable(place: Path, error: OSError) -> Exception:
     return InputError(f"can't write to {place} ({error.strerror})", _ELSEWHERE)
 
 
-def _stands(path: Path) -> bool:
-    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
-
-
-def not_ours(path: Path) -> str | None:
-    """Why an artifact's place must not be cleared, in words: it isn't tinydistill's, or holds what isn't."""
-    files = sealed_files(path)
-    if files is None or PROVENANCE not in files:  # of an older version, or damaged
-        try:
-            old = read_json(path / PROVENANCE)
-            made = isinstance(old["settings"], dict) and isinstance(old["configuration"], dict)
-        except (OSError, ValueError, KeyError, TypeError):
-            made = False
-        return None if made else f"{path} exists and is no artifact of tinydistill"
-    others = (one for one in sorted(path.rglob("*")) if not one.is_dir() and one.name != CHECKSUMS)
-    added = next((one for one in others if one.relative_to(path).as_posix() not in files), None)
-    return None if added is None else f"{added} was put into an artifact, and would be removed with it"
-
-
 def _finished(path: Path, settings: dict[str, Any], overwrite: bool | str) -> dict[str, Any] | None:
-    if not _stands(path):
+    if not stands(path):
         return None
-    made, wrong = None, None
+    made: Record | None = None
+    wrong: InputError | None = None
     try:
         made = record_of(path)
         if made is not None and made.settings == settings and overwrite != "always":
             check(path, lambda name: not name.endswith(".md"))  # cards are written on
             return made.result
     except DamagedError as error:
-        wrong = error
+        made, wrong = None, error
     foreign = not_ours(path)
     if made is None and wrong is None:
         wrong = InputError(foreign, _ELSEWHERE) if foreign else DamagedError(f"{path} is damaged: it lacks {RESULT}")
-    if not overwrite:
-        raise wrong or InputError(
+    if made is not None and not overwrite:
+        raise InputError(
             f"{path} was made with other settings ({_difference(made.settings, settings)})",
             "keep it with {open_artifact.path}=DIR or replace it with {open_artifact.overwrite}=true",
         )
+    if wrong is not None and not overwrite:
+        raise wrong
     if foreign:
         raise InputError(foreign, _ELSEWHERE)
     if wrong:
@@ -208,15 +189,22 @@ def _finished(path: Path, settings: dict[str, Any], overwrite: bool | str) -> di
 def _await(path: Path, settings: dict[str, Any]) -> None:
     """Wait until the first rank has published: what this one does next may need it."""
     deadline = time.monotonic() + _PUBLISHED_WITHIN
-    while not (path / PROVENANCE).is_file() or read_json(path / PROVENANCE)["settings"] != settings:
+    while not _published(path, settings):
         if time.monotonic() > deadline:
             raise RuntimeError(f"the first process has not published {path}")
         time.sleep(0.1)
 
 
+def _published(path: Path, settings: dict[str, Any]) -> bool:
+    try:
+        return bool(read_json(path / PROVENANCE)["settings"] == settings)
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or a damaged one that is going to be replaced
+        return False
+
+
 def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
     """Make the working directory, or find the one to go on in; True when it is new."""
-    if _stands(work) and not (work / _MARK).is_file():
+    if stands(work) and not (work / MARK).is_file():
         raise InputError(f"{work}, where this would work, is none of tinydistill's", _ELSEWHERE)
     if (work / _SETTINGS).is_file() and overwrite != "always":
         try:
@@ -231,9 +219,9 @@ def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
                 "keep it with {open_artifact.path}=DIR or drop it with {open_artifact.overwrite}=true",
             )
     try:
-        remove(work, last=[_MARK])
+        drop(work)
         work.mkdir()
-        (work / _MARK).touch()
+        (work / MARK).touch()
     except OSError as error:
         raise _unwritable(work, error) from error
     write_sealed(work / _SETTINGS, settings)

@@ -87,7 +87,7 @@ class Shards:
         self.parts = directory.with_name(f"{directory.name}.shards")
 
     def left(self) -> list[int]:
-        """The numbers of the groups without an answer; those whose answers are damaged are among them, which is said."""
+        """The numbers of the groups without an answer, or with a damaged one, which is said."""
         if self.directory.exists():
             if (wrong := damage(self.directory)) is None:
                 return []

@@ -41,8 +41,8 @@ PACKAGED = {
 def locate(path: str, *, called: str = THE_MODEL) -> str:
     """Where a model is: a directory, the directory inside an installed package, or else its hub name.
 
-    Raises InputError for a path that doesn't exist or holds no weights, for an artifact of ours that is damaged, and for
-    a package whose weights have another hash than the known one. `called` is what the message calls the model.
+    Raises InputError for a path that doesn't exist or holds no weights, for a damaged artifact, and for a package whose
+    weights have another hash than the known one. `called` is what the message calls the model.
     """
     directory = Path(path).expanduser()
     if directory.is_dir():
