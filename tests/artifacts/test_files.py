@@ -163,6 +163,13 @@ def test_of_a_very_large_file_pieces_all_over_it_are_looked_at(at, seen, tmp_pat
     assert (damage(tmp_path) is not None) is seen
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '{"a.json": "d41d8cd9"}', '{"algorithm": "md5", "files": {}}'])
+def test_another_tools_checksums_say_nothing(content, tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / CHECKSUMS).write_text(content)
+    check(tmp_path)
+
+
 def test_what_nobody_asks_for_is_not_looked_at(tmp_path):
     for name in ("result.json", "README.md"):
         (tmp_path / name).write_text("text")

@@ -137,18 +137,18 @@ def seal(directory: Path) -> None:
 
 
 def sealed_files(directory: Path) -> dict[str, Any] | None:
-    """The checksums of a directory's files by their paths in it; None where it has none that can be read."""
+    """The checksums of a directory's files by their paths in it, {} in another's file; None for none to be read."""
     try:
         files = read_json(directory / CHECKSUMS)
     except (OSError, ValueError):
         return None
-    return files if isinstance(files, dict) else None
+    return files if isinstance(files, dict) and all(isinstance(known, list) for known in files.values()) else {}
 
 
 def damage(directory: Path, wanted: Callable[[str], bool] = bool) -> str | None:
     """What is wrong with those of a sealed directory's files that are wanted, in words; None where nothing is."""
     files = sealed_files(directory)
-    if files is None:
+    if not files:
         return f"{CHECKSUMS} is damaged" if (directory / CHECKSUMS).exists() else f"it has no {CHECKSUMS}"
     for name, known in files.items():
         path = directory / name
@@ -162,9 +162,10 @@ def damage(directory: Path, wanted: Callable[[str], bool] = bool) -> str | None:
 def check(directory: Path, wanted: Callable[[str], bool] = bool) -> None:
     """Raises DamagedError for an artifact with files, of those that are wanted, that aren't as they were written.
 
-    One of an older version has no checksums to tell by.
+    One of an older version, or another tool's directory, has no checksums to tell by.
     """
-    if (directory / CHECKSUMS).exists() and (found := damage(directory, wanted)):
+    known = (directory / CHECKSUMS).exists() and sealed_files(directory) != {}
+    if known and (found := damage(directory, wanted)):
         raise DamagedError(
             f"{directory} is damaged: {found}",
             "make it again with {open_artifact.overwrite}=true in the command that made it, or take it from a copy; "
