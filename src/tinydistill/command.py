@@ -11,10 +11,9 @@ from omegaconf import DictConfig
 from tinydistill import signals, stages
 from tinydistill.config import sweep
 from tinydistill.config.compose import in_sweep, resolved
-from tinydistill.config.errors import explain
+from tinydistill.config.errors import exit_code, explain
 from tinydistill.config.help import CONF_DIR
 from tinydistill.config.schema import Config
-from tinydistill.errors import RunError
 
 _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
 
@@ -38,13 +37,13 @@ def _stage(config: Config) -> float:
 
 
 def _exit_if_mistaken(error: Exception) -> None:
-    """Ends with one line and code 2 when the error is the user's, 1 when the run failed; with a traceback if wanted."""
+    """Ends with one line where the error is the user's or the run's, after the traceback where that is wanted."""
     mistake = explain(error)
     if mistake is not None:
         if _WANTS_TRACEBACK:
             traceback.print_exception(error)
         print(f"tinydistill: error: {mistake}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, RunError) else 2)
+        sys.exit(exit_code(error))
 
 
 def run() -> None:

@@ -22,12 +22,22 @@ class InputError(ValueError):
         return " ".join(f"{self.message}: {advice}".split() if advice else self.message.split())
 
 
-class RunError(Exception):
-    """A run that failed though nothing given is wrong by itself: one line, without a traceback, exit code 1."""
-
-
 class UserError(Exception):
     """A mistake that the user can fix: the message names the thing and the override to type.
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class RunError(Exception):
+    """A run can't go on through no mistake in what was given; what it has done is kept, for the same command to go on.
+
+    The command line prints the message without a traceback and exits with the `code`.
+    """
+
+    def __init__(self, message: str, code: int = 1):
+        super().__init__(message, code)
+        self.message, self.code = message, code
+
+    def __str__(self) -> str:
+        return self.message

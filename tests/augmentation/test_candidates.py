@@ -1,6 +1,8 @@
 """The masked LM's answers, and who computes them."""
 
+import os
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 
 from tests.conftest import sentences
 from tests.stages.conftest import Cut
+from tinydistill.artifacts import files
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
 from tinydistill.augmentation.words import eligible_words, read_stop_words
@@ -34,7 +37,7 @@ def find(questions, masked_lm, tokenizer, tmp_path):
         write = shards.write
 
         def until_cut(groups, answers):
-            if cut_after is not None and len(list(shards.directory.glob("shard-*"))) == cut_after:
+            if cut_after is not None and len(list(shards.parts.glob("*.npz"))) == cut_after:
                 raise Cut
             write(groups, answers)
 
@@ -80,7 +83,31 @@ def test_what_was_cut_goes_on_from_its_last_shard_with_any_batch_size(find, ques
     assert len(left) == len(questions.groups) - 4
     assert np.array_equal(find("cut", batch_size=5), expected)
     assert Shards(tmp_path / "cut", questions, 4).left() == []
-    assert [file.name for file in (tmp_path / "cut").iterdir()] == ["candidates.npy"]
+    assert sorted(file.name for file in (tmp_path / "cut").iterdir()) == ["candidates.npy", "checksums.json"]
+
+
+def spoil(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 4
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("damaged", [spoil, lambda file: os.truncate(file, file.stat().st_size // 2)])
+@pytest.mark.parametrize("whole", [True, False])
+def test_damaged_answers_are_asked_for_again(whole, damaged, find, questions, tmp_path, capsys):
+    expected = find("expected")
+    if whole:
+        find("cut")
+        damaged(tmp_path / "cut" / "candidates.npy")
+    else:
+        with pytest.raises(Cut):
+            find("cut", batch_size=2, cut_after=2)
+        damaged(min((tmp_path / "cut.shards").iterdir()))
+    files._crc.cache_clear()
+    left = Shards(tmp_path / "cut", questions, 4).left()
+    assert len(left) == len(questions.groups) - (0 if whole else 2)
+    assert "the masked LM is asked again" in capsys.readouterr().out
+    assert np.array_equal(find("cut"), expected)
 
 
 def test_equal_scores_are_ordered_by_the_words(tokenizer):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinydistill.artifacts.files import write_json
+from tinydistill.artifacts.files import write_sealed
 from tinydistill.artifacts.writer import JOB
 from tinydistill.config import sweep
 from tinydistill.config.compose import job_name, sweep_name
@@ -36,7 +36,7 @@ def test_the_exit_code_says_whether_what_failed_are_mistakes_alone(tmp_path, mon
     jobs += [Job(f"bad{i}", "task", [f"seed={i}"], error="no", mistake=m) for i, m in enumerate(mistakes, 1)]
     for job in jobs:
         (tmp_path / job.name).mkdir()
-        write_json(tmp_path / job.name / JOB, job.__dict__)
+        write_sealed(tmp_path / job.name / JOB, job.__dict__)
     monkeypatch.setattr(sweep, "_unsummed", [tmp_path])
     assert sweep.finish() == code
     assert sweep.finish() == 0  # there is no sweep to sum up any more

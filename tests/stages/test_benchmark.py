@@ -63,7 +63,11 @@ def test_every_piece_is_measured_beside_matrix_products(run, output):
     assert {"device", "threads", "precision", "seconds"} <= found.keys()
     assert re.search(r"general +1\.5 k tokens +\d", printed)
     assert f"artifact: {output / 'made'}" in printed
-    assert sorted(file.name for file in (output / "made").iterdir()) == ["provenance.json", "result.json"]
+    assert sorted(file.name for file in (output / "made").iterdir()) == [
+        "checksums.json",
+        "provenance.json",
+        "result.json",
+    ]
 
 
 def test_a_run_is_estimated_from_the_rows_and_blocks_that_there_are(run, output):

@@ -96,7 +96,7 @@ def test_the_directory_holds_what_every_tool_looks_for_and_nothing_else_is_print
     files = {str(file.relative_to(shipped["path"])) for file in shipped["path"].rglob("*") if file.is_file()}
     assert files == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"),
-        *("onnx/model.onnx", "onnx/model_int8.onnx", "README.md", "result.json", "provenance.json"),
+        *("onnx/model.onnx", "onnx/model_int8.onnx", "README.md", "result.json", "provenance.json", "checksums.json"),
     }
     assert shipped["out"].rstrip().endswith(f"artifact: {shipped['path']}")
     assert shipped["err"] == ""

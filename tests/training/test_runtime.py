@@ -1,7 +1,7 @@
 import torch
 
 from tinydistill.training import runtime
-from tinydistill.training.checkpoints import last_checkpoint
+from tinydistill.training.checkpoints import WholeCheckpoints, last_checkpoint
 
 
 def test_auto_precision_follows_the_hardware(monkeypatch):
@@ -24,6 +24,5 @@ def test_a_processor_multiplies_bf16_when_it_says_so(monkeypatch):
 
 def test_the_last_checkpoint_is_found_where_the_trainer_leaves_it(tmp_path):
     assert last_checkpoint(tmp_path) is None
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    WholeCheckpoints().save_checkpoint({"state_dict": {}}, tmp_path / "checkpoints" / "last.ckpt")
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoints" / "last.ckpt"

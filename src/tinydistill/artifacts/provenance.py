@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tinydistill.artifacts.files import digest, read_json
+from tinydistill.artifacts.files import DamagedError, check, digest, read_json
 from tinydistill.artifacts.portable import with_home
 
 PROVENANCE, RESULT = "provenance.json", "result.json"
@@ -81,12 +81,23 @@ def recipe(settings: dict[str, Any], inputs: Mapping[str, Record] | None = None)
 
 
 def record_of(path: str | Path) -> Record | None:
-    """The artifact at a path or around a file in it; None where there is none of ours, as for a model of the hub."""
+    """The artifact at a path or around a file in it; None where there is none of ours, as for a model of the hub.
+
+    Raises DamagedError where its record isn't as it was written.
+    """
     place = Path(path).expanduser()
     directory = (place.parent if place.is_file() else place).resolve()
+    check(directory, (PROVENANCE, RESULT).__contains__)
     if not ((directory / PROVENANCE).is_file() and (directory / RESULT).is_file()):
         return None
-    return Record(directory, *(with_home(read_json(directory / name)) for name in (PROVENANCE, RESULT)))
+    try:
+        record = Record(directory, *(with_home(read_json(directory / name)) for name in (PROVENANCE, RESULT)))
+        ours = all(isinstance(one, dict) for one in (record.settings, record.configuration, record.result))
+    except ValueError as error:
+        raise DamagedError(f"{directory} is a damaged artifact: its record is no JSON ({error})") from error
+    except (KeyError, TypeError):
+        return None
+    return record if ours else None
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

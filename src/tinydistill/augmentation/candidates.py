@@ -3,7 +3,7 @@
 R: masked texts in a group, V: vocabulary, W: pieces of the vocabulary that are whole words, K: candidates.
 """
 
-import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tinydistill.artifacts.files import digest
+from tinydistill.artifacts.disk import writing
+from tinydistill.artifacts.files import archive_damage, built_once, damage, digest, written
 from tinydistill.augmentation.contexts import Group, MaskedWords
 from tinydistill.augmentation.masked_positions import MaskedPositions
 from tinydistill.augmentation.words import is_plain
+from tinydistill.console import say
 from tinydistill.data.loading import BatchLoader
 from tinydistill.data.text.masking import word_mark
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none
+_ALL = "candidates.npy"
 
 
 class WholeWords:
@@ -75,46 +77,48 @@ class WholeWords:
 
 
 class Shards:
-    """The answers found so far, in files of some groups each, whole or not there: what is cut off goes on from them."""
+    """The answers found so far, in files of some groups each, whole or not there: what is cut off goes on from them.
+
+    They go beside the `directory` that holds all answers in the end.
+    """
 
     def __init__(self, directory: Path, questions: MaskedWords, count: int):
         self.directory, self.questions, self.count = directory, questions, count
-        self._whole = directory / "candidates.npy"
+        self.parts = directory.with_name(f"{directory.name}.shards")
 
     def left(self) -> list[int]:
-        """The numbers of the groups without an answer."""
-        if self._whole.exists():
-            return []
-        done = {n for file in self.directory.glob("shard-*.npz") for n in np.load(file)["groups"].tolist()}
+        """The numbers of the groups without an answer, or with a damaged one, which is said."""
+        if self.directory.exists():
+            if (wrong := damage(self.directory)) is None:
+                return []
+            say(f"{self.directory} is damaged ({wrong}): the masked LM is asked again")
+        for file in self.parts.glob("*.npz"):
+            if wrong := archive_damage(file):
+                say(f"{file} is damaged ({wrong}): the masked LM is asked again")
+                file.unlink(missing_ok=True)
+        done = {n for file in self.parts.glob("*.npz") for n in np.load(file)["groups"].tolist()}
         return [number for number in range(len(self.questions.groups)) if number not in done]
 
     def write(self, groups: Sequence[int], answers: Sequence[Words]) -> None:
         """Keeps the answers to some groups."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        partial = self.directory / f".{groups[0]}-{os.getpid()}.npz"
-        np.savez(partial, groups=np.array(groups), answers=np.concatenate(answers))
-        partial.replace(self.directory / f"shard-{groups[0]:07}-{groups[-1]:07}.npz")
+        with writing(self.parts):
+            self.parts.mkdir(parents=True, exist_ok=True)
+        with written(self.parts / f"{groups[0]:07}-{groups[-1]:07}.npz") as partial:
+            np.savez(partial, groups=np.array(groups), answers=np.concatenate(answers))
 
     def collect(self) -> Words:
         """The answers to all questions [questions, K], put into one file by whoever comes first."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.directory}.lock"):
-            if not self._whole.exists():
-                self._unite()
-        return np.load(self._whole, mmap_mode="r")
+        built_once(self.directory, self._unite)
+        shutil.rmtree(self.parts, ignore_errors=True)
+        return np.load(self.directory / _ALL, mmap_mode="r")
 
-    def _unite(self) -> None:
+    def _unite(self, work: Path) -> None:
         if left := self.left():
-            raise RuntimeError(f"{self.directory} lacks the answers of {len(left)} groups")
+            raise RuntimeError(f"{self.parts} lacks the answers of {len(left)} groups")
         answers = np.full((len(self.questions), self.count), -1, np.int32)
-        files = list(self.directory.glob("shard-*.npz"))
-        for shard in map(np.load, files):
+        for shard in map(np.load, self.parts.glob("*.npz")):
             answers[np.concatenate([self.questions.groups[n] for n in shard["groups"]])] = shard["answers"]
-        partial = self.directory / ".candidates.npy"
-        np.save(partial, answers)
-        partial.replace(self._whole)
-        for file in files:
-            file.unlink()
+        np.save(work / _ALL, answers)
 
 
 class CandidateFinder(pl.LightningModule):

@@ -15,6 +15,7 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
+from tinydistill.artifacts.disk import refused
 from tinydistill.config.help import CONF_DIR
 from tinydistill.config.quoting import not_utf8, typed
 from tinydistill.config.renamed import RENAMED
@@ -76,13 +77,14 @@ _OPTIONS = {
     "collect.paths": "report.paths",
     "export_onnx.formats": "export.formats",
     "push.repo": "export.repo",
+    "check_place.cache": "paths.cache",
     "open_artifact.path": "output_dir",
     "open_artifact.overwrite": "overwrite",
 }
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for what the user got wrong, or what a run failed of; None for what is neither: the program's own."""
+    """One line for what the user got wrong, or a run failed of; None for what is neither: the program's own."""
     line = _line(error)
     return None if line is None else for_terminal(line)
 
@@ -92,6 +94,8 @@ def _line(error: BaseException) -> str | None:
         return error.told(lambda argument: option_of(argument, "general"))
     if isinstance(error, UserError | RunError):
         return " ".join(str(error).split())
+    if (refusal := refused(error)) is not None:
+        return " ".join(str(refusal).split())
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, which would be slow to import here
         return f"trainer: {' '.join(str(error).split())}"
     if type(error) is ValueError and "integer string conversion" in str(error):
@@ -122,6 +126,12 @@ def _line(error: BaseException) -> str | None:
         slurm = ", as in every job of SLURM: elsewhere take trainer=ddp" if variable.startswith("SLURM_") else ""
         return f"{key} is what the variable {variable} says, which isn't set{slurm}"
     return " ".join(str(error).split("full_key:")[0].split())
+
+
+def exit_code(error: BaseException) -> int:
+    """Of an error that is one line: 2 for the user's mistake, 1 where a run had to stop."""
+    refusal = refused(error)  # a RunError is its own
+    return 2 if refusal is None else refusal.code
 
 
 def option_of(argument: str, stage: str) -> str:

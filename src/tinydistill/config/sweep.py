@@ -19,12 +19,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
 from tinydistill import signals
-from tinydistill.artifacts.files import read_json, write_json
-from tinydistill.artifacts.portable import with_home, without_home
+from tinydistill.artifacts.files import kept, write_sealed
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import JOB
 from tinydistill.config.compose import resolved, stored
-from tinydistill.config.errors import explain
+from tinydistill.config.errors import exit_code, explain
 from tinydistill.config.schema import Config
 from tinydistill.console import say, table
 from tinydistill.errors import RunError
@@ -90,7 +89,7 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
             traceback.print_exc()
         line = mistake or " ".join(f"{type(error).__name__}: {error}".split())
         print(f"tinydistill: error: job {hydra.job.num}: {line}", file=sys.stderr, flush=True)
-        job = replace(job, error=line, mistake=mistake is not None and not isinstance(error, RunError))
+        job = replace(job, error=line, mistake=mistake is not None and exit_code(error) == 2)
     except signals.Stopped:
         if _unsummed:
             raise
@@ -103,7 +102,7 @@ def outcome(cfg: DictConfig, run: Callable[[Config], float]) -> float | None:
 def _record(directory: Path, job: Job) -> None:
     if rank() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / JOB, without_home(asdict(job)))
+        write_sealed(directory / JOB, asdict(job))
 
 
 def _returns_loss(config: Config) -> bool:
@@ -167,7 +166,10 @@ def finish() -> int:
     jobs = in_order(read_jobs(directory))
     if not jobs:
         return 0
-    write_json(directory / SUMMARY, without_home({"jobs": [asdict(job) for job in jobs]}))
+    try:
+        write_sealed(directory / SUMMARY, {"jobs": [asdict(job) for job in jobs]})
+    except RunError as error:  # the disk is full: the table is printed all the same
+        print(f"tinydistill: the sweep has no {SUMMARY}: {error}", file=sys.stderr, flush=True)
     say()
     shown = [(" ".join(job.overrides) or job.name, _score(job), _reported(job)) for job in jobs]
     same = all(reported in (None, chosen) for _, chosen, reported in shown)
@@ -224,7 +226,8 @@ def _reported(job: Job) -> object:
 
 def read_jobs(directory: Path) -> list[Job]:
     """The results of the jobs below a sweep's directory, as far as they have begun."""
-    return [Job(**with_home(read_json(file))) for file in sorted(directory.glob(f"*/{JOB}"))]
+    found = (kept(file, "the job counts as not begun") for file in sorted(directory.glob(f"*/{JOB}")))
+    return [Job(**job) for job in found if job is not None]
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

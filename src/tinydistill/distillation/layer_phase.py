@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.files import kept, write_sealed
 from tinydistill.console import count, say, table
 from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.datamodule import TaskDataModule
@@ -40,7 +40,13 @@ class Before:
 
 def chosen_mapping(directory: Path) -> Mapping | None:
     """The mapping that an interrupted run below `directory` began with; None where a run begins."""
-    return tuple(read_json(directory / "start.json")["mapping"]) if last_checkpoint(directory) else None
+    start = _start(directory)
+    return tuple(start["mapping"]) if start else None
+
+
+def _start(directory: Path) -> dict[str, Any] | None:
+    """What a run that goes on has kept of its start."""
+    return kept(directory / "start.json", "it is made again") if last_checkpoint(directory) else None
 
 
 def measure(trainer: pl.Trainer, distiller: LayerDistiller, data: Data) -> dict[str, float]:
@@ -65,13 +71,13 @@ def begin(
     show_mapping(objective)
     ours, theirs = parameters(distiller.student), parameters(teacher)
     say(f"student {count(ours)} parameters, teacher {count(theirs)} ({theirs / ours:.1f}x)")
-    if last_checkpoint(directory):
-        return Before(statistics, read_json(directory / "start.json")["before"])
+    if start := _start(directory):
+        return Before(statistics, start["before"])
     initialize()
     losses = measure(trainer, distiller, data)
     if rank() == 0:
         directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / "start.json", {"mapping": objective.mapping, "before": losses})
+        write_sealed(directory / "start.json", {"mapping": objective.mapping, "before": losses})
     return Before(statistics, losses)
 
 

@@ -19,7 +19,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from tinydistill.artifacts.files import file_hash, read_json
+from tinydistill.artifacts.files import check, file_hash, read_json
 from tinydistill.errors import InputError, RunError
 from tinydistill.models import attention, snapshot
 from tinydistill.models.acceptable import check_config, check_kinds
@@ -46,11 +46,12 @@ def is_path(path: str) -> bool:
 def locate(path: str, *, called: str = THE_MODEL) -> str:
     """Where a model is: a directory, the directory inside an installed package, or else its hub name.
 
-    Raises InputError for a path that doesn't exist or holds no weights, and for a package whose weights have another
-    hash than the known one. `called` is what the message calls the model.
+    Raises InputError for a path that doesn't exist or holds no weights, for a damaged artifact, and for a package whose
+    weights have another hash than the known one. `called` is what the message calls the model.
     """
     directory = Path(path).expanduser()
     if os.path.isdir(directory):  # noqa: PTH112  # which a name that is too long doesn't stop
+        check(directory, lambda name: "/" not in name and name.endswith((".json", ".txt", ".safetensors")))
         check_configuration(directory, f"{called}={directory}")
         check_weights(directory, f"{called}={directory}")
         return str(directory)

@@ -1,12 +1,9 @@
 """Artifacts as they lie on disk, read for a report."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tinydistill.artifacts.files import read_json
-from tinydistill.artifacts.portable import with_home
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, record_of
 from tinydistill.artifacts.writer import JOB
 from tinydistill.errors import InputError
@@ -97,19 +94,12 @@ def _walk(path: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Run:
-    if not (path / RESULT).is_file():
+    made = record_of(path)
+    if made is None and not (path / RESULT).is_file():
         raise InputError(f"{path} is a damaged artifact: it lacks {RESULT}", "make it again, or take it away")
-    try:
-        run = Run(path.resolve(), *(with_home(read_json(path / name)) for name in (PROVENANCE, RESULT)))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is a damaged artifact: its record is no JSON ({error})") from error
-    try:
-        known = isinstance(run.settings, dict) and isinstance(run.configuration["stage"], str)
-    except (KeyError, TypeError):
-        known = False
-    if not known or not isinstance(run.result, dict):
+    if made is None or not isinstance(made.configuration.get("stage"), str):
         raise InputError(f"{path} has a {PROVENANCE} that is none of tinydistill's", "take it out of {collect.paths}")
-    return run
+    return Run(made.path, made.provenance, made.result)
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tinydistill.artifacts.files import file_hash, read_json
+from tinydistill.artifacts.files import file_hash, kept
 from tinydistill.artifacts.provenance import PROVENANCE, RESULT, Record
 from tinydistill.artifacts.writer import JOB
 from tinydistill.models import loading as models
@@ -92,7 +92,8 @@ class Run(Record):
     @cached_property
     def job(self) -> dict[str, Any]:
         """What a sweep says of the job that made it; empty outside of a sweep."""
-        return next((read_json(place / JOB) for place in self.path.parents if (place / JOB).is_file()), {})
+        jobs = (kept(place / JOB, "what the sweep said of it is left out") for place in self.path.parents)
+        return next((job for job in jobs if job is not None), {})
 
     @property
     def untrained(self) -> bool:

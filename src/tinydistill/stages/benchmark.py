@@ -1,6 +1,5 @@
 """stage=benchmark: how fast this machine does the work of the other stages, beside what it could do."""
 
-import shutil
 import time
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +38,7 @@ def run(config: Config) -> float:
             bench = Bench(config, artifact.work, teacher, given, config.benchmark.seconds)
             result = _measured(config, bench, one_device(config, artifact.work, "stage=benchmark"))
         except BaseException:
-            shutil.rmtree(artifact.work, ignore_errors=True)  # there is nothing to go on from
+            artifact.drop()  # there is nothing to go on from
             raise
         artifact.publish(result, plain(config))
         return _report(artifact, result)

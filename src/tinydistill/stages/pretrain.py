@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.files import read_json, write_json
+from tinydistill.artifacts.files import kept, write_sealed
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.sources import check_positions, find_teacher
@@ -98,12 +98,11 @@ def _before(
     train: pl.Trainer, module: MaskedLanguageModel, text: MaskedTextDataModule, file: Path, *, resumed: bool
 ) -> dict[str, float]:
     """The scores before training, which a run that goes on finds in a file."""
-    if resumed:
-        stored: dict[str, float] = read_json(file)
+    if resumed and (stored := kept(file, "the model is measured as it is now")):
         return stored
     found = _validate(train, module, text)
     if train.is_global_zero:
-        write_json(file, found)
+        write_sealed(file, found)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf.errors import OmegaConfBaseException
 
+from tinydistill.artifacts.files import DamagedError
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build.sources import find_task_teacher, find_teacher
@@ -63,7 +64,10 @@ def run(config: Config) -> float:
 
 def _check_replaceable(path: Path) -> None:
     """Raises UserError where anything but a report would give way; that is made anew when the artifacts change."""
-    made = record_of(path)
+    try:
+        made = record_of(path)
+    except DamagedError:  # which is made again
+        return
     if made is not None and made.stage != "report":
         raise UserError(f"{path} is an artifact of another stage; choose another place with output_dir=DIR")
 

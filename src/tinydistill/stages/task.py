@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from tinydistill.artifacts.files import file_hash
+from tinydistill.artifacts.files import check, file_hash
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.imitation import new_encoder
@@ -79,6 +79,7 @@ def _augmentation(path: str | None) -> str | None:
     if path is None:
         return None
     check_file(Path(path), "{TaskDataModule.augmentation}, which {stage:augment} makes")
+    check(Path(path).parent, Path(path).name.__eq__)
     return file_hash(Path(path))
 
 

@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tinydistill.artifacts.files import read_json
+from tinydistill.artifacts.files import written
+from tinydistill.artifacts.provenance import record_of
 from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
 from tinydistill.escaping import for_spreadsheet
@@ -125,17 +126,15 @@ def zip_family(evaluation: Path, name: str, files: Sequence[str]) -> tuple[Path 
     found: dict[str, Path] = {}
     for directory in sorted(evaluation.parent.iterdir()):
         if not directory.name.startswith(".") and (directory / "submission").is_dir():
-            result = directory / "result.json"
-            if result.is_file() and read_json(result)["family"] == name:
+            made = record_of(directory)
+            if made is not None and made.result["family"] == name:
                 found |= {file.name: file for file in (directory / "submission").iterdir()}
     missing = [file for file in files if file not in found]
     if missing:
         return None, missing
     target = evaluation.parent / f"{name}_glue.zip"
     if rank() == 0:
-        partial = target.with_name(f".{target.name}.partial")
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with written(target) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in files:
                 archive.write(found[file], file)
-        partial.replace(target)
     return target, []

@@ -37,8 +37,9 @@ class Origin:
     @property
     def base(self) -> str:
         """The hub name or directory of the model that the teacher was fine-tuned from."""
-        path = self.config.teacher.path
-        while (made := record_of(path)) is not None:
+        path, seen = self.config.teacher.path, set()
+        while (made := record_of(path)) is not None and made.path not in seen:
+            seen.add(made.path)  # one that was made into the place of its own teacher leads back to itself
             path = str(made.configuration["teacher"]["path"])
         return path
 

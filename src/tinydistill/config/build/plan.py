@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tinydistill.artifacts.files import digest, read_json, write_json
+from tinydistill.artifacts.files import digest, kept, write_sealed
 from tinydistill.benchmarking.budget import SHARE, Part, TooShortError, allot
 from tinydistill.config.build import costs, data
 from tinydistill.config.build.sources import find_student, find_teacher, wants_general
@@ -81,13 +81,13 @@ def in_time(config: Config, tasks: Sequence[Config], place: Path) -> list[Config
         _check(of_task)
     seconds = seconds_of(_OPTION, config.pipeline.budget)
     file, wanted = place.with_name(f"{place.name}.plan.json"), digest([seconds, *map(_settings, tasks)])
-    kept = read_json(file) if file.is_file() and config.overwrite != "always" else {}
-    if kept.get("settings") == wanted:
-        plans = [Plan(**plan) for plan in kept["tasks"]]
+    before = kept(file, "the lengths are planned again") if config.overwrite != "always" else None
+    if before and before["settings"] == wanted:
+        plans = [Plan(**plan) for plan in before["tasks"]]
     else:
         plans = [_planned(of_task, seconds / len(tasks), len(tasks)) for of_task in tasks]
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"settings": wanted, "tasks": [asdict(plan) for plan in plans]})
+        write_sealed(file, {"settings": wanted, "tasks": [asdict(plan) for plan in plans]})
     for of_task, plan in zip(tasks, plans, strict=True):
         _show(of_task.task.name, plan, seconds / len(tasks))
     return [plan.set_in(of_task) for of_task, plan in zip(tasks, plans, strict=True)]

@@ -21,6 +21,7 @@ from tinydistill.errors import UserError
 from tinydistill.models.fast_paths import cpu_kernels
 from tinydistill.models.fast_paths.cpu_kernels import keep_memory
 from tinydistill.training import runtime
+from tinydistill.training.checkpoints import WholeCheckpoints
 from tinydistill.training.dashboards import Lineage, Product
 from tinydistill.training.epochs import Patience
 from tinydistill.training.optimization import parameter_groups
@@ -95,6 +96,7 @@ def trainer(
         watching.append(Patience(monitor, patience, mode))
     if artifact is not None and loggers:
         watching.append(_lineage(config, artifact, directory))
+    plugins = node.pop("plugins", [])
     return built(
         "trainer",
         node,
@@ -105,6 +107,7 @@ def trainer(
         accumulate_grad_batches=options.accumulate_grad_batches if options else 1,
         gradient_clip_val=(options.gradient_clip_val or None) if options else None,
         callbacks=watching,
+        plugins=[*(plugins if isinstance(plugins, list) else [plugins]), WholeCheckpoints()],
         logger=loggers or False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # batches are shared among ranks where they are made

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from tinydistill.artifacts.files import built_once, digest, read_json, write_json
+from tinydistill.artifacts.disk import writing
+from tinydistill.artifacts.files import built_once, digest, kept, read_json, write_json, write_sealed
 from tinydistill.console import Meter
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
 from tinydistill.data.text.sources import Corpus
@@ -72,7 +72,8 @@ def _entry(corpus: Corpus, delimited: Delimited, cutting: Cutting, cache: Path) 
             f"max_length={cutting.max_length} leaves no room between [CLS] and [SEP]",
             "raise {TextDataModule.max_length} to 3 or more",
         )
-    cache.mkdir(parents=True, exist_ok=True)
+    with writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
     backend, begin, end = delimited
     settings = {
         "corpus": _identity(corpus, cache),
@@ -161,12 +162,11 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Delimited:
 def _identity(corpus: Corpus, cache: Path) -> str:
     """The corpus's identity, remembered by its stamp: a second run doesn't read the files to hash them."""
     known = _remembered(corpus, cache)
-    if not known.exists():
-        partial = known.with_name(f".{known.name}.{uuid.uuid4().hex}")
-        partial.write_text(corpus.identity())
-        partial.replace(known)
-    return known.read_text()
+    found = kept(known, "the corpus is read again")
+    if found is None:
+        write_sealed(known, found := {"identity": corpus.identity()})
+    return str(found["identity"])
 
 
 def _remembered(corpus: Corpus, cache: Path) -> Path:
-    return cache / f"identity-{digest(corpus.stamp())}"
+    return cache / f"identity-{digest(corpus.stamp())}.json"
