@@ -6,6 +6,7 @@ import statistics
 import pytest
 
 from tests.report.conftest import answered
+from tinydistill.artifacts.files import read_sealed, write_sealed
 from tinydistill.report import printed, tables
 from tinydistill.report.collected import collect
 from tinydistill.report.contents import Report
@@ -141,7 +142,7 @@ def test_variants_are_compared_with_the_whole_recipe_or_else_with_the_first_job(
             )
             answered(place, right(score, seed))
             said = {"overrides": [f"ablation={variant}"], "number": number}
-            (seeded.root / job / "job.json").write_text(json.dumps(said))
+            write_sealed(seeded.root / job / "job.json", said)
     (sweep,) = sweeps(collect([seeded.root / "sweeps"]))
     assert sweep.reference.name == "full_0/task"
     assert (sweep.varying, sweep.seeds) == ({"hidden": (1, 0)}, 3)
@@ -152,8 +153,7 @@ def test_variants_are_compared_with_the_whole_recipe_or_else_with_the_first_job(
     assert "| ± | seeds | difference | 95% interval | `hidden` | artifact |" in page
     assert "| 2 | 0.810 | 0.010 | 3 | -0.050 | -0." in page
     for file in (seeded.root / "sweeps").glob("*/*/job.json"):
-        job = json.loads(file.read_text())
-        file.write_text(json.dumps({**job, "overrides": ["hidden=0"]}))
+        write_sealed(file, {**read_sealed(file), "overrides": ["hidden=0"]})
     (sweep,) = sweeps(collect([seeded.root / "sweeps"]))
     assert sweep.reference.name == "no_hidden_0/task"
 

@@ -115,7 +115,7 @@ def test_everything_is_on_one_page_that_needs_nothing_else(run, made, tmp_path):
     page = tmp_path / "page"
     assert out.rstrip().endswith(f"artifact: {page}")
     files = {file.name for file in page.iterdir()}
-    assert files == {"report.md", "report.html", "figures", "result.json", "provenance.json"}
+    assert files == {"report.md", "report.html", "figures", "result.json", "provenance.json", "checksums.json"}
     html, text = (page / "report.html").read_text(), (page / "report.md").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', html)
     assert "<script" not in html
@@ -153,7 +153,7 @@ def test_it_is_made_anew_when_the_artifacts_change_or_it_is_told_to(run, made, t
 def test_a_sweep_is_a_table_of_what_varies(run, made, tmp_path):
     for rate, score in ((0.003, 0.5), (0.01, 0.75)):
         copy = tmp_path / "swept" / str(rate) / "task"
-        shutil.copytree(artifact(made, "task"), copy, ignore=shutil.ignore_patterns("logs"))
+        shutil.copytree(artifact(made, "task"), copy, ignore=shutil.ignore_patterns("logs", "checksums.json"))
         record, result = (json.loads((copy / f"{name}.json").read_text()) for name in ("provenance", "result"))
         record["settings"]["options"]["prediction"]["learning_rate"] = rate
         (copy / "provenance.json").write_text(json.dumps(record))
