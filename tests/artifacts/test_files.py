@@ -26,7 +26,7 @@ from tinydistill.artifacts.files import (
 )
 from tinydistill.errors import InputError, RunError
 
-CONTENT = {"mapping": [2, None, 4], "before": {"loss": 0.125, "ü": float("nan")}, "one": True}
+CONTENT = {"mapping": [2, None, 4], "before": {"loss": 0.125, "ü": 1e-9}, "one": True}
 
 
 def flip(file: Path, at: float = 0.5) -> None:

@@ -18,7 +18,7 @@ def test_every_option_has_a_line_with_its_default_and_meaning():
     for key, metadata in options(Config).items():
         assert f"| `{key}` |" in page
         assert metadata["meaning"].replace("|", "\\|") in page
-    assert "| `student.num_layers` | int | `3` | Transformer layers (at least 1) |" in page
+    assert "| `student.num_layers` | int | `3` | Transformer layers (at least 1, at most 1000) |" in page
     assert "| `export.latency.threads` | list[Any] | `[1, null]` |" in page
 
 

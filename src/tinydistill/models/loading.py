@@ -80,7 +80,7 @@ def directory_of(path: str, revision: str | None = None, *, called: str = THE_MO
     Its weights are there, and fetched if need be, where they are asked for.
     """
     shown, directory = f"{called}={path}", Path(path)
-    with _one_line(path, called):
+    with _one_line(path, called, "files"):
         if not directory.is_dir():
             directory = snapshot.configuration(path, revision)
         check_configuration(directory, shown)
