@@ -63,7 +63,10 @@ def test_a_list_with_such_a_name_too():
         (["seed=" + "9" * 5000], "a number on the command line has too many digits"),
         (["task.metrics=accuracy"], "task.metrics is a list; write 'task.metrics=[VALUE,VALUE]'"),
         (["task.delimiter=dot"], "task.delimiter=dot is not one of comma, semicolon, tab, pipe"),
-        (["output_dir=${oc.env:NO_SUCH_VARIABLE}"], "output_dir is what the variable NO_SUCH_VARIABLE says, which isn't set"),
+        (
+            ["output_dir=${oc.env:NO_SUCH_VARIABLE}"],
+            "output_dir is what the variable NO_SUCH_VARIABLE says, which isn't set",
+        ),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line_with_its_cause(overrides, expected):

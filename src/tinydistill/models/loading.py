@@ -104,7 +104,7 @@ def load_config(path: str, *, revision: str | None = None, called: str = THE_MOD
     with _one_line(path, called, "config.json"):
         raw = read_json(directory / "config.json")
         if not isinstance(raw, dict):
-            raise InputError(f"{directory / 'config.json'} holds no JSON object but a {type(raw).__name__}")
+            raise InputError(f"{called}={path}: its config.json holds no JSON object but a {type(raw).__name__}")
         if "model_type" in raw:
             config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
         else:
