@@ -147,6 +147,22 @@ def test_the_first_rows_are_a_sample_without_labels(task_module: Any) -> None:
     assert len(flat(rows(data.heldout_batches()))) == 50
 
 
+def test_a_sample_of_augmented_rows_begins_with_the_tasks_own_ones(task_module: Any, tmp_path: Path) -> None:
+    task = GivenTask(pairs=True)
+    own = task.train()
+    columns = {"text": [*["the cat sat"] * 30, *own.texts[30:36]], "text_pair": own.pairs[:36], "source_row": range(36)}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    data = task_module(task, augmentation=tmp_path / "a.parquet")
+    data.teacher_logits = np.stack([np.arange(36), np.zeros(36)], 1).astype(np.float32)
+
+    def sampled(tokens: int) -> list[int]:
+        return flat(batch["teacher_logits"][:, 0].int() for batch in data.sample_batches(tokens, logits=True))
+
+    assert sorted(sampled(10**9)[:6]) == [*range(30, 36)]
+    assert set(sampled(10)) <= {*range(30, 36)}
+    assert sorted(sampled(10**9)) == [*range(36)]
+
+
 def test_resuming_with_other_batches_is_refused(task_module: Any, tmp_path: Path) -> None:
     kept = OnExceptionCheckpoint(tmp_path, "fell")
     with pytest.raises(RuntimeError, match="went down"):

@@ -126,16 +126,30 @@ class TaskDataModule(ResumableDataModule):
     def sample_batches(self, tokens: int, *, logits: bool = False) -> Iterator[Batch]:
         """The first training batches until they hold so many tokens, or one epoch, without labels and a trainer.
 
-        With `logits`, their rows of `teacher_logits` too.
+        Of augmented rows the task's own ones come first: the others are of another distribution. With `logits`, their
+        rows of `teacher_logits` too.
         """
-        rows = self._rows(self.train, self.teacher_logits if logits else None)
         wanted = (*_TEXT, "teacher_logits")
         seen = 0
-        for batch in BatchLoader(rows, LengthOrder(rows.rows.lengths, self.batch_size, self.seed)):
-            yield {name: batch[name] for name in wanted if name in batch}
-            seen += int(batch["attention_mask"].sum())
-            if seen >= tokens:
-                return
+        for numbers in self._own_rows_first():
+            given = self.teacher_logits[numbers] if logits and self.teacher_logits is not None else None
+            rows = self._rows(self.train.take(numbers), given)
+            for batch in BatchLoader(rows, LengthOrder(rows.rows.lengths, self.batch_size, self.seed)):
+                yield {name: batch[name] for name in wanted if name in batch}
+                seen += int(batch["attention_mask"].sum())
+                if seen >= tokens:
+                    return
+
+    def _own_rows_first(self) -> list[NDArray[np.int64]]:
+        """The numbers of the training rows: of the task's own ones, and of those that augmentation made."""
+        train, every = self.train, np.arange(len(self.train))
+        if train.source_rows is None:
+            return [every]
+        original = self.source.train()
+        of_task = list(zip(original.texts, original.pairs or original.texts, strict=True))
+        rows = zip(train.texts, train.pairs or train.texts, train.source_rows.tolist(), strict=True)
+        own = np.array([(text, pair) == of_task[row] for text, pair, row in rows])
+        return [numbers for numbers in (every[own], every[~own]) if len(numbers)]
 
     def _rows(self, split: Split, teacher_logits: NDArray[np.floating] | None = None) -> RowBatches:
         return RowBatches(
