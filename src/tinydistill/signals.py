@@ -16,7 +16,9 @@ from typing import Any
 
 from tinydistill.ranks import rank
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _SIGNALS += (signal.SIGHUP,)
 _SAME = 1.0  # seconds in which a second one is the first by another way: of the terminal, and of whoever started this
 
 _taken: dict[int, Any] = {}  # the signals that this process handles, and how they were handled before
@@ -134,4 +136,5 @@ def _silence(descriptor: int) -> None:
     os.close(nowhere)
 
 
-os.register_at_fork(after_in_child=give_back)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=give_back)

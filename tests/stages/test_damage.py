@@ -254,7 +254,7 @@ def test_a_disk_that_fills_is_one_line_and_the_same_command_goes_on_when_there_i
     assert code == 1, err
     errors = [line for line in err.splitlines() if line.startswith(LINE)]
     assert len(errors) == 1, err
-    assert errors[0].startswith(f"{LINE}the disk has no room for {place}")
+    assert errors[0].startswith(f"{LINE}stage=general, the disk has no room for {place}")
     assert "Traceback" not in err
     assert not (place / "student").exists()
     filler.unlink()

@@ -229,7 +229,7 @@ def bad_output(tmp_path, _):
 
 
 def bad_hub_name(tmp_path, _):
-    message = "name a directory, or sentence-transformers/all-MiniLM-L6-v2, which works offline"
+    message = "name a directory, or name sentence-transformers/all-MiniLM-L6-v2, which works offline"
     return {"teacher__path": "org/some-bert"}, message
 
 

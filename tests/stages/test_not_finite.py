@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import bert
 from tests.data.conftest import GivenTask
 from tests.stages.test_resume import RUNS
-from tinydistill.artifacts.files import write_json
+from tinydistill.artifacts.files import write_sealed
 from tinydistill.artifacts.writer import JOB
 from tinydistill.config import sweep
 from tinydistill.data.tasks.sources import SomeRows
@@ -163,7 +163,7 @@ def test_a_correlation_of_constant_predictions_is_said_to_be_none(command, disti
 def test_a_sweep_without_any_score_has_failed(scores, stage, code, tmp_path, capsys):
     for number, score in enumerate(scores):
         (tmp_path / str(number)).mkdir()
-        write_json(tmp_path / str(number) / JOB, {"name": str(number), "stage": stage, "overrides": [], "score": score})
+        write_sealed(tmp_path / str(number) / JOB, {"name": str(number), "stage": stage, "overrides": [], "score": score})
     sweep._unsummed[:] = [tmp_path]
     assert sweep.finish() == code
     err = capsys.readouterr().err

@@ -33,6 +33,17 @@ from tinydistill.training.masked_lm import MaskedLanguageModel
 from tinydistill.training.progress import Progress
 
 
+@pytest.fixture(autouse=True)
+def untouched_handlers():
+    """Those of a new process: tests that cut training off leave Lightning's behind."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for signum in before:
+        signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
 def in_fit(this: Any, *_: Any) -> bool:
     return this.trainer.state.fn == "fit"
 

@@ -137,16 +137,7 @@ class Target:
                     "regression needs",
                     "fix the row, or set {TaskFiles.regression} to false if these are class names",
                 )
-            with np.errstate(over="ignore"):
-                labels = np.array(targets, np.float32)
-            if (beyond := np.flatnonzero(np.isinf(labels))).size:
-                row = int(beyond[0])
-                raise InputError(
-                    f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is beyond what 32-bit "
-                    "numbers reach, 3.4e38",
-                    FIX_ROW,
-                )
-            return labels
+            return np.array(targets, np.float32)
         numbers = {label: number for number, label in enumerate(self.labels)}
         if not any(map(_is_whole, self.labels)):
             numbers |= {str(number): number for number in range(len(self.labels))}
