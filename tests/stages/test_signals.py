@@ -21,6 +21,7 @@ from tests.stages.test_resume import FINETUNE, PRETRAIN, figures
 from tinydistill import signals
 from tinydistill.artifacts import writer
 from tinydistill.augmentation.candidates import CandidateFinder
+from tinydistill.config import sweep
 from tinydistill.data.text import blocks
 from tinydistill.distillation import layer_phase
 from tinydistill.distillation.layer_distiller import LayerDistiller
@@ -34,8 +35,9 @@ from tinydistill.training.progress import Progress
 
 
 @pytest.fixture(autouse=True)
-def untouched_handlers():
-    """Those of a new process: tests that cut training off leave Lightning's behind."""
+def new_process(monkeypatch):
+    """Handlers as in one, where tests that cut training off leave Lightning's behind; and no sweep is begun after it."""
+    monkeypatch.setattr(sweep, "_unsummed", [])
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for signum in before:
         signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
