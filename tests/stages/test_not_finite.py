@@ -163,7 +163,8 @@ def test_a_correlation_of_constant_predictions_is_said_to_be_none(command, disti
 def test_a_sweep_without_any_score_has_failed(scores, stage, code, tmp_path, capsys):
     for number, score in enumerate(scores):
         (tmp_path / str(number)).mkdir()
-        write_sealed(tmp_path / str(number) / JOB, {"name": str(number), "stage": stage, "overrides": [], "score": score})
+        job = {"name": str(number), "stage": stage, "overrides": [], "score": score}
+        write_sealed(tmp_path / str(number) / JOB, job)
     sweep._unsummed[:] = [tmp_path]
     assert sweep.finish() == code
     err = capsys.readouterr().err

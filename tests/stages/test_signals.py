@@ -36,7 +36,7 @@ from tinydistill.training.progress import Progress
 
 @pytest.fixture(autouse=True)
 def new_process(monkeypatch):
-    """Handlers as in one, where tests that cut training off leave Lightning's behind; and no sweep is begun after it."""
+    """Handlers as in one, where tests that cut training off leave Lightning's behind, and no sweep begun."""
     monkeypatch.setattr(sweep, "_unsummed", [])
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for signum in before:
