@@ -228,6 +228,10 @@ def bad_output(tmp_path, _):
     return {"output_dir": f"{tmp_path}/file/student"}, "can't write to"
 
 
+def bad_url_for_outputs(tmp_path, _):
+    return {"output_dir": "s3://bucket/student"}, "s3:/bucket/student is a URL, and only directories of this machine"
+
+
 def bad_hub_name(tmp_path, _):
     message = "name a directory, or name sentence-transformers/all-MiniLM-L6-v2, which works offline"
     return {"teacher__path": "org/some-bert"}, message

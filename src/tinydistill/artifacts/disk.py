@@ -71,7 +71,10 @@ def writing(*places: Path, size: int | None = None) -> Iterator[None]:
 
 def check_place(place: Path, argument: str) -> None:
     """Raises InputError where nothing can be written at a place: its disk is read-only, or a file is in its way."""
-    there, advice = _there(place), f"choose another place with {{{argument}}}=DIR"
+    advice = f"choose another place with {{{argument}}}=DIR"
+    if re.match(r"[A-Za-z][\w+.-]+:/", str(place)):  # as s3://bucket/outputs, of which a path keeps one /
+        raise InputError(f"{place} is a URL, and only directories of this machine are written to", advice)
+    there = _there(place)
     if not there.is_dir():
         raise InputError(f"can't write to {place}: {there} is no directory", advice)
     if not os.access(there, os.W_OK | os.X_OK):

@@ -16,6 +16,7 @@ from tinydistill.data.files import check_file
 from tinydistill.data.formats import column_index, hub_rows
 from tinydistill.data.text import docstrings
 from tinydistill.data.text.readers import read_documents
+from tinydistill.data.text.remote import copied, is_url
 from tinydistill.errors import InputError
 
 WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay = ="
@@ -45,19 +46,27 @@ class FilesCorpus(Corpus):
     """Text in files: plain, JSON lines, Parquet or WikiExtractor output, compressed or not.
 
     Args:
-        paths: files, directories (all files below, hidden ones apart) or globs.
+        paths: files, directories (all files below, hidden ones apart), globs, or URLs of any of these.
         text_column: of JSON lines and Parquet.
         encoding: of what is not Parquet.
+        copies: the directory that files of a URL are copied to.
     """
 
-    def __init__(self, paths: str | Path | Sequence[str | Path], text_column: str = "text", encoding: str = "utf-8"):
+    def __init__(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        text_column: str = "text",
+        encoding: str = "utf-8",
+        copies: str | Path = "outputs/cache/remote",
+    ):
         self.paths = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+        self.copies = Path(copies)
         self.text_column, self.encoding = str(text_column), str(encoding)
 
     def documents(self) -> Iterator[str]:
         """The files' documents, file after file."""
         empty = True
-        for path in expand(self.paths):
+        for path in expand(self.paths, self.copies):
             for text in read_documents(path, self.text_column, self.encoding):
                 empty = False
                 yield text
@@ -67,7 +76,7 @@ class FilesCorpus(Corpus):
     def identity(self) -> str:
         """The hash of the files' bytes."""
         digest = hashlib.sha256(f"{self.text_column} {self.encoding}".encode())
-        for path in expand(self.paths):
+        for path in expand(self.paths, self.copies):
             try:
                 digest.update(f"{path.suffixes} {file_hash(path)}".encode())
             except PermissionError:
@@ -76,7 +85,7 @@ class FilesCorpus(Corpus):
 
     def stamp(self) -> str:
         """Names, sizes and times of the files."""
-        stats = [(str(path.resolve()), path.stat()) for path in expand(self.paths)]
+        stats = [(str(path.resolve()), path.stat()) for path in expand(self.paths, self.copies)]
         rows = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         return json.dumps([self.text_column, self.encoding, rows])
 
@@ -162,13 +171,17 @@ def join_wikitext(lines: Iterable[str]) -> Iterator[str]:
     yield "".join(article)
 
 
-def expand(paths: Iterable[str]) -> list[Path]:
-    """Files, directories and globs as a list of files, each once; sorted within each directory or glob.
+def expand(paths: Iterable[str], copies: Path) -> list[Path]:
+    """Files, directories, globs and URLs as a list of files, each once; sorted within each directory or glob.
 
-    Raises InputError for a path that doesn't exist, and a glob or directory without files.
+    What URLs name is copied below `copies`. Raises InputError for a path that doesn't exist, and a glob or directory
+    without files.
     """
     files: dict[Path, None] = {}
     for name in paths:
+        if is_url(name):
+            files.update(dict.fromkeys(copied(name, copies)))
+            continue
         path = Path(name).expanduser()
         there = os.path.exists(path)  # noqa: PTH110  # which a name that is too long doesn't stop
         # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
