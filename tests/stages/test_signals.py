@@ -98,6 +98,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_at_every_moment_ends_as_if_it_had_not_been(arguments, command, monkeypatch):
     arguments |= {"general.val_check_interval": "0.05", "general.max_steps": str(STEPS)}
     output = Path(arguments["output_dir"])

@@ -54,7 +54,8 @@ def written(path: Path, *, size: int | None = None, previous: Path | None = None
             if previous is not None and path.exists():
                 path.replace(previous)
             partial.replace(path)
-            _onto_disk(path.parent)
+            if os.name == "posix":  # elsewhere a directory can't be opened
+                _onto_disk(path.parent)
         finally:
             partial.unlink(missing_ok=True)
 
