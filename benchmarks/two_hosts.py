@@ -23,6 +23,7 @@ import torch
 from transformers import AutoModel
 
 from common import parser
+from tinydistill.models.loading import quiet_loading
 
 HOSTS = ("tinydistill-a", "tinydistill-b")
 ADDRESS = "10.77.0.{}"
@@ -111,7 +112,8 @@ def furthest(ours: Path, theirs: Path) -> float:
     if not (ours / "model.safetensors").is_file():
         (name,) = (file.relative_to(ours) for file in ours.rglob("*") if file.suffix in (".parquet", ".tsv"))
         return 0.0 if (ours / name).read_bytes() == (theirs / name).read_bytes() else float("nan")
-    first, second = (AutoModel.from_pretrained(path) for path in (ours, theirs))
+    with quiet_loading():  # heads are left out
+        first, second = (AutoModel.from_pretrained(path) for path in (ours, theirs))
     pieces = torch.arange(512).reshape(8, 64) * (first.config.vocab_size // 512)
     with torch.inference_mode():
         return float((first(pieces).last_hidden_state - second(pieces).last_hidden_state).abs().max())
@@ -216,7 +218,7 @@ def compare(directory: Path) -> None:
         if not on_both([*words, *shared_by_two], directory / f"{stage}-two.log"):
             print(f"{stage:14}{number_of(one):>24}{'FAILED':>24}")
             continue
-        print(f"{stage:14}{number_of(one):>24}{number_of(two):>24}{furthest(two, one):>20.1e}")
+        print(f"{stage:14}{number_of(one):>24}{number_of(two):>24}{furthest(two, one):>20.1e}", flush=True)
 
 
 def break_off(directory: Path, stall: float) -> None:

@@ -50,6 +50,12 @@ def test_other_settings_are_an_error_that_shows_the_difference(tmp_path):
     assert read_json(tmp_path / "a" / "provenance.json")["settings"] == other
 
 
+def test_files_of_other_content_are_told_without_their_hashes(tmp_path):
+    publish(tmp_path / "a", {"inputs": {"task": "0" * 64}})
+    with pytest.raises(InputError, match=r"other settings \(inputs.task: other content\)"):
+        publish(tmp_path / "a", {"inputs": {"task": "1" * 64}})
+
+
 def test_always_makes_a_finished_or_unfinished_one_anew(tmp_path):
     publish(tmp_path / "a")
     for _ in range(2):

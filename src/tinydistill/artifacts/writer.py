@@ -34,6 +34,7 @@ from tinydistill.ranks import rank
 JOB = "job.json"  # in the directory of a sweep's job: its result
 _SETTINGS = "settings.json"
 _REPLACED = "replaced"  # in a working directory: the artifact that gives way
+_LONG = 40  # characters of a setting that is shown as a whole
 _ELSEWHERE = "choose another place with {open_artifact.path}=DIR"
 
 _PUBLISHED_WITHIN = 600.0  # seconds after the other processes have finished
@@ -244,7 +245,7 @@ def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
 def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     old, new = flatten(theirs), flatten(ours)
     changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    shown = [f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in changed[:4]]
+    shown = [f"{key}: {_change(old.get(key), new.get(key))}" for key in changed[:4]]
     return ", ".join(shown) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
 
 
@@ -254,6 +255,8 @@ def _copy_without_host(source: str, target: str) -> str:
     return shutil.copy2(source, str(named.with_name(named.name.replace(socket.gethostname(), "localhost"))))
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:12]}…"
+def _change(old: Any, new: Any) -> str:
+    before, after = str(old), str(new)
+    if len(before) > _LONG and len(after) > _LONG:  # hashes of files, rows and weights
+        return "other content"
+    return " -> ".join(text if len(text) <= _LONG else f"{text[:12]}…" for text in (before, after))
