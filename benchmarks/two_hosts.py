@@ -133,7 +133,9 @@ def killed_when_saved(output: Path) -> Callable[[list[subprocess.Popen[bytes]]],
                 raise SystemExit("the run ended before a checkpoint was there")
             time.sleep(0.2)
         time.sleep(2)
-        os.killpg(processes[1].pid, signal.SIGKILL)
+        of_host = subprocess.run(["ip", "netns", "pids", HOSTS[1]], check=True, capture_output=True, text=True)
+        for process in of_host.stdout.split():  # torchrun, and what it has started
+            os.kill(int(process), signal.SIGKILL)
         began = time.monotonic()
         code = processes[0].wait()
         print(f"the second host was killed; the first ended {time.monotonic() - began:.0f} s later with code {code}")
@@ -223,7 +225,8 @@ def compare(directory: Path) -> None:
 
 def break_off(directory: Path, stall: float) -> None:
     """A host that is killed, and a network that stalls: both must end as the undisturbed run did."""
-    words = [*STAGES["general"][0], "callbacks.checkpoint.train_time_interval.seconds=1"]
+    saved = ["callbacks.checkpoint.train_time_interval=null", "+callbacks.checkpoint.every_n_train_steps=5"]
+    words = [*STAGES["general"][0], *saved]
     undisturbed = directory / "general-two"
     shared, output = places(directory, "killed")
     log = directory / "killed.log"
