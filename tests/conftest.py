@@ -1,6 +1,7 @@
 """Small models, tokenizers and texts that tests share: everything is made here, nothing is downloaded."""
 
 import os
+import signal
 import subprocess
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -100,3 +101,14 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     yield mount
     for place in mounted:
         subprocess.run(["umount", "-l", place], check=False)
+
+
+@pytest.fixture
+def default_handlers() -> Iterator[None]:
+    """Signals as in a new process: tests that cut training off leave Lightning's handlers behind."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for signum in before:
+        signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)

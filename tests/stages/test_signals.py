@@ -35,15 +35,8 @@ from tinydistill.training.progress import Progress
 
 
 @pytest.fixture(autouse=True)
-def new_process(monkeypatch):
-    """Handlers as in one, where tests that cut training off leave Lightning's behind, and no sweep begun."""
+def no_sweep_is_begun(default_handlers, monkeypatch):
     monkeypatch.setattr(sweep, "_unsummed", [])
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for signum in before:
-        signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
-    yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
 
 
 def in_fit(this: Any, *_: Any) -> bool:
@@ -211,7 +204,7 @@ def test_processes_that_belong_together_stop_together(more, signum, send, argume
     assert any(line.startswith("plan: ") for line in process.stdout)
     time.sleep(2.0)
     send(process.pid, signum)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert (process.returncode, err) == (128 + signum, sentence("stage=general", signum))
     (checkpoint,) = tmp_path.glob("outputs/*.unfinished/**/last.ckpt")
     assert checkpoint.stat().st_size
