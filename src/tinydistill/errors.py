@@ -41,3 +41,7 @@ class RunError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def within(self, place: str) -> "RunError":
+        """The same, with the place named at which it happened."""
+        return RunError(f"{place}, {self.message}", self.code)

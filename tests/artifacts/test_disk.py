@@ -141,3 +141,8 @@ def test_a_place_is_judged_by_what_is_there_of_it(small_disk, tmp_path):
     place = small_disk("1m", read_only=True)
     with pytest.raises(InputError, match=f"can't write to {place}: "):
         check_place(place / "a" / "b", "f.cache")
+
+
+def test_where_a_run_failed_is_added_to_its_line_and_its_code_stays():
+    error = RunError("can't use /cache (Read-only file system)", code=2).within("prediction phase").within("stage=task")
+    assert (str(error), error.code) == ("stage=task, prediction phase, can't use /cache (Read-only file system)", 2)

@@ -1,7 +1,6 @@
 """Damage, full and read-only disks as the command line meets them: one line, and the same command goes on."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.artifacts.test_files import cut as cut_short
+from tests.artifacts.test_files import zero
 from tests.stages.conftest import Cut, changed
 from tinydistill.artifacts import files
 from tinydistill.distillation.layer_distiller import LayerDistiller
@@ -36,14 +37,6 @@ def flip(file: Path) -> None:
     for place in range(len(data) // 3, 2 * len(data) // 3, max(1, len(data) // 600)):
         data[place] ^= 4
     file.write_bytes(data)
-
-
-def cut_short(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def zero(file: Path) -> None:
-    file.write_bytes(bytes(file.stat().st_size))
 
 
 def not_a_number(file: Path) -> None:

@@ -54,13 +54,14 @@ def written(path: Path, *, size: int | None = None, previous: Path | None = None
             if previous is not None and path.exists():
                 path.replace(previous)
             partial.replace(path)
-            if os.name == "posix":  # elsewhere a directory can't be opened
-                _onto_disk(path.parent)
+            _onto_disk(path.parent)
         finally:
             partial.unlink(missing_ok=True)
 
 
 def _onto_disk(path: Path) -> None:
+    if os.name != "posix" and path.is_dir():  # there a directory can't be opened
+        return
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

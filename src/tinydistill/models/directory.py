@@ -68,6 +68,6 @@ def parts(directory: Path, shown: str) -> list[str]:
 def _json(file: Path, shown: str) -> Any:
     try:
         return read_json(file)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         said = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise InputError(f"{shown}: its {file.name} is no JSON: {said}") from error

@@ -30,4 +30,4 @@ def run(config: Config) -> float:
     except RunError as error:
         if str(error).startswith("stage="):  # one of the pipeline's
             raise
-        raise RunError(f"stage={config.stage}, {error}", error.code) from error
+        raise error.within(f"stage={config.stage}") from error

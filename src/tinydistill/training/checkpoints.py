@@ -13,6 +13,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from tinydistill.artifacts.files import archive_damage, written
 from tinydistill.console import say
 from tinydistill.errors import RunError
+from tinydistill.models.finite import not_finite
 from tinydistill.ranks import rank
 
 _LAST, _PREVIOUS, _BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
@@ -64,8 +65,8 @@ def _wrong(path: Path, *_: int) -> str | None:
         return wrong
     states = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     weights = (item for name in ("state_dict", "current_model_state") for item in states.get(name, {}).items())
-    odd = (name for name, tensor in weights if torch.is_tensor(tensor) and not tensor.isfinite().all())
-    return next((f"{name} isn't finite" for name in odd), None)
+    broken = not_finite(weights)
+    return f"{broken} isn't finite" if broken else None
 
 
 def validate_when_resumed(trainer: pl.Trainer, checkpoint: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import OnExceptionCheckpoint
 from tests.conftest import WORDS
 from tests.data.conftest import GivenTask
 from tests.data.text.test_datamodule import Recorder, fit, saver
+from tinydistill.data.tasks import datamodule
 from tinydistill.data.tasks.batches import every_row
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.errors import InputError
@@ -145,6 +146,13 @@ def test_the_first_rows_are_a_sample_without_labels(task_module: Any) -> None:
         assert torch.equal(batch["input_ids"], trained["input_ids"])
     assert len(list(data.sample_batches(10**9))) == 13
     assert len(flat(rows(data.heldout_batches()))) == 50
+
+
+def test_a_sample_encodes_nothing_again(task_module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = task_module()
+    data.prepare_data()
+    monkeypatch.setattr(datamodule, "encode", lambda *_, **__: pytest.fail("encoded again"))
+    assert list(data.sample_batches(40))
 
 
 def test_a_sample_of_augmented_rows_begins_with_the_tasks_own_ones(task_module: Any, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Text at URLs: copied once, read as if it had always been here."""
 
+import errno
 import gzip
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from tinydistill.data.text.remote import copied
 from tinydistill.data.text.sources import FilesCorpus
-from tinydistill.errors import InputError
+from tinydistill.errors import InputError, RunError
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def test_what_was_copied_is_not_asked_for_again(bucket, tmp_path, capsys):
     first = list(corpus.documents()), corpus.identity(), corpus.stamp()
     assert capsys.readouterr().out == "copying /bucket/b.txt\n"
     bucket.pipe("/bucket/b.txt", b"another")
+    copied.cache_clear()  # as a new process
     assert (list(corpus.documents()), corpus.identity(), corpus.stamp()) == first
     assert capsys.readouterr().out == ""
 
@@ -68,6 +71,23 @@ def test_what_is_not_there_is_one_line(bucket, url, message, tmp_path):
     with pytest.raises(InputError) as raised:
         list(FilesCorpus(url, copies=tmp_path).documents())
     assert message in str(raised.value)
+
+
+def test_what_is_there_is_asked_once_by_a_process(bucket, tmp_path, monkeypatch):
+    corpus = FilesCorpus("memory://bucket/*.txt", copies=tmp_path)
+    first = corpus.identity()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(bucket), "isdir", lambda *_: pytest.fail("asked again"))
+        assert (corpus.identity(), list(corpus.documents())) == (first, ["second"])
+
+
+def test_a_full_disk_is_no_unreadable_url(bucket, tmp_path, monkeypatch):
+    def full(self, place, local, **_):
+        raise OSError(errno.ENOSPC, "No space left on device", local)
+
+    monkeypatch.setattr(type(bucket), "get_file", full)
+    with pytest.raises(RunError, match="the disk has no room for .*b.txt"):
+        list(FilesCorpus("memory://bucket/b.txt", copies=tmp_path).documents())
 
 
 def test_half_a_copy_is_none(bucket, tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ class TaskPhases:
             try:
                 return phases[phase]()
             except RunError as error:
-                raise RunError(f"{phase} phase, {error}") from error
+                raise error.within(f"{phase} phase") from error
 
         return once(self.directory(phase), self.student, run)
 

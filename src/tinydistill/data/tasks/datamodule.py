@@ -131,15 +131,16 @@ class TaskDataModule(ResumableDataModule):
         """
         wanted = (*_TEXT, "teacher_logits")
         seen = 0
-        for numbers in self._own_rows_first():
-            given = self.teacher_logits[numbers] if logits and self.teacher_logits is not None else None
-            rows = self._rows(self.train.take(numbers), given)
-            for batch in BatchLoader(rows, LengthOrder(rows.rows.lengths, self.batch_size, self.seed)):
+        rows = self._rows(self.train, self.teacher_logits if logits else None)
+        for numbers in self._own_rows_first:
+            order = LengthOrder(rows.rows.lengths[numbers], self.batch_size, self.seed)
+            for batch in BatchLoader(rows, [numbers[places] for places in order]):
                 yield {name: batch[name] for name in wanted if name in batch}
                 seen += int(batch["attention_mask"].sum())
                 if seen >= tokens:
                     return
 
+    @cached_property
     def _own_rows_first(self) -> list[NDArray[np.int64]]:
         """The numbers of the training rows: of the task's own ones, and of those that augmentation made."""
         train, every = self.train, np.arange(len(self.train))
