@@ -22,7 +22,7 @@ from tinydistill import signals
 from tinydistill.artifacts import writer
 from tinydistill.augmentation.candidates import CandidateFinder
 from tinydistill.config import sweep
-from tinydistill.data.text import blocks
+from tinydistill.data.text import tokenized
 from tinydistill.distillation import layer_phase
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller
@@ -76,7 +76,7 @@ def sentence(stage: str, signum: int) -> str:
 STEPS = 12
 # in the order in which a run, begun again after each, comes to them
 MOMENTS = {
-    "while the corpus is read": (blocks, "_batched", 0, signal.SIGTERM),
+    "while the corpus is read": (tokenized, "batched", 0, signal.SIGTERM),
     "in the closed form": (start, "solve_student", 0, signal.SIGINT),
     "in the losses before": (LayerDistiller, "validation_step", 3, signal.SIGHUP),
     "in the first step": (LayerDistiller, "training_step", 0, signal.SIGTERM),

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from tinydistill.augmentation.words import Spans
 from tinydistill.console import Meter
 from tinydistill.data.tasks.encoding import ROWS_AT_ONCE
-from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
+from tinydistill.data.text.token_ids import prepare_tokenizer, tokenizer_threads
 
 GROUP = 1024  # tokens in one forward: more are no faster, not even on one core
 

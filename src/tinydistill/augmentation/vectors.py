@@ -17,7 +17,7 @@ from tinydistill.artifacts.files import file_hash
 from tinydistill.augmentation.candidates import WholeWords
 from tinydistill.augmentation.words import is_plain
 from tinydistill.data.files import check_file, numbered_lines
-from tinydistill.data.text.blocks import prepare_tokenizer
+from tinydistill.data.text.token_ids import prepare_tokenizer
 from tinydistill.errors import InputError
 
 ROWS = 100_000  # of a file that are read, as in the original: the commonest words stand first

@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from tinydistill.artifacts.files import built_once, digest
 from tinydistill.console import Meter
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.text.blocks import prepare_tokenizer, tokenizer_threads
 from tinydistill.data.text.packing import TokenIds
+from tinydistill.data.text.token_ids import prepare_tokenizer, tokenizer_threads
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other pieces
 ROWS_AT_ONCE = 4096  # that go through the tokenizer together, shared among its threads

@@ -1,31 +1,23 @@
 """Documents → tokens → blocks on disk, built once per content and mapped into memory."""
 
-import contextlib
 import hashlib
-import os
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.disk import writing
 from tinydistill.artifacts.files import built_once, digest, kept, read_json, write_json, write_sealed
-from tinydistill.console import Meter
-from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut, TokenIds
+from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut
 from tinydistill.data.text.sources import Corpus
-from tinydistill.data.text.token_ids import encoder
+from tinydistill.data.text.token_ids import Delimited, prepare_tokenizer
+from tinydistill.data.text.tokenized import tokenize
 from tinydistill.errors import InputError
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other blocks
-TEXT_AT_ONCE = 500_000  # characters that go through the tokenizer together, shared among its threads
-OTHER_TOKENIZER = "choose another {prepare_tokenizer.tokenizer}"
 MIN_HELDOUT_BLOCKS = 8  # a handful, where the corpus is large enough for it
-
-Delimited = tuple[Tokenizer, int, int]  # with what begins and what ends a block
 
 
 @dataclass(frozen=True)
@@ -92,10 +84,10 @@ def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str,
     counts = {"documents": 0, "characters": 0, "pieces": 0}
     heldout = HeldOut(cap * width)
     with BlockWriter(work / "train.npy", length, begin, end, dtype) as train:
-        for text, pieces in tokenize(corpus.documents(), backend, dtype):
-            for key, amount in zip(counts, (1, len(text), len(pieces)), strict=True):
-                counts[key] += amount
-            train.add(heldout.offer(text, pieces))
+        for characters, key, pieces in tokenize(corpus, backend, dtype, work):
+            for what, amount in zip(counts, (1, characters, len(pieces)), strict=True):
+                counts[what] += amount
+            train.add(heldout.offer(key, pieces))
         pieces_in_all = counts["pieces"] + counts["documents"]  # a separator each
         wanted = max(fraction * pieces_in_all, min(MIN_HELDOUT_BLOCKS * width, pieces_in_all / 5), width)
         train.add(heldout.shrink(wanted))
@@ -103,60 +95,6 @@ def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str,
         writer.add(heldout.documents())
     summary = {**counts, "train_blocks": train.blocks, "heldout_blocks": writer.blocks, "settings": settings}
     write_json(work / "summary.json", summary)
-
-
-def tokenize(documents: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[tuple[str, TokenIds]]:
-    """(text, its tokens) of every document that has any, without special tokens.
-
-    Progress is shown where it takes longer than five seconds.
-    """
-    encode = encoder(backend, dtype)
-    with tokenizer_threads(), Meter("tokenizing text", "character") as meter:
-        for texts in _batched(documents):
-            for text, pieces in zip(texts, encode(texts), strict=True):
-                if len(pieces):
-                    yield text, pieces
-            meter.update(sum(map(len, texts)))
-
-
-def _batched(documents: Iterable[str]) -> Iterator[list[str]]:
-    texts: list[str] = []
-    size = 0
-    for text in documents:
-        texts.append(text)
-        size += len(text)
-        if size >= TEXT_AT_ONCE:
-            yield texts
-            texts, size = [], 0
-    if texts:
-        yield texts
-
-
-@contextlib.contextmanager
-def tokenizer_threads() -> Iterator[None]:
-    """Threads within, none after: a process that is forked later would hang in them. A user's own choice stands."""
-    name = "TOKENIZERS_PARALLELISM"
-    chosen = os.environ.get(name)
-    os.environ[name] = chosen or "true"
-    try:
-        yield
-    finally:
-        os.environ[name] = chosen or "false"
-
-
-def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Delimited:
-    """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
-    if not hasattr(tokenizer, "backend_tokenizer"):
-        raise InputError(f"{type(tokenizer).__name__} is no fast tokenizer", OTHER_TOKENIZER)
-    begin = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
-    end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
-    if begin is None or end is None:
-        raise InputError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others", OTHER_TOKENIZER)
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = True
-    return backend, begin, end
 
 
 def _identity(corpus: Corpus, cache: Path) -> str:

@@ -19,6 +19,7 @@ from tinydistill.data.text.readers import read_documents
 from tinydistill.data.text.remote import copied, is_url
 from tinydistill.errors import InputError
 
+PART = 8_000_000  # bytes of files that are read by one process at least
 WIKITEXT_TITLE = re.compile(r"= [^=].* =")  # sections have more: "= = Gameplay = ="
 
 
@@ -40,6 +41,10 @@ class Corpus(ABC):
     def stamp(self) -> str:
         """Changes whenever the identity may have changed; worth its own where that takes reading the content."""
         return self.identity()
+
+    def parts(self) -> Sequence[Iterable[str]]:
+        """What several processes can read at a time: all documents, one part's after the other's. None: one reads."""
+        return ()
 
 
 class FilesCorpus(Corpus):
@@ -66,10 +71,9 @@ class FilesCorpus(Corpus):
     def documents(self) -> Iterator[str]:
         """The files' documents, file after file."""
         empty = True
-        for path in expand(self.paths, self.copies):
-            for text in read_documents(path, self.text_column, self.encoding):
-                empty = False
-                yield text
+        for text in self._of(expand(self.paths, self.copies)):
+            empty = False
+            yield text
         if empty:
             raise InputError(f"there is no text in {', '.join(self.paths)}", "name other files in {FilesCorpus.paths}")
 
@@ -88,6 +92,34 @@ class FilesCorpus(Corpus):
         stats = [(str(path.resolve()), path.stat()) for path in expand(self.paths, self.copies)]
         rows = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         return json.dumps([self.text_column, self.encoding, rows])
+
+    def parts(self) -> Sequence[Iterable[str]]:
+        """Files that lie next to each other, some megabytes of them in a part."""
+        parts: list[_Files] = []
+        room = 0
+        for path in expand(self.paths, self.copies):
+            if room <= 0:
+                parts.append(self._of([]))
+                room = PART
+            parts[-1].paths.append(path)
+            room -= path.stat().st_size
+        return parts
+
+    def _of(self, paths: list[Path]) -> "_Files":
+        return _Files(paths, self.text_column, self.encoding)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The documents of files, one file's after the other's."""
+
+    paths: list[Path]
+    text_column: str
+    encoding: str
+
+    def __iter__(self) -> Iterator[str]:
+        for path in self.paths:
+            yield from read_documents(path, self.text_column, self.encoding)
 
 
 @dataclass(frozen=True)

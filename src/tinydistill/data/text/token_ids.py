@@ -1,22 +1,61 @@
 """Texts to token numbers: by a tokenizer as it is, or word by word, each different word once."""
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
 from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
 
 from tinydistill.data.text.packing import TokenIds
+from tinydistill.errors import InputError
 
 Encode = Callable[[Sequence[str]], list[TokenIds]]
 """The tokens of each text, without special tokens."""
+
+Delimited = tuple[Tokenizer, int, int]  # with what begins and what ends a block
+OTHER_TOKENIZER = "choose another {prepare_tokenizer.tokenizer}"
 
 KEPT = 1 << 18  # different words in memory, some 50 MB
 _LONGEST = 32  # characters of a word worth keeping
 _SEPARATOR = "."  # stands between words on their way through the tokenizer
 _ALONE = f"{_SEPARATOR},()\"'-:;"  # a token of its own wherever it stands; with it split off, words recur more often
 _WORDS_AT_ONCE = 1000
+_THREADS = "TOKENIZERS_PARALLELISM"
+
+
+@contextlib.contextmanager
+def tokenizer_threads() -> Iterator[None]:
+    """Threads within, none after: a process that is forked later would hang in them. A user's own choice stands."""
+    chosen = os.environ.get(_THREADS)
+    os.environ[_THREADS] = chosen or "true"
+    try:
+        yield
+    finally:
+        os.environ[_THREADS] = chosen or "false"
+
+
+def one_tokenizer_thread() -> None:
+    """In a process that is one of several: none of its own beside the others."""
+    os.environ[_THREADS] = "false"
+
+
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Delimited:
+    """A copy of the fast tokenizer that neither cuts nor pads and takes "[SEP]" in a text for text; [CLS] and [SEP]."""
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise InputError(f"{type(tokenizer).__name__} is no fast tokenizer", OTHER_TOKENIZER)
+    begin = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
+    end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
+    if begin is None or end is None:
+        raise InputError(f"{type(tokenizer).__name__} has no [CLS] and [SEP], nor others", OTHER_TOKENIZER)
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = True
+    return backend, begin, end
 
 
 def encoder(backend: Tokenizer, dtype: type) -> Encode:
