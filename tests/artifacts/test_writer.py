@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tinydistill.artifacts.files import read_json
+from tinydistill.artifacts.files import read_json, written
 from tinydistill.artifacts.writer import open_artifact
 from tinydistill.errors import InputError, RunError, UserError
 
@@ -75,6 +75,20 @@ def test_an_unfinished_run_is_gone_on_with(tmp_path):
     assert not (tmp_path / "a").exists()
     with open_artifact(tmp_path / "a", SETTINGS) as place:
         assert (place.work / "checkpoint").read_text() == "half"
+
+
+def test_what_a_run_that_was_killed_while_it_wrote_has_left_is_not_published(tmp_path):
+    with pytest.raises(RuntimeError), open_artifact(tmp_path / "a", SETTINGS) as place:
+        place.product.mkdir()
+        with written(place.product / "provenance.json") as partial:
+            partial.touch()
+            left = partial.name
+        (place.product / left).write_text("{")
+        raise RuntimeError("killed")
+    with open_artifact(tmp_path / "a", SETTINGS) as place:
+        assert (place.product / left).exists()
+        place.publish({"loss": 0.5}, {"stage": "general"})
+    assert not (tmp_path / "a" / left).exists()
 
 
 def test_an_unfinished_run_with_other_settings_is_kept_unless_told_otherwise(tmp_path):

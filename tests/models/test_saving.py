@@ -22,6 +22,15 @@ def test_a_saved_student_loads_without_a_missing_or_unexpected_key(tokenizer, tm
     assert load_tokenizer(str(tmp_path / "student")).get_vocab() == tokenizer.get_vocab()
 
 
+def test_a_model_that_is_saved_again_leaves_the_directories_beside_it_as_they_are(tokenizer, tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "metrics.csv").touch(mode=0o600)
+    before = [one.stat().st_mode for one in sorted(tmp_path.rglob("*"))]
+    save_model(bert(), tokenizer, tmp_path)
+    assert [one.stat().st_mode for one in (tmp_path / "logs", tmp_path / "logs" / "metrics.csv")] == before
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
 def test_heads_are_saved_too(tokenizer, tmp_path):
     classifier = add_head(bert(), ("no", "yes"), seed=0)
     masked_lm = AutoModelForMaskedLM.from_config(bert().config)

@@ -164,8 +164,8 @@ def test_a_run_that_was_cut_ends_as_if_it_had_not_been(run, accumulated, request
     ends_the_same(first=run.cut)
 
 
-@pytest.mark.parametrize("callbacks", ["none", "weight_averaging"])
-def test_a_validation_that_was_cut_is_made_again(callbacks, task_arguments, command, monkeypatch):
+@pytest.mark.parametrize(("callbacks", "number"), [("none", 1), ("weight_averaging", 1), ("none", 2), ("none", 3)])
+def test_a_validation_that_was_cut_is_made_again(callbacks, number, task_arguments, command, monkeypatch):
     arguments = {**task_arguments, **FINETUNE, "finetune.teacher.epochs": "3", "callbacks": callbacks}
     output = Path(arguments["output_dir"])
     watch = Watch(Classifier, monkeypatch, "validation_step")
@@ -173,14 +173,14 @@ def test_a_validation_that_was_cut_is_made_again(callbacks, task_arguments, comm
     assert watch.seen == [0] * 4  # every epoch's, and one with the best weights
     weights, result = load_file(output / "model.safetensors"), figures(output)
     shutil.rmtree(output)
-    watch.before(1, stopped)
+    watch.before(number, stopped)
     with pytest.raises(Cut):
         command(arguments)
     watch.before(-1, stopped)
     code, out, err = command(arguments)
     assert code == 0, err
     assert "going on from" in out
-    assert watch.seen == [0] * 3
+    assert watch.seen == [0] * (4 - number)
     resumed = load_file(output / "model.safetensors")
     assert [name for name, value in weights.items() if not resumed[name].equal(value)] == []
     assert figures(output) == result

@@ -27,7 +27,7 @@ from tinydistill.errors import InputError, RunError
 CHECKSUMS = "checksums.json"
 PIECE = 1 << 20  # bytes that are read at once
 WHOLE = 1 << 31  # bytes: of a larger file, which takes seconds to read, a piece in every 1/1024 is looked at
-_SEAL = "crc32"
+_SEAL, _PARTIAL = "crc32", ".partial-"
 
 
 class DamagedError(InputError):
@@ -46,7 +46,7 @@ def written(path: Path, *, size: int | None = None, previous: Path | None = None
 
     The file that it replaces is kept as `previous`. Raises RunError where the disk refuses; nothing has changed then.
     """
-    partial = path.with_name(f".partial-{uuid.uuid4().hex[:8]}-{path.name}")
+    partial = path.with_name(f"{_PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
     with writing(path, size=size):
         try:
             yield partial
@@ -57,6 +57,12 @@ def written(path: Path, *, size: int | None = None, previous: Path | None = None
             _onto_disk(path.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def clear(directory: Path) -> None:
+    """Remove the half-written files of runs that were killed, from a directory that nobody else writes to."""
+    for left in directory.rglob(f"{_PARTIAL}*"):
+        left.unlink()
 
 
 def _onto_disk(path: Path) -> None:
@@ -134,6 +140,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def seal(directory: Path) -> None:
     """Have all of a directory on the disk, and its files' sizes and checksums in its checksums.json."""
+    clear(directory)
     files = {}
     for path in sorted(directory.rglob("*")):
         if path.is_file() and path.name != CHECKSUMS:

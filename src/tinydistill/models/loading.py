@@ -230,8 +230,8 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, direc
         vocabulary = tokenizer.get_vocab()
         words = "".join(f"{word}\n" for word in sorted(vocabulary, key=vocabulary.__getitem__))
         (directory / "vocab.txt").write_text(words, encoding="utf-8")
-    for file in directory.iterdir():
-        file.chmod(0o644)  # weights are written for their owner alone
+    for file in directory.glob("*.safetensors"):
+        file.chmod(0o644)  # they are written for their owner alone
     with quiet_loading():
         _, info = type(model).from_pretrained(directory, output_loading_info=True)
     if info["missing_keys"] or info["unexpected_keys"]:

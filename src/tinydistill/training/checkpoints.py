@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from tinydistill.artifacts.files import archive_damage, written
+from tinydistill.artifacts.files import archive_damage, clear, written
 from tinydistill.console import say
 from tinydistill.errors import RunError
 from tinydistill.models.finite import not_finite
@@ -27,8 +27,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         place, serialized = Path(path), io.BytesIO()
         torch.save(checkpoint, serialized)
         place.parent.mkdir(parents=True, exist_ok=True)
-        for left in place.parent.glob(".partial-*"):  # by a run that was killed
-            left.unlink()
+        clear(place.parent)
         before = place.with_name(_PREVIOUS) if place.name == _LAST else None
         with written(place, size=serialized.getbuffer().nbytes, previous=before) as partial:
             partial.write_bytes(serialized.getbuffer())

@@ -1,8 +1,9 @@
-"""The epochs of a task: a line with the scores of each, and an end where they get no better."""
+"""The epochs of a task: a line with the scores of each, the loss, and an end where they get no better."""
 
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -18,6 +19,12 @@ class EpochScores(pl.Callback):
         self.names = [f"{split}/{scoring.monitor}" for split in scoring.splits]
         self.epochs: list[dict[str, Any]] = []
         """Of every validation: epoch (from 1), step, and SPLIT/METRIC; None where a score isn't defined."""
+        self.train_loss: torch.Tensor | None = None
+        """Of the last batch that was trained on."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Keep the loss."""
+        self.train_loss = trainer.callback_metrics["train/loss"]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the scores of an epoch; those of the best weights, measured at the end, aren't an epoch's."""
@@ -30,11 +37,11 @@ class EpochScores(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """For a run that goes on from a checkpoint."""
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, "train_loss": self.train_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As they were."""
-        self.epochs = list(state_dict["epochs"])
+        self.epochs, self.train_loss = list(state_dict["epochs"]), state_dict["train_loss"]
 
 
 class Patience(EarlyStopping):

@@ -42,7 +42,6 @@ def fit_task(
     if checkpoint:
         say(f"going on from {checkpoint}")
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    loss = trainer.callback_metrics.get("train/loss")  # none where a resumed run had no step left to do
     steps, seconds = trainer.global_step, training_seconds(trainer)
     best_step = load_best(trainer, module)
     scores = scoring.validate(trainer, module, data)
@@ -50,10 +49,11 @@ def fit_task(
         write_validated(predictions, data.validation, module.validated(), data.target.labels)
     dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
     dashboards.finish(trainer.loggers)
+    watched = next(one for one in trainer.callbacks if isinstance(one, EpochScores))
     return {
         "scores": scores,
-        "epochs": [epoch for one in trainer.callbacks if isinstance(one, EpochScores) for epoch in one.epochs],
-        "train_loss": None if loss is None else scoring.defined(float(loss)),
+        "epochs": watched.epochs,
+        "train_loss": None if watched.train_loss is None else scoring.defined(float(watched.train_loss)),
         "steps": steps,
         "best_step": best_step,
         "seconds": seconds,
