@@ -36,6 +36,7 @@ def test_a_documented_command_is_one_that_works(command):
     for plugin, word in (
         ("joblib_launcher", "joblib"),
         ("submitit_launcher", "submitit"),
+        ("ray_launcher", "launcher=ray"),
         ("optuna_sweeper", "optuna"),
     ):
         if word in command:

@@ -173,15 +173,16 @@ def test_every_job_is_a_run_of_its_own_in_weights_and_biases(sweep, outputs, mon
 
 
 @pytest.mark.slow
-def test_jobs_at_the_same_time_share_inputs_and_end_as_one_after_the_other(sweep, outputs, monkeypatch):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+@pytest.mark.parametrize(("launcher", "jobs"), [("joblib", "n_jobs"), ("ray", "ray.init.num_cpus")])
+def test_jobs_at_the_same_time_share_inputs_and_end_as_one_after_the_other(launcher, jobs, sweep, outputs, monkeypatch):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher}_launcher")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # another number of threads rounds otherwise
     varied = {"prediction__temperature": "1,2"}
     code, _, err = sweep(**varied)
     assert code == 0, err
     alone = scores(outputs)
     shutil.rmtree(outputs)
-    parallel = {"hydra/launcher": "joblib", "hydra.launcher.n_jobs": "2"}
+    parallel = {"hydra/launcher": launcher, f"{'+' if launcher == 'ray' else ''}hydra.launcher.{jobs}": "2"}
     code, _, err = sweep(**varied, **parallel)
     assert code == 0, err
     assert scores(outputs) == alone

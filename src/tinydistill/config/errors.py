@@ -27,6 +27,7 @@ from tinydistill.escaping import for_terminal
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 _PACKAGES = {
     "hydra/launcher=joblib": "hydra-joblib-launcher",
+    "hydra/launcher=ray": "hydra-ray-launcher",
     "hydra/launcher=submitit_local": "hydra-submitit-launcher",
     "hydra/launcher=submitit_slurm": "hydra-submitit-launcher",
     "hydra/sweeper=optuna": "hydra-optuna-sweeper 'sqlalchemy<2' 'alembic<1.14'",
