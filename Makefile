@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-all docs lint audit setup clean
+.PHONY: demo test test-all coverage docs lint audit setup clean
 
 demo: $(READY)  ## distill the embedded teacher on embedded text
 	$(VENV)/bin/python -m tinydistill
@@ -13,6 +13,9 @@ test: $(READY)  ## run the tests but the slow ones
 
 test-all: $(READY)  ## run all tests
 	$(VENV)/bin/python -m pytest -m ''
+
+coverage: $(READY)  ## the tests but the slow ones, and the share of lines that they run, processes that they start included
+	$(VENV)/bin/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

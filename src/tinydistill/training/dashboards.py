@@ -1,7 +1,7 @@
 """What dashboards show beside the metrics that Lightning logs: lineage, pictures, tables, the teacher's line.
 
-Everything that is peculiar to Weights & Biases is here. The other loggers get what they have a place for: TensorBoard
-pictures and tables, the CSV logger's directory both as files.
+Everything that is peculiar to Weights & Biases and MLflow is here. The other loggers get what they have a place for:
+TensorBoard and trackio pictures and tables, the CSV logger's directory both as files.
 
 Shapes: H heads, L tokens.
 """
@@ -18,12 +18,13 @@ import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 from PIL import Image
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from tinydistill.artifacts.portable import without_home
 from tinydistill.console import say
 from tinydistill.escaping import for_markdown, for_spreadsheet
+from tinydistill.training.trackio_logger import TrackioLogger
 
 _PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
 _SIZE = 256  # pixels of an attention map
@@ -77,6 +78,38 @@ def wandb_logger(
         settings=wandb.Settings(console="off", host="localhost", username="", x_disable_meta=True),
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning's own, of which W&B warns that it has no effect
+    return logger
+
+
+def mlflow_logger(
+    directory: str | Path,
+    *,
+    experiment_name: str = "tinydistill",
+    run_name: str | None = None,
+    run_config: Mapping[str, Any] | None = None,
+    run_tags: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
+    **options: Any,
+) -> MLFlowLogger:
+    """A run in MLflow, at the server of MLFLOW_TRACKING_URI or in the database `mlflow.db` of a directory.
+
+    It begins at once, with its configuration as parameters, so that a server that can't be reached is no late surprise.
+    Its tags are `run_tags`, each KEY:VALUE, and `tags`; the user's name and the program's path aren't among them.
+    """
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    local = {
+        "tracking_uri": f"sqlite:///{Path(directory).absolute() / 'mlflow.db'}",
+        "artifact_location": str(Path(directory).absolute() / "mlflow-artifacts"),
+    }
+    server = {"tracking_uri": os.environ.get("MLFLOW_TRACKING_URI")}
+    unnamed = {"mlflow.user": "", "mlflow.source.name": "tinydistill"}
+    logger = MLFlowLogger(
+        experiment_name=experiment_name,
+        run_name=run_name,
+        tags=unnamed | dict(tag.split(":", 1) for tag in run_tags) | dict(tags or {}),
+        **(server if server["tracking_uri"] else local) | options,
+    )
+    logger.log_hyperparams(without_home(dict(run_config or {})))
     return logger
 
 
@@ -139,7 +172,7 @@ def log_picture(loggers: Sequence[Logger], name: str, picture: NDArray[np.uint8]
     """A picture [height, width, 3] for every logger."""
     image = Image.fromarray(picture)
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, WandbLogger | TrackioLogger):
             logger.log_image(name, [image])
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(name, picture, step, dataformats="HWC")
@@ -175,7 +208,7 @@ def _colored(map_HLL: Tensor) -> NDArray[np.uint8]:
 def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table for every logger."""
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, WandbLogger | TrackioLogger):
             logger.log_table(name, columns=list(columns), data=[list(row) for row in rows])
         elif isinstance(logger, TensorBoardLogger):
             cells = [[for_markdown(str(cell)) for cell in line] for line in (columns, *rows)]
@@ -195,6 +228,9 @@ def _file_beside(logger: CSVLogger, name: str) -> Path:
 
 def finish(loggers: Sequence[Logger]) -> None:
     """Close what is held open: W&B would let the next job of a process log into this one's run."""
+    for logger in loggers:
+        if isinstance(logger, TrackioLogger):
+            logger.finish()
     if any(isinstance(logger, WandbLogger) for logger in loggers):
         import wandb
 
