@@ -56,5 +56,5 @@ $(READY): pyproject.toml $(CONSTRAINTS) requirements-teacher.txt
 	$(VENV)/bin/python $(PIP) install --no-deps --require-hashes -r requirements-teacher.txt
 	touch $(READY)
 
-clean:  ## remove the virtual environment, not the outputs
-	rm -rf $(VENV)
+clean:  ## remove the virtual environments, not the outputs
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest

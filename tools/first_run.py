@@ -6,17 +6,20 @@ It works in an empty directory, types what messages say to type, and ends with a
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 LABELED = [(f"{word} {number}", label) for number in range(20) for word, label in (("good", "yes"), ("bad", "no"))]
+DEMO = ("+corpus.max_megabytes=1", "general.sample_tokens=4000", "general.max_steps=10")
 DISTILL = """
 import tinydistill as td
 teacher = "sentence-transformers/all-MiniLM-L6-v2"
-result = td.distill(teacher, "rows.csv", out="small", overrides=["debug=fast", "paths.outputs=small"])
+result = td.distill(teacher, "rows.csv", out="small", overrides=["debug=fast"])
 print(result.table)
 assert result.student.num_parameters() < 2e7
 """
@@ -37,7 +40,8 @@ def main() -> None:
     """Go through all of it."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("PYTHONPATH", None)
-    command = str(Path(sys.executable).with_name("tinydistill"))
+    command = shutil.which("tinydistill", path=sysconfig.get_path("scripts"))
+    assert command, "there is no command tinydistill"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as empty:
         os.chdir(empty)
         version = run(command, "--version").split()[1]
@@ -49,7 +53,7 @@ def main() -> None:
             install = re.search(r"pip (install --no-deps \S+),", said)
             assert install, said
             run(sys.executable, "-m", "pip", "--quiet", *install[1].split())
-        assert "artifact: " in run(command, "general.max_steps=20", "corpus.max_megabytes=1")
+        assert "artifact: " in run(command, *DEMO)
         Path("rows.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in LABELED))
         run(sys.executable, "-c", DISTILL)
         assert "artifact: " in run(command, "stage=pipeline", "debug=fast")
