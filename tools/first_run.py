@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 LABELED = [(f"{word} {number}", label) for number in range(20) for word, label in (("good", "yes"), ("bad", "no"))]
-DEMO = ("+corpus.max_megabytes=1", "general.sample_tokens=4000", "general.max_steps=10")
+DEMO = ("debug=fast", "+corpus.max_megabytes=1")
 DISTILL = """
 import tinydistill as td
 teacher = "sentence-transformers/all-MiniLM-L6-v2"
