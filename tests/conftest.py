@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -16,7 +17,14 @@ import torch
 from hydra._internal.hydra import Hydra
 from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedModel, set_seed
 
+from tinydistill.training import drawing
+
 torch.set_num_threads(1)  # faster for models this small
+
+# What is tested with signals, pipes, devices and forks, as Windows has none.
+POSIX = ("test_signals.py", "stages/test_signals.py", "stages/test_resume.py", "stages/test_strange_inputs.py",
+         "data/test_strange_files.py", "models/test_strange_models.py")  # fmt: skip
+collect_ignore = [] if os.name == "posix" else [*POSIX]
 
 WORDS = (
     "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
@@ -104,9 +112,23 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
 
 @pytest.fixture
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where the extra `report` is not installed."""
+    for module in [name for name in sys.modules if name.partition(".")[0] in ("matplotlib", "PIL")]:
+        monkeypatch.delitem(sys.modules, module)
+    for name in ("matplotlib", "PIL"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(drawing, "find_spec", lambda name: None)
+    drawing.possible.cache_clear()
+    yield
+    drawing.possible.cache_clear()
+
+
+@pytest.fixture
 def default_handlers() -> Iterator[None]:
     """Signals as in a new process: tests that cut training off leave Lightning's handlers behind."""
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signums = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {signum: signal.getsignal(signum) for signum in signums}
     for signum in before:
         signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
     yield

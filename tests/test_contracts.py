@@ -15,7 +15,7 @@ from tinydistill.config.schema import STAGES, Config
 from tinydistill.config.schema.option import options
 
 SOURCE = Path(__file__).parents[1] / "src" / "tinydistill"
-FREE = {"console", "errors", "escaping", "hub", "ranks", "signals"}  # small modules at the top, for all
+FREE = {"console", "errors", "escaping", "hub", "platforms", "ranks", "signals"}  # small modules at the top, for all
 MAY_IMPORT = {
     "artifacts": set(),
     "models": {"artifacts"},

@@ -6,7 +6,7 @@ The command line imports the package before anything is known, so the public nam
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from tinydistill.api import DistillResult, distill

@@ -19,6 +19,7 @@ from tinydistill.ranks import rank
 _SIGNALS: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
 if hasattr(signal, "SIGHUP"):  # not on Windows
     _SIGNALS += (signal.SIGHUP,)
+_SIGPIPE = 13  # which Windows has no name for
 _SAME = 1.0  # seconds in which a second one is the first by another way: of the terminal, and of whoever started this
 
 _taken: dict[int, Any] = {}  # the signals that this process handles, and how they were handled before
@@ -39,7 +40,7 @@ class Stopped(SystemExit):
 
     def say(self) -> None:
         """The one sentence, from the leading process."""
-        name = signal.Signals(int(self.code or 128) - 128).name
+        name = _name(int(self.code or 128) - 128)
         if running and rank() == 0:
             with suppress(OSError):  # a terminal that is closed
                 line = f"tinydistill: {running[-1]} was stopped by {name}; the same command goes on from there"
@@ -104,15 +105,22 @@ def check(signum: int | None = None) -> None:
 
 def broken_pipe() -> None:
     """Upon a BrokenPipeError, stop as if by SIGPIPE: nobody reads what is printed, as in `tinydistill | head`."""
-    poll = select.poll()
-    for descriptor in (1, 2):
-        poll.register(descriptor, select.POLLOUT)
-    broken = [descriptor for descriptor, events in poll.poll(0) if events & (select.POLLERR | select.POLLHUP)]
+    broken = _broken()
     if not _taken or not broken:
         raise  # another pipe
     for descriptor in broken:
         _silence(descriptor)
-    _handle(signal.SIGPIPE, None)
+    _handle(_SIGPIPE, None)
+
+
+def _broken() -> list[int]:
+    """Which of standard output and error lead nowhere."""
+    if not hasattr(select, "poll"):  # on Windows, which doesn't tell
+        return [1]
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, select.POLLOUT)
+    return [descriptor for descriptor, events in poll.poll(0) if events & (select.POLLERR | select.POLLHUP)]
 
 
 def _handle(signum: int, _frame: FrameType | None) -> None:
@@ -128,6 +136,10 @@ def _handle(signum: int, _frame: FrameType | None) -> None:
             _silence(descriptor)
     if not _held:
         raise Stopped.by(signum)
+
+
+def _name(signum: int) -> str:
+    return "SIGPIPE" if signum == _SIGPIPE else signal.Signals(signum).name
 
 
 def _silence(descriptor: int) -> None:

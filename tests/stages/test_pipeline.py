@@ -112,6 +112,14 @@ def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
     assert {name: path.stat().st_mtime_ns for name, path in results(outputs).items()} == times
 
 
+def test_without_matplotlib_there_are_no_pictures_which_is_said_once(run, outputs, without_matplotlib):
+    code, out, err = run(pipeline__report="true", pipeline__baseline="false", logger="csv")
+    assert code == 0, err
+    assert out.count("pip install matplotlib") == 1
+    assert not (outputs / "report").exists()
+    assert not list(outputs.rglob("*.png"))
+
+
 def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
     save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)

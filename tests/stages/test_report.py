@@ -200,3 +200,9 @@ def test_a_report_replaces_no_model(run, made):
     assert code == 2
     assert "is an artifact of another stage; choose another place with output_dir=DIR" in err
     assert (model / "model.safetensors").is_file()
+
+
+def test_without_matplotlib_a_report_is_one_line_and_nothing_is_left(run, tmp_path, without_matplotlib):
+    code, _, err = run()
+    assert (code, err) == (2, "tinydistill: error: a report needs matplotlib: pip install matplotlib\n")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("page")]

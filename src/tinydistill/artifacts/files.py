@@ -68,7 +68,7 @@ def clear(directory: Path) -> None:
 def _onto_disk(path: Path) -> None:
     if os.name != "posix" and path.is_dir():  # there a directory can't be opened
         return
-    opened = os.open(path, os.O_RDONLY)
+    opened = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)  # there only what can be written is synced
     try:
         os.fsync(opened)
     finally:

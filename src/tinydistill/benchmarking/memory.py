@@ -4,10 +4,11 @@ import contextlib
 import ctypes
 import gc
 import platform
-import resource
 from pathlib import Path
 
 import torch
+
+from tinydistill.platforms import peak_resident
 
 _RESET_PEAK = "5"  # what Linux takes for it
 _SELF = Path("/proc/self")
@@ -29,12 +30,11 @@ def restart(device: torch.device) -> bool:
     return True
 
 
-def peak(device: torch.device) -> int:
-    """Bytes: of a GPU what tensors took, of a processor what the process had resident."""
+def peak(device: torch.device) -> int | None:
+    """Bytes: of a GPU what tensors took, of a processor what the process had resident, if the system tells."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with contextlib.suppress(OSError, StopIteration):
         lines = (_SELF / "status").read_text().splitlines()
         return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if platform.system() == "Darwin" else 1024 * most
+    return peak_resident()

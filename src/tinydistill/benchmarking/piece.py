@@ -40,7 +40,7 @@ class Piece:
     whole: float | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
-    def figures(self, gemm: Beside, peak_memory: int) -> dict[str, Any]:
+    def figures(self, gemm: Beside, peak_memory: int | None) -> dict[str, Any]:
         """All of it as JSON has it, beside the machine's matrix products; FLOP a second, bytes, seconds."""
         speed, rate = self.units / self.seconds, self.flops / self.seconds
         return {
@@ -63,7 +63,7 @@ def measure(name: str, work: Callable[[], list[Piece]], device: torch.device, se
     """The figures of one of PIECES: what `work` measures in so many seconds, between rates of matrix products."""
     used = torch.device("cpu") if name in _ON_PROCESSOR else device
 
-    def watched() -> tuple[list[Piece], int, bool]:
+    def watched() -> tuple[list[Piece], int | None, bool]:
         of_piece = memory.restart(used)
         return work(), memory.peak(used), of_piece
 
@@ -92,7 +92,8 @@ def _speed(row: dict[str, Any]) -> tuple[str, ...]:
         multiple, share = row["multiple_of_fp32_gemm"], row["share_of_floor"]
         beside_gemm = (f"{row['flops_per_unit'] / 1e6:,.1f}", f"{multiple:.2f}", f"{share:.0%}")
     speed = _amount(row["units_per_second"], row["unit"])
-    return row["piece"], speed, *beside_gemm, f"{row['peak_memory'] / 1e9:.2f}", *gemm
+    peak = "-" if row["peak_memory"] is None else f"{row['peak_memory'] / 1e9:.2f}"
+    return row["piece"], speed, *beside_gemm, peak, *gemm
 
 
 def _run(row: dict[str, Any]) -> tuple[str, str, str]:

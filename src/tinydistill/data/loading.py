@@ -108,7 +108,8 @@ class ResumableDataModule(pl.LightningDataModule):
         """Where tokens are kept."""
         if self._cache_dir is not None:
             return Path(self._cache_dir)
-        self._temporary = TemporaryDirectory(prefix="tinydistill-")  # removed with this object
+        # removed with this object; what is still mapped then, Windows keeps
+        self._temporary = TemporaryDirectory(prefix="tinydistill-", ignore_cleanup_errors=True)
         return Path(self._temporary.name)
 
     @property

@@ -22,7 +22,7 @@ from tinydistill.initialization.linear_algebra import subspace_floor
 from tinydistill.models.loading import parameters
 from tinydistill.models.observation import encoder_inputs, release
 from tinydistill.ranks import rank
-from tinydistill.training import dashboards
+from tinydistill.training import dashboards, drawing
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.finite_steps import finite_losses
 from tinydistill.training.runtime import training_seconds
@@ -120,7 +120,7 @@ def distill_layers(
 def log_attention(trainer: pl.Trainer, distiller: LayerDistiller, batch: Batch, step: int) -> None:
     """Log the attention maps of a held-out row, where there is a logger and the objective looks at attention."""
     pairs = list(dict.fromkeys(term.layers for term in distiller.imitation.objective.of("attention")))
-    if not trainer.loggers or not pairs or rank() != 0:
+    if not trainer.loggers or not pairs or rank() != 0 or not drawing.possible():
         return
     device = distiller.student.device
     row = {name: tensor[-1:].to(device) for name, tensor in encoder_inputs(batch).items()}

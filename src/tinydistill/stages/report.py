@@ -27,7 +27,7 @@ from tinydistill.report.contents import Report, SeenAttention, students
 from tinydistill.report.run import Run
 from tinydistill.report.scores import scores
 from tinydistill.report.shipped import STUDENT
-from tinydistill.training import runtime
+from tinydistill.training import drawing, runtime
 
 MODELS = 3  # students whose attention is drawn
 
@@ -73,6 +73,7 @@ def _check_replaceable(path: Path) -> None:
 
 
 def _write(config: Config, artifact: ArtifactWriter, collected: Collected) -> None:
+    drawing.check_installed()
     started = time.monotonic()
     artifact.product.mkdir(exist_ok=True)
     tasks = scores(collected)

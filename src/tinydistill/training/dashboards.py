@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
@@ -170,6 +169,8 @@ class TeachersLine(pl.Callback):
 
 def log_picture(loggers: Sequence[Logger], name: str, picture: NDArray[np.uint8], step: int) -> None:
     """A picture [height, width, 3] for every logger."""
+    from PIL import Image
+
     image = Image.fromarray(picture)
     for logger in loggers:
         if isinstance(logger, WandbLogger | TrackioLogger):

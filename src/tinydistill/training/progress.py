@@ -1,7 +1,6 @@
 """Progress where there is no terminal: a plain line now and then. On a terminal Lightning shows its own bar."""
 
 import math
-import resource
 import sys
 import time
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from tinydistill.console import LINE_EVERY, Meter, count, duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.platforms import peak_resident
 
 _FIRST_STEPS = 3  # which are slower than the others, and not measured
 _MEASURED_STEPS = 5
@@ -94,9 +94,9 @@ class Progress(pl.Callback):
 
 
 def peak_memory() -> dict[str, float]:
-    """The largest resident set of this process so far in GB, and where a GPU computes, the most it has held."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = {"peak_gb": most / (1e9 if sys.platform == "darwin" else 1e6 / 1.024)}
+    """In GB the largest resident set of this process, if known, and where a GPU computes, the most it has held."""
+    most = peak_resident()
+    found = {} if most is None else {"peak_gb": most / 1e9}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         found["gpu_peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
     return found
