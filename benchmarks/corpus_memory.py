@@ -3,8 +3,9 @@
 python benchmarks/corpus_memory.py [--megabytes 1 30 500] [--tokenizer NAME_OR_DIRECTORY]
 
 Writes text files made of shuffled paragraphs of real docstrings, builds their blocks in a fresh process for each size,
-and prints the peak memory of that process and its children: resident (mapped files, which the system can drop at any
-time, among it) and anonymous (what can't be dropped). The last row opens the largest corpus from its cache.
+and prints the peak memory of that process and its children, what they share counted once: resident (mapped files, which
+the system can drop at any time, among it) and anonymous (what can't be dropped). The last row opens the largest corpus
+from its cache.
 """
 
 import argparse
@@ -58,18 +59,22 @@ def build(directory: Path, tokenizer_name: str) -> None:
 def memory_of_tree(root: int) -> tuple[float, float]:
     """(resident, anonymous) MB of a process and its descendants, from /proc."""
     parents: dict[int, int] = {}
-    sizes: dict[int, tuple[float, float]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            # it may end while it is looked at; kernel threads have no sizes
-            with contextlib.suppress(OSError, KeyError):
+            with contextlib.suppress(OSError):  # it may end while it is looked at
                 status = dict(line.split(":", 1) for line in (entry / "status").read_text().splitlines())
                 parents[int(entry.name)] = int(status["PPid"])
-                sizes[int(entry.name)] = tuple(int(status[key].split()[0]) / 1e3 for key in ("VmRSS", "RssAnon"))
     tree = {root}
     while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
         tree |= more
-    return tuple(sum(sizes[pid][i] for pid in tree if pid in sizes) for i in (0, 1))
+    sizes = [0.0, 0.0]
+    for pid in tree:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+                name, size, *_ = line.split()
+                if name in ("Pss:", "Pss_Anon:"):
+                    sizes[name == "Pss_Anon:"] += int(size) / 1e3
+    return sizes[0], sizes[1]
 
 
 def measure(directory: Path, tokenizer_name: str) -> dict[str, float]:

@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = {name: lines for name, lines in PROJECT["optional-dependencies"].items() if name not in ("dev", "docs")}
 
 ON_REQUEST = ("export/onnx_session.py",)  # modules that are imported by functions alone
+UNASKED = {"trackio"}  # a logger: docs/dashboards.md says how to install it
 
 
 def names(lines: list[str]) -> set[str]:
@@ -42,7 +43,7 @@ def imported(*, at_top: bool) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 modules.add((node.module or "").partition(".")[0])
     of = packages_distributions()
-    others = modules - set(sys.stdlib_module_names) - {"tinydistill"}
+    others = modules - set(sys.stdlib_module_names) - {"tinydistill"} - UNASKED
     return {canonicalize_name(of[module][0]) for module in others}
 
 
