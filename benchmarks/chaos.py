@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from common import parser
+from tinydistill.artifacts.portable import without_home
 from workspace import commands, make_inputs
 
 _FILES = (".safetensors", ".parquet", ".onnx", ".tsv")
@@ -72,7 +73,7 @@ def published(directory: Path) -> dict[str, str]:
             found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
         elif file.name == "result.json":
             text = json.dumps(_lasting(json.loads(file.read_text())))
-            found[name] = text.replace(str(directory), "")
+            found[name] = text.replace(str(without_home(str(directory))), "").replace(str(directory), "")
         elif ".unfinished" in name or ".partial" in name or ".replaced" in name:
             found[name] = "left behind"
     return found
