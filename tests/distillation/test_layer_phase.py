@@ -21,6 +21,7 @@ from tinydistill.models.heads import add_head
 from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
 from tinydistill.training.progress import Progress
 from tinydistill.training.scoring import make_scoring
+from tinydistill.training.epochs import EpochScores
 from tinydistill.training.task_fit import fit_task
 
 TEXTS = [" ".join(sentences(1 + seed % 4, seed)) for seed in range(60)]
@@ -108,7 +109,7 @@ def test_a_task_is_fitted_and_ends_with_its_best_weights_and_merged_phases_repor
     probe = LayerDistiller(teacher, student.base_model, objective)
     silent = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
     before = begin(silent, probe, data, tmp_path)
-    run = trainer(tmp_path, best_checkpoint(tmp_path, scoring.monitored))
+    run = trainer(tmp_path, best_checkpoint(tmp_path, scoring.monitored), EpochScores(scoring))
     module = MergedDistiller(teacher, student, objective, scoring, learning_rate=1e-2)
     report = fit_task(run, module, data, checkpoint=last_checkpoint(tmp_path)) | end(silent, probe, data, before)
     assert (report["steps"], report["best_step"] in (7, 14)) == (14, True)
