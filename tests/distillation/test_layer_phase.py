@@ -19,9 +19,9 @@ from tinydistill.distillation.logit_distiller import MergedDistiller
 from tinydistill.distillation.objective import Objective
 from tinydistill.models.heads import add_head
 from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
+from tinydistill.training.epochs import EpochScores
 from tinydistill.training.progress import Progress
 from tinydistill.training.scoring import make_scoring
-from tinydistill.training.epochs import EpochScores
 from tinydistill.training.task_fit import fit_task
 
 TEXTS = [" ".join(sentences(1 + seed % 4, seed)) for seed in range(60)]
