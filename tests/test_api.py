@@ -62,11 +62,11 @@ def test_every_public_name_is_there_and_has_a_docstring():
 def test_distill_takes_a_file_and_gives_table_paths_and_student(teacher_dir, tmp_path, small):
     rows = write_csv(tmp_path / "data (1).csv", animal_rows(80, 0), header=("message", "team"))
     result = td.distill(teacher_dir, rows, text="message", label="team", out=tmp_path / "out", overrides=small)
-    assert [row["model"] for row in result.table] == [
-        *("teacher", "student, not distilled", "student, no training", "student, distilled")
-    ]
+    names = ["teacher", "student, not distilled", "student, no training", "student, distilled"]
+    assert list(result.table.index) == names
+    assert {"metric", "score", "interval", "retention", "parameters", "bytes", "latency_ms"} <= set(result.table)
     assert {"teacher", "baseline", "student", "comparison"} == set(result.paths)
-    assert result.score == result.table[-1]["score"]
+    assert result.score == result.table.loc["student, distilled", "score"]
     assert set(result.student.config.label2id) == {"cat", "dog"}
     logits = result.student(**result.tokenizer("the cat sat", return_tensors="pt")).logits
     assert logits.shape == (1, 2)
@@ -79,7 +79,7 @@ def test_distill_takes_rows_and_models_in_memory_and_returns_what_is_finished(te
     capsys.readouterr()
     two = td.distill(model, datasets.Dataset.from_pandas(frame), tokenizer=tokenizer, out=tmp_path, overrides=small)
     assert "finished before with the same settings" in capsys.readouterr().out
-    assert two.table == one.table
+    assert two.table.equals(one.table)
 
 
 def test_distill_says_what_is_wrong_without_a_command_line(teacher_dir, tmp_path):

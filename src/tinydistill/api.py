@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from tinydistill import stages
@@ -18,24 +19,24 @@ from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
 _ROLES = {TEACHER: "teacher", BASELINE: "baseline", STUDENT: "student"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DistillResult:
     """What a distillation made.
 
     Attributes:
-        table: a row a model (the teacher, the student trained on labels alone, the distilled student before its first
-            step, and after its last) with its score, retention in percent of the teacher's, parameters, bytes,
-            milliseconds and speedup.
+        table: a row a model, by its name (the teacher, the student trained on labels alone, the distilled student
+            before its first step, and after its last), with `metric`, `score`, `interval` (95%, over rows), `retention`
+            in percent of the teacher's, `parameters`, `bytes`, `latency_ms` and `speedup`.
         paths: the directories of teacher, baseline and student, of the comparison, and of the report if there is one.
     """
 
-    table: list[dict[str, Any]]
+    table: pd.DataFrame
     paths: dict[str, Path]
 
     @property
     def score(self) -> float | None:
         """The distilled student's, in the metric of the task."""
-        score: float | None = self.table[-1]["score"]
+        score: float | None = self.table["score"].iloc[-1]
         return score
 
     @cached_property
@@ -108,8 +109,9 @@ def distill(
     stages.run(config)
     made = record_of(directory / "comparison")
     assert made is not None
-    table = made.result["models"]
-    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in table if row["model"] in _ROLES}
+    rows = made.result["models"]
+    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in rows if row["model"] in _ROLES}
+    table = pd.DataFrame(rows).set_index("model").drop(columns=["task", "path", "latency_p95_ms"], errors="ignore")
     report = directory / "comparison-report"
     return DistillResult(table, paths | {"comparison": made.path} | ({"report": report} if report.is_dir() else {}))
 
