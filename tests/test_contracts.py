@@ -22,12 +22,13 @@ MAY_IMPORT = {
     "data": {"artifacts"},
     "initialization": {"artifacts", "models"},
     "augmentation": {"artifacts", "data", "models"},
-    "training": {"artifacts", "data", "models"},
-    "distillation": {"artifacts", "data", "initialization", "models", "training"},
-    "export": {"artifacts", "data", "models", "training"},
-    "report": {"artifacts", "distillation", "export", "models", "training"},
+    "kinds": {"data", "models"},
+    "training": {"artifacts", "data", "kinds", "models"},
+    "distillation": {"artifacts", "data", "initialization", "kinds", "models", "training"},
+    "export": {"artifacts", "data", "kinds", "models", "training"},
+    "report": {"artifacts", "distillation", "export", "kinds", "models", "training"},
     "benchmarking": {"artifacts", "augmentation", "data", "export", "models"},
-    "config": {"artifacts", "benchmarking", "data", "distillation", "initialization", "models", "training"},
+    "config": {"artifacts", "benchmarking", "data", "distillation", "initialization", "kinds", "models", "training"},
 }
 ROOMS = sorted(path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").is_file())
 BELOW = [room for room in ROOMS if room not in ("config", "stages")]

@@ -7,15 +7,15 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import torch
 from markdown_it import MarkdownIt
 
 from tinydistill import console
 from tinydistill.config.errors import explain
-from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError, UserError
 from tinydistill.escaping import for_markdown, for_spreadsheet, for_terminal
 from tinydistill.export.markdown import code, table
+from tinydistill.kinds import kind_of
 from tinydistill.report.page import page
 from tinydistill.training.prediction_files import read_predictions, write_predictions, write_submission
 
@@ -117,7 +117,7 @@ def test_an_error_is_one_line_that_a_terminal_does_not_obey(text, kind):
 def test_predictions_hold_no_formula_and_are_read_as_they_were(text, tmp_path):
     labels = (text.replace("\ud800", ""), "other", "-1", "'" + text.replace("\ud800", ""))
     split = Split("validation", ["a"] * 4, labels=np.arange(4))
-    write_predictions(tmp_path / "a.tsv", split, 9 * torch.eye(4)[[0, 1, 3, 3]], labels)
+    write_predictions(tmp_path / "a.tsv", split, kind_of(Target(labels)), 9 * np.eye(4)[[0, 1, 3, 3]])
     content = io.StringIO((tmp_path / "a.tsv").read_bytes().decode(), newline="")
     cells = [cell for row in csv.reader(content, "excel-tab") for cell in row]
     assert "\r" not in content.getvalue()
@@ -137,7 +137,7 @@ def test_numbers_and_words_are_left_alone(text, cell):
 
 
 def test_a_submission_is_byte_for_byte_what_the_server_reads(tmp_path):
-    write_submission(tmp_path / "a.tsv", torch.eye(2), ("=entailment", "-"))
-    write_submission(tmp_path / "b.tsv", torch.tensor([[-0.5], [2.0]]), ())
+    write_submission(tmp_path / "a.tsv", np.arange(2), ("=entailment", "-"))
+    write_submission(tmp_path / "b.tsv", np.array([-0.5, 2.0]), ())
     assert (tmp_path / "a.tsv").read_bytes() == b"index\tprediction\n0\t=entailment\n1\t-\n"
     assert (tmp_path / "b.tsv").read_bytes() == b"index\tprediction\n0\t-0.500\n1\t2.000\n"

@@ -9,7 +9,7 @@ import torch
 from tests.conftest import sentences
 from tests.stages.conftest import animal_rows, write_csv
 from tests.test_api import SMALL
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import load_encoder, save_model
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
@@ -33,7 +33,7 @@ def place(teacher_dir, text_file, tokenizer, tmp_path, monkeypatch) -> list[str]
     (tmp_path / "notes.txt").write_text("\n".join(sentences(200)))
     encoder = load_encoder(str(teacher_dir))
     save_model(encoder, tokenizer, tmp_path / "bert-base-uncased")
-    save_model(add_head(encoder, ("cat", "dog"), seed=0), tokenizer, tmp_path / "my-finetuned-bert")
+    save_model(add_head(encoder, Head(("cat", "dog")), seed=0), tokenizer, tmp_path / "my-finetuned-bert")
     return [*SMALL, "student.num_layers=4", "corpus=files", f"corpus.paths=['{text_file}']"]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+import transformers
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from tinydistill import stages
 from tinydistill.artifacts.provenance import record_of
@@ -42,7 +43,8 @@ class DistillResult:
     @cached_property
     def student(self) -> PreTrainedModel:
         """The distilled student, in eval mode."""
-        return AutoModelForSequenceClassification.from_pretrained(self.paths["student"], trust_remote_code=False)
+        config = AutoConfig.from_pretrained(self.paths["student"], trust_remote_code=False)
+        return getattr(transformers, config.architectures[0]).from_pretrained(self.paths["student"])
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:

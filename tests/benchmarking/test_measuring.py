@@ -12,7 +12,7 @@ from tinydistill.benchmarking.tokenization import measure_tokenization, read_sam
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.text.blocks import Cutting
 from tinydistill.data.text.sources import TextsCorpus
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 
 
 def test_a_corpus_is_read_until_there_is_enough_of_it():
@@ -31,7 +31,9 @@ def test_text_is_cut_into_blocks_anew_every_time(tokenizer, tmp_path):
 
 
 def test_an_answer_of_every_model_is_timed():
-    models = {name: add_head(bert(layers), ("no", "yes"), seed=0) for name, layers in (("teacher", 4), ("student", 2))}
+    models = {
+        name: add_head(bert(layers), Head(("no", "yes")), seed=0) for name, layers in (("teacher", 4), ("student", 2))
+    }
     teacher, student = measure_latency(models, 8, seconds=0.01)
     assert (teacher.name, student.name) == ("latency, teacher", "latency, student")
     assert teacher.flops == pytest.approx(2 * student.flops, rel=0.1)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from tinydistill.distillation import functional
+from tinydistill.kinds.functional import soft_cross_entropy
 from tinydistill.models.observation import QKV
 
 B, L, H = 3, 10, 4
@@ -129,4 +130,4 @@ def test_soft_cross_entropy_sums_over_classes_and_averages_over_the_batch(temper
     for s, t in zip(student, teacher, strict=True):
         p, q = (t / temperature).softmax(0), (s / temperature).softmax(0)
         total -= sum(float(p[c] * q[c].log()) for c in range(7))
-    assert functional.soft_cross_entropy(student, teacher, temperature).item() == pytest.approx(total / 5, rel=1e-5)
+    assert soft_cross_entropy(student, teacher, temperature).item() == pytest.approx(total / 5, rel=1e-5)

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
-from tinydistill.distillation import functional, mapping
+from tinydistill.distillation import mapping
 from tinydistill.distillation.objective import Objective
+from tinydistill.kinds.functional import soft_cross_entropy
 from tinydistill.models.observation import Observer, padding_mask
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -79,5 +80,5 @@ def test_total_and_gradient_norm_match_the_original_on_full_rows(case):
 def test_soft_cross_entropy_is_the_original_times_the_number_of_classes(kind, temperature):
     student, teacher = TENSORS[f"{kind}.student_logits"], TENSORS[f"{kind}.teacher_logits"]
     original = FIGURES[kind]["soft_cross_entropy_mean_over_classes"][temperature]
-    ours = functional.soft_cross_entropy(student, teacher, float(temperature))
+    ours = soft_cross_entropy(student, teacher, float(temperature))
     assert ours.item() == pytest.approx(original * student.shape[-1], rel=1e-5)

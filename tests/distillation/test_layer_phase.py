@@ -17,7 +17,7 @@ from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.layer_phase import begin, chosen_mapping, distill_layers, end
 from tinydistill.distillation.logit_distiller import MergedDistiller
 from tinydistill.distillation.objective import Objective
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.training.checkpoints import best_checkpoint, last_checkpoint
 from tinydistill.training.epochs import EpochScores
 from tinydistill.training.progress import Progress
@@ -101,7 +101,7 @@ def test_a_run_that_was_cut_in_its_second_epoch_reports_what_it_would_have_repor
 
 def test_a_task_is_fitted_and_ends_with_its_best_weights_and_merged_phases_report_layers_too(tmp_path, tokenizer):
     data = TaskDataModule(GivenTask(), tokenizer, max_length=12, batch_size=8, cache_dir=tmp_path / "c")
-    teacher, student = bert(4, 32, seed=1, initializer_range=0.2), add_head(bert(2, 16), ("no", "yes"), seed=0)
+    teacher, student = bert(4, 32, seed=1, initializer_range=0.2), add_head(bert(2, 16), Head(("no", "yes")), seed=0)
     data.teacher_logits = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)).numpy()
     scoring = make_scoring(data.target, data.validation, monitor="accuracy", metrics=("f1", "accuracy"))
     assert (scoring.metrics, scoring.monitored) == (("accuracy", "f1"), "matched/accuracy")

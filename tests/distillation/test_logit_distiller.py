@@ -9,24 +9,26 @@ from transformers import PreTrainedModel
 from tests.conftest import bert
 from tests.data.conftest import GivenTask
 from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.tasks.examples import Target
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
 from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_logits import compute_logits, stored_logits
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.observation import encoder_inputs
 from tinydistill.training.classifier import Scoring
+from tinydistill.training.scoring import make_scoring
 
-CLASSES = Scoring(("accuracy",), "accuracy", ("matched", "mismatched"), 2, False)
-NUMBERS = Scoring(("pearson",), "pearson", ("matched", "mismatched"), 1, True)
+CLASSES = make_scoring(GivenTask().target, GivenTask().validation(), monitor="accuracy")
+NUMBERS = make_scoring(Target(), GivenTask(regression=True).validation(), monitor="pearson")
 
 
-def model(labels: tuple[str, ...] = ("no", "yes"), layers: int = 1, **options) -> PreTrainedModel:
-    return add_head(bert(layers, 16, hidden_dropout_prob=0.3, **options), labels, seed=0)
+def model(head: Head = CLASSES.kind.head, layers: int = 1, **options) -> PreTrainedModel:
+    return add_head(bert(layers, 16, hidden_dropout_prob=0.3, **options), head, seed=0)
 
 
 def predictor(scoring: Scoring = CLASSES, **options) -> LogitDistiller:
-    return LogitDistiller(model(() if scoring.regression else ("no", "yes")), scoring, **options)
+    return LogitDistiller(model(scoring.kind.head), scoring, **options)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def trainer(tmp_path, callbacks=(), epochs: int = 1) -> pl.Trainer:
 
 def test_merged_the_losses_of_layers_and_logits_add_up_from_one_forward_pass_each():
     objective = Objective((2,), scale="raw")
-    student, teacher = add_head(bert(1, 16, hidden_dropout_prob=0), ("no", "yes"), seed=0), bert(2, 32, seed=1)
+    student, teacher = add_head(bert(1, 16, hidden_dropout_prob=0), Head(("no", "yes")), seed=0), bert(2, 32, seed=1)
     batch = {"input_ids": torch.randint(5, 27, (3, 8)), "teacher_logits": torch.randn(3, 2)}
     passes: list[str] = []
     student.base_model.embeddings.register_forward_hook(lambda *_: passes.append("student"))
@@ -232,7 +234,7 @@ def test_later_epochs_and_later_runs_do_without_the_teacher_and_have_the_same_lo
 
 def test_a_regressions_logits_are_one_score_a_row(rows):
     data = rows(GivenTask(regression=True))
-    logits = compute_logits(model(()), data.loader(data.train), 50)
+    logits = compute_logits(model(NUMBERS.kind.head), NUMBERS.kind, data.loader(data.train), 50)
     assert logits.shape == (50, 1)
 
 

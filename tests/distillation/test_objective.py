@@ -8,6 +8,7 @@ from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import teacher_statistics_over
 from tinydistill.errors import InputError
 from tinydistill.initialization.linear_algebra import variance
+from tinydistill.kinds.functional import soft_cross_entropy
 from tinydistill.models.observation import Observation, Observer, padding_mask
 
 BATCH = {"input_ids": torch.randint(5, 28, (3, 10), generator=torch.Generator().manual_seed(0))}
@@ -160,7 +161,7 @@ class Logits(Loss):
     needs = "logits"
 
     def forward(self, student, teacher, mask_BL):
-        return functional.soft_cross_entropy(student, teacher)
+        return soft_cross_entropy(student, teacher)
 
 
 def test_a_loss_is_a_class_with_needs_and_forward_and_its_parameters_are_trained():
@@ -185,7 +186,7 @@ def test_logits_are_compared_once_and_need_heads():
         objective(student, teacher, mask)
     logits = torch.randn(2, 3, 5)
     seen = [Observation({}, {}, of) for of in logits]
-    torch.testing.assert_close(objective(*seen, None)["soft/3"], functional.soft_cross_entropy(*logits))
+    torch.testing.assert_close(objective(*seen, None)["soft/3"], soft_cross_entropy(*logits))
 
 
 def test_a_term_that_a_subclass_adds_counts_with_weight_1():

@@ -7,6 +7,7 @@ import pytest
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.distillation import teacher_checks as checks
 from tinydistill.errors import InputError
+from tinydistill.kinds import kind_of
 
 NLI = Target(("entailment", "neutral", "contradiction"))
 
@@ -54,12 +55,9 @@ def test_a_teacher_that_predicts_something_else_is_refused(theirs, ours, expecte
 
 
 def scored(labels: Sequence[float], answers: Sequence[float], target: Target) -> None:
-    if target.regression:
-        split, logits = np.array(labels, np.float32), np.array(answers)[:, None]
-    else:
-        split, logits = np.array(labels), np.eye(target.outputs)[answers]
-    rows = Split("validation", ["the cat"] * len(labels), None, split)
-    checks.check_score(rows, target, logits)
+    kind = np.float32 if target.regression else np.int64
+    rows = Split("validation", ["the cat"] * len(labels), None, np.array(labels, kind))
+    checks.check_score(kind_of(target), rows, np.array(answers, kind))
 
 
 def test_a_teacher_that_beats_the_majority_class_passes():

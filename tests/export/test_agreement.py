@@ -1,18 +1,26 @@
 """Exports that answer otherwise are refused."""
 
+import numpy as np
 import pytest
-import torch
 
+from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
-from tinydistill.export.agreement import Bounds, agreement
+from tinydistill.export.agreement import Agreement, Bounds, agreement
+from tinydistill.kinds import kind_of
 
 BOUNDS = Bounds(max_difference=1e-4, least_equal=0.9, least_correlation=0.9)
-LOGITS = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+LOGITS = np.array([[1.0, 0.0], [0.0, 1.0]])
+
+
+def compared(exported, original, labels=("no", "yes")) -> Agreement:
+    kind, rows = kind_of(Target(labels)), Split("validation", ["text"] * len(original))
+    exported, original = ((logits, kind.answers(rows, logits)) for logits in (exported, original))
+    return agreement(kind, exported, original)
 
 
 def test_logits_that_are_close_enough_and_answers_that_are_equal_enough_are_kept():
-    BOUNDS.check("model.onnx", agreement(LOGITS + 1e-5, LOGITS, regression=False), int8=False)
-    BOUNDS.check("model_int8.onnx", agreement(2 * LOGITS, LOGITS, regression=False), int8=True)
+    BOUNDS.check("model.onnx", compared(LOGITS + 1e-5, LOGITS), int8=False)
+    BOUNDS.check("model_int8.onnx", compared(2 * LOGITS, LOGITS), int8=True)
 
 
 @pytest.mark.parametrize(
@@ -25,10 +33,10 @@ def test_logits_that_are_close_enough_and_answers_that_are_equal_enough_are_kept
 )
 def test_a_broken_bound_is_one_clear_line(found, int8, message):
     with pytest.raises(InputError, match=f"^model.onnx doesn't answer as PyTorch does: {message}"):
-        BOUNDS.check("model.onnx", agreement(found, LOGITS, regression=False), int8=int8)
+        BOUNDS.check("model.onnx", compared(found, LOGITS), int8=int8)
 
 
 def test_numbers_are_told_by_their_correlation():
-    numbers = torch.tensor([[1.0], [2.0], [3.0]])
+    numbers = np.array([[1.0], [2.0], [3.0]])
     with pytest.raises(InputError, match="its numbers correlate -1.0000, .*: set least_correlation anew"):
-        BOUNDS.check("model.onnx", agreement(-numbers, numbers, regression=True), int8=True)
+        BOUNDS.check("model.onnx", compared(-numbers, numbers, ()), int8=True)

@@ -11,7 +11,7 @@ from tinydistill import console
 from tinydistill.errors import InputError
 from tinydistill.initialization import api
 from tinydistill.initialization.api import initialize_student
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 
 SIZE = {"num_layers": 2, "hidden_size": 16}
 
@@ -34,7 +34,7 @@ def test_a_directory_and_its_model_give_the_same_student(teacher_dir, tokenizer)
 def test_a_model_knows_where_its_tokenizer_is_and_its_head_is_left_out(teacher_dir, tokenizer):
     encoder = api.load_encoder(str(teacher_dir))
     student = initialize_student(encoder, **SIZE, texts=sentences(60))
-    classifier = add_head(encoder, ("no", "yes"), seed=0)
+    classifier = add_head(encoder, Head(("no", "yes")), seed=0)
     assert same(student, initialize_student(classifier, **SIZE, texts=sentences(60), tokenizer=tokenizer))
 
 

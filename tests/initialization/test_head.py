@@ -6,7 +6,7 @@ from transformers import AutoModel, DistilBertConfig, ElectraConfig, ModernBertC
 
 from tests.conftest import bert
 from tinydistill.initialization.head import head_maps, solve_head
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 
 SIZES = {
     "vocab_size": 40,
@@ -39,7 +39,7 @@ def logits(model, batch):
 
 @pytest.mark.parametrize("labels", [("a", "b", "c"), ()], ids=["classes", "a number"])
 def test_logits_that_the_states_hold_are_found(labels):
-    model = add_head(bert(2, 16, seed=1, initializer_range=0.2), labels, seed=0).eval()
+    model = add_head(bert(2, 16, seed=1, initializer_range=0.2), Head(labels), seed=0).eval()
     batches = rows(len(labels) or 1)
     state = torch.Generator().manual_seed(5)
     wanted = torch.randn(16, len(labels) or 1, generator=state)
@@ -56,7 +56,7 @@ def test_logits_that_the_states_hold_are_found(labels):
 
 
 def test_what_the_states_do_not_hold_is_not_pretended():
-    model = add_head(bert(2, 16, seed=1, initializer_range=0.2), ("a", "b"), seed=0)
+    model = add_head(bert(2, 16, seed=1, initializer_range=0.2), Head(("a", "b")), seed=0)
     batches = rows(2)
     generator = torch.Generator().manual_seed(7)
     for batch in batches:
@@ -76,11 +76,11 @@ def test_what_the_states_do_not_hold_is_not_pretended():
 )
 def test_every_architecture_has_its_two_maps(config):
     torch.manual_seed(0)
-    model = add_head(AutoModel.from_config(config), ("a", "b"), seed=0)
+    model = add_head(AutoModel.from_config(config), Head(("a", "b")), seed=0)
     hidden, output = head_maps(model)
     assert hidden.in_features == hidden.out_features == output.in_features == 16
     assert output.out_features == 2
-    teacher = add_head(AutoModel.from_config(config), ("a", "b"), seed=3)
+    teacher = add_head(AutoModel.from_config(config), Head(("a", "b")), seed=3)
     batches = rows(2, batches=12)
     for batch in batches:
         batch["teacher_logits"] = 50 * logits(teacher, batch)

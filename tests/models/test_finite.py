@@ -9,7 +9,7 @@ from tinydistill.errors import InputError, RunError
 from tinydistill.initialization import closed_form
 from tinydistill.initialization.api import initialize_student
 from tinydistill.models.finite import not_finite
-from tinydistill.models.heads import add_head, load_classifier
+from tinydistill.models.heads import Head, add_head, load_with_head
 from tinydistill.models.loading import load_encoder, save_model
 from tinydistill.models.masked_lm import load_masked_lm, load_or_add_head
 from tinydistill.models.students import student_config
@@ -18,8 +18,8 @@ NAN, INF = float("nan"), float("inf")
 KINDS = {
     "encoder": (bert, lambda path: load_encoder(path, called="student.path")),
     "classifier": (
-        lambda: add_head(bert(), ("no", "yes"), seed=0),
-        lambda path: load_classifier(path, ("no", "yes"), called="student.path"),
+        lambda: add_head(bert(), Head(("no", "yes")), seed=0),
+        lambda path: load_with_head(path, Head(("no", "yes")), called="student.path"),
     ),
     "masked LM": (
         lambda: AutoModelForMaskedLM.from_config(bert().config),

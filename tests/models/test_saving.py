@@ -3,7 +3,7 @@ import torch
 from transformers import AutoModel, AutoModelForMaskedLM
 
 from tests.conftest import bert
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import load_tokenizer, save_model
 from tinydistill.models.masked_lm import load_masked_lm
 from tinydistill.models.observation import Observer
@@ -32,7 +32,7 @@ def test_a_model_that_is_saved_again_leaves_the_directories_beside_it_as_they_ar
 
 
 def test_heads_are_saved_too(tokenizer, tmp_path):
-    classifier = add_head(bert(), ("no", "yes"), seed=0)
+    classifier = add_head(bert(), Head(("no", "yes")), seed=0)
     masked_lm = AutoModelForMaskedLM.from_config(bert().config)
     for name, model in (("classifier", classifier), ("masked_lm", masked_lm)):
         save_model(model, tokenizer, tmp_path / name)

@@ -6,7 +6,7 @@ from transformers import AutoModelForMaskedLM, BertTokenizerFast, RobertaConfig
 
 from tests.conftest import SPECIAL, WORDS, bert
 from tinydistill.errors import InputError
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import identity, save_model
 from tinydistill.models.source import check_vocabularies, find, longest_input
 
@@ -20,10 +20,10 @@ def test_a_source_knows_its_model_before_any_weight_is_read(teacher_dir):
 
 
 def test_a_source_loads_the_head_that_is_asked_for(tokenizer, tmp_path):
-    save_model(add_head(bert(), ("no", "yes"), seed=0), tokenizer, tmp_path / "classifier")
+    save_model(add_head(bert(), Head(("no", "yes")), seed=0), tokenizer, tmp_path / "classifier")
     save_model(AutoModelForMaskedLM.from_config(bert().config), tokenizer, tmp_path / "masked_lm")
     classifier, masked_lm = (find(str(tmp_path / name)) for name in ("classifier", "masked_lm"))
-    assert classifier.classifier(("nay", "yea")).config.id2label == {0: "nay", 1: "yea"}
+    assert classifier.with_head(Head(("nay", "yea"))).config.id2label == {0: "nay", 1: "yea"}
     assert masked_lm.masked_lm().get_output_embeddings() is not None
     with pytest.raises(InputError, match="the model=.*classifier holds no masked-LM head"):
         classifier.masked_lm()

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.kinds import kind_of
 from tinydistill.training.prediction_files import prediction_file, write_predictions
+
+PETS = kind_of(Target(("cat", "dog")))
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +104,8 @@ def answered(place: Path, right: list[bool], of: str = "", first: int = 0) -> No
     numbers = np.arange(len(right))
     said = np.where(right, numbers % 2, 1 - numbers % 2)
     whole = Split("validation", ["text"] * (len(right) + first), labels=np.arange(len(right) + first) % 2)
-    file, logits = prediction_file(place, "validation", of), torch.eye(2)[torch.from_numpy((said + first) % 2)]
-    write_predictions(file, whole, logits, ("cat", "dog"), rows=range(first, first + len(right)))
+    file, logits = prediction_file(place, "validation", of), np.eye(2, dtype=np.float32)[(said + first) % 2]
+    write_predictions(file, whole, PETS, logits, rows=np.arange(first, first + len(right)))
 
 
 def scored(score: float) -> dict[str, Any]:

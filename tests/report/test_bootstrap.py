@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tinydistill.kinds.metrics import OF_CLASSES, OF_NUMBERS, task_metrics
+from tinydistill.kinds.weighted_metrics import weighted_scores
 from tinydistill.report.bootstrap import bootstrap
-from tinydistill.training.metrics import OF_CLASSES, OF_NUMBERS, task_metrics
-from tinydistill.training.weighted_metrics import weighted_scores
 
 RANDOM = np.random.default_rng
 
@@ -39,7 +39,7 @@ def test_weighted_scores_are_the_project_s_metrics_of_rows_that_are_there_so_oft
     found = weighted_scores(metric, said, labels, weights, classes)
     for score, times in zip(found, weights, strict=True):
         chosen = np.repeat(np.arange(60), times)
-        metrics = task_metrics([metric], classes or 1, not classes)
+        metrics = task_metrics([metric], classes or 1)
         whole = [torch.from_numpy(of[chosen]) for of in (said, labels)]
         expected = metrics(*(of if classes else of.float() for of in whole))[metric]
         assert score == pytest.approx(float(expected), abs=2e-5)

@@ -11,7 +11,7 @@ from transformers import BertTokenizerFast, PreTrainedModel
 
 from tests.conftest import WORDS, bert
 from tinydistill import __main__ as door
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 
 
@@ -135,7 +135,7 @@ def write_states(file: Path, table: list[tuple[str, str, float]]) -> Path:
 def fine_tuned(tokenizer: BertTokenizerFast, labels: tuple[str, ...]) -> PreTrainedModel:
     """A teacher that knows the task."""
     table = state_rows(300, 0)
-    model = add_head(bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0), labels, seed=0).train()
+    model = add_head(bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0), Head(labels), seed=0).train()
     inputs = tokenizer([text for text, *_ in table], padding=True, return_tensors="pt")
     targets = torch.tensor([labels.index(label) if labels else number for _, label, number in table])
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from tests.conftest import bert
 from tests.stages.conftest import animal_rows, write_csv
 from tinydistill.config.compose import composed
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 
 GLUE_FILES = composed(["stage=evaluate"]).evaluate.submission
@@ -23,7 +23,7 @@ def model(tokenizer, tmp_path):
     """Makes a model with a head for the given labels, none for a regression; its directory."""
 
     def make(*labels: str, name: str = "model") -> Path:
-        save_model(add_head(bert(seed=2), labels, seed=0), tokenizer, tmp_path / name)
+        save_model(add_head(bert(seed=2), Head(labels), seed=0), tokenizer, tmp_path / name)
         return tmp_path / name
 
     return make
@@ -182,7 +182,7 @@ def test_a_directory_without_a_head_is_refused(run, tokenizer, tmp_path):
     save_model(bert(), tokenizer, tmp_path / "encoder")
     code, _, err = run(evaluate__path=str(tmp_path / "encoder"))
     assert code == 2
-    assert "holds no classification head: make one with stage=finetune" in err
+    assert "holds no head for the task: make one with stage=finetune" in err
 
 
 @pytest.mark.parametrize(

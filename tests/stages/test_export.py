@@ -20,7 +20,7 @@ from tinydistill.config.compose import composed, plain
 from tinydistill.config.names import finetuned_path
 from tinydistill.export import onnx_export, publishing
 from tinydistill.export.onnx_session import OnnxModel
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 from tinydistill.models.source import find
 from tinydistill.stages import export
@@ -38,7 +38,7 @@ TEXTS = ["the cat sat on the mat", "the dog", "cat"]
 
 def make_model(tokenizer, path: Path, labels=("cat", "dog"), seed: int = 2, layers: int = 2) -> Path:
     encoder = bert(layers=layers, seed=seed, initializer_range=0.5)
-    save_model(add_head(encoder, labels, seed=0), tokenizer, path)
+    save_model(add_head(encoder, Head(labels), seed=0), tokenizer, path)
     return path
 
 
@@ -302,7 +302,7 @@ def test_an_input_that_is_missing_foreign_or_half_made_is_one_clear_line(run, to
         (None, "export.path is not set and stage=task has made no "),
         ("/nowhere/at/all", "export.path=/nowhere/at/all: there is no such directory"),
         (foreign, "predicts 3 classes (a, b, c), the task asks for 2 classes (cat, dog)"),
-        (tmp_path / "encoder", "holds no classification head"),
+        (tmp_path / "encoder", "holds no head for the task"),
         (cut, "the weights are damaged or cut short"),
         (half, "holds no weights (model.safetensors)"),
     ):

@@ -18,7 +18,7 @@ from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_statistics import TeacherStatistics
 from tinydistill.errors import InputError
 from tinydistill.models.finite import not_finite
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 
 PHASES = {"intermediate": "intermediate phase, ", "prediction": "prediction phase, ", "merged": "merged phase, "}
@@ -114,7 +114,7 @@ def test_a_given_model_that_is_not_finite_is_refused(
 
 @pytest.mark.parametrize("stage", ["evaluate", "task"])
 def test_answers_that_are_not_finite_are_no_result(stage, command, distillation_arguments, tokenizer, made, tmp_path):
-    model = add_head(bert(4, 32, seed=1), ("asleep", "awake"), seed=0)
+    model = add_head(bert(4, 32, seed=1), Head(("asleep", "awake")), seed=0)
     with torch.no_grad():
         model.classifier.weight.fill_(3e38)
         model.bert.pooler.dense.bias.fill_(10)
@@ -129,7 +129,7 @@ def test_answers_that_are_not_finite_are_no_result(stage, command, distillation_
 
 
 def test_a_correlation_of_constant_predictions_is_said_to_be_none(command, distillation_arguments, tokenizer, tmp_path):
-    model = add_head(bert(2, 16), (), seed=0)
+    model = add_head(bert(2, 16), Head(()), seed=0)
     with torch.no_grad():
         model.classifier.weight.zero_()
     save_model(model, tokenizer, tmp_path / "constant")

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tinydistill.distillation.logit_distiller import LogitDistiller
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 
 NAME = "tiny_tiny3_uniform_tinybert"
@@ -122,7 +122,7 @@ def test_without_matplotlib_there_are_no_pictures_which_is_said_once(run, output
 
 def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
-    save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_model(add_head(bert(4, 32, seed=1), Head(("cat", "dog")), seed=0), tokenizer, teacher)
     save_model(bert(2, 16, seed=2), tokenizer, student)
     code, _, err = run(teacher__path=str(teacher), student__path=str(student), pipeline__baseline="false")
     assert code == 0, err
@@ -136,7 +136,7 @@ def test_a_teacher_and_a_student_that_are_there_are_taken(run, outputs, tokenize
 
 def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     teacher, student = tmp_path / "tuned", tmp_path / "start"
-    save_model(add_head(bert(4, 32, seed=1), ("cat", "dog"), seed=0), tokenizer, teacher)
+    save_model(add_head(bert(4, 32, seed=1), Head(("cat", "dog")), seed=0), tokenizer, teacher)
     save_model(bert(2, 16, seed=2), tokenizer, student)
     given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
     short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import bert
 from tests.report.conftest import Maker
 from tests.stages.conftest import changed
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import identity, save_model
 
 LAYERS = [
@@ -41,7 +41,7 @@ def made(tmp_path_factory, tokenizer) -> Path:
     """A teacher, a baseline, a general and a distilled student as a pipeline leaves them, without the training."""
     maker = Maker(tmp_path_factory.mktemp("made") / "outputs")
     for layers, path in ((4, "finetune/big_pets"), (2, "finetune/tiny_pets"), (2, "task/student_pets")):
-        model = add_head(bert(layers, 8 * layers, seed=layers + len(path)), ("cat", "dog"), seed=0)
+        model = add_head(bert(layers, 8 * layers, seed=layers + len(path)), Head(("cat", "dog")), seed=0)
         save_model(model, tokenizer, maker.root / path)
     big = maker.finetune("big_pets", 0.9, "teacher")
     alone = maker.finetune("tiny_pets", 0.6, "student")

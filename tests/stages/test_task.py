@@ -164,7 +164,7 @@ def test_a_mistaken_teacher_is_followed_where_that_is_asked_for(run, output):
 def test_without_teacher_or_student_the_stage_that_makes_them_is_named(run, made, tmp_path):
     code, _, err = run(teacher__path=str(made / "student"))
     assert code == 2
-    assert "has no classification head, and there is no fine-tuned teacher in" in err
+    assert "has no head for a task, and there is no fine-tuned teacher in" in err
     assert "make one with stage=finetune, or name one with teacher.path=DIR" in err
     code, _, err = run(student__path=None, distill__start="general")
     assert code == 2

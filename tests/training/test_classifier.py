@@ -9,11 +9,12 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, OnExc
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
+from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.kinds import kind_of
 from tinydistill.models import heads
 from tinydistill.training.checkpoints import best_checkpoint, load_best
-from tinydistill.training.classifier import Classifier, Scoring, by_row, supervised_loss
-
-SCORING = Scoring(("accuracy",), "accuracy", ("validation", "other"), outputs=2, regression=False)
+from tinydistill.training.classifier import Classifier, Scoring, by_row
+from tinydistill.training.scoring import make_scoring
 
 
 def rows(count: int, seed: int, *, regression: bool = False) -> list[dict[str, torch.Tensor]]:
@@ -27,13 +28,26 @@ def rows(count: int, seed: int, *, regression: bool = False) -> list[dict[str, t
     return [{"input_ids": ids[b], "labels": given[b], "row": b, "teacher_logits": torch.zeros(8, 2)} for b in batches]
 
 
+def scored(*splits: list[dict[str, torch.Tensor]], monitor: str = "accuracy") -> Scoring:
+    """The splits `validation` and, where a second one is given, `other`, with the labels of these batches."""
+    labels = [torch.cat([batch["labels"] for batch in batches]).numpy() for batches in splits]
+    target = Target(("no", "yes")) if monitor == "accuracy" else Target()
+    named = {
+        name: Split(name, ["text"] * len(of), labels=of)
+        for name, of in zip(("validation", "other"), labels, strict=False)
+    }
+    return make_scoring(target, named, monitor=monitor, metrics=() if target.labels else ("pearson", "spearman"))
+
+
+SCORING = scored(rows(40, 1), rows(16, 2))
+
+
 def loader(batches):
     return DataLoader(batches, batch_size=None)
 
 
 def classifier(scoring: Scoring = SCORING, **changes) -> Classifier:
-    labels = () if scoring.regression else ("no", "yes")
-    model = heads.add_head(bert(2, 32, seed=3), labels, seed=0)
+    model = heads.add_head(bert(2, 32, seed=3), scoring.kind.head, seed=0)
     return Classifier(model, scoring, **{"learning_rate": 3e-3, **changes})
 
 
@@ -54,13 +68,14 @@ def trainer(tmp_path, *callbacks, **options) -> pl.Trainer:
 def test_the_loss_is_the_cross_entropy_a_mean_over_rows_and_a_sum_over_classes():
     logits, labels = torch.randn(5, 8), torch.randint(8, (5,))
     naive = -sum(math.log(torch.softmax(row, 0)[y]) for row, y in zip(logits, labels, strict=True)) / 5
-    assert float(supervised_loss(logits, labels, regression=False)) == pytest.approx(naive, rel=1e-5)
+    kind = kind_of(Target(tuple("abcdefgh")))
+    assert float(kind.loss(logits, {"labels": labels})) == pytest.approx(naive, rel=1e-5)
 
 
 def test_the_loss_of_a_regression_is_the_squared_error():
     scores, targets = torch.randn(5, 1), torch.randn(5)
     naive = sum((float(s) - float(t)) ** 2 for s, t in zip(scores[:, 0], targets, strict=True)) / 5
-    assert float(supervised_loss(scores, targets, regression=True)) == pytest.approx(naive, rel=1e-5)
+    assert float(kind_of(Target()).loss(scores, {"labels": targets})) == pytest.approx(naive, rel=1e-5)
 
 
 def test_a_learnable_task_is_learned_and_every_split_is_scored_by_its_name(tmp_path):
@@ -73,9 +88,9 @@ def test_a_learnable_task_is_learned_and_every_split_is_scored_by_its_name(tmp_p
 
 
 def test_a_regression_is_learned_and_scored_by_correlation(tmp_path):
-    scoring = Scoring(("spearman", "pearson"), "pearson", ("validation",), outputs=1, regression=True)
-    module, fit = classifier(scoring), trainer(tmp_path)
-    fit.fit(module, loader(rows(480, 0, regression=True)), loader(rows(40, 1, regression=True)))
+    seen = rows(40, 1, regression=True)
+    module, fit = classifier(scored(seen, monitor="pearson")), trainer(tmp_path)
+    fit.fit(module, loader(rows(480, 0, regression=True)), loader(seen))
     assert float(fit.callback_metrics["validation/pearson"]) > 0.9
 
 
@@ -86,8 +101,9 @@ def test_labels_row_numbers_and_teacher_logits_are_no_inputs_of_the_model():
 
 
 def test_a_score_is_that_of_all_rows_not_the_mean_over_batches(tmp_path):
-    module = classifier()
     batches = [*rows(16, 1), {name: value[:3] for name, value in rows(8, 2)[0].items()}]
+    batches[-1]["row"] = torch.arange(16, 19)
+    module = classifier(scored(batches, rows(8, 3)))
     with torch.no_grad():
         right = torch.cat([module.eval()(batch).argmax(-1) == batch["labels"] for batch in batches])
     seen = trainer(tmp_path).validate(module, [loader(batches), loader(rows(8, 3))], verbose=False)

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
-import torch
 
-from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
+from tinydistill.kinds import kind_of
 from tinydistill.training.prediction_files import prediction_file, read_predictions, write_predictions
 
-LABELS = ("nan", "a\tb", "None", "0")
+CLASSES, NUMBERS = kind_of(Target(("nan", "a\tb", "None", "0"))), kind_of(Target())
+
+
+def logits_of(rows: int, outputs: int) -> np.ndarray:
+    return np.random.default_rng(rows).normal(size=(rows, outputs)).astype(np.float32)
 
 
 def split(labels) -> Split:
@@ -16,8 +20,8 @@ def split(labels) -> Split:
 
 
 def test_predictions_of_classes_are_read_as_they_were_written_whatever_the_classes_are_called(tmp_path):
-    file, logits = prediction_file(tmp_path, "validation"), torch.randn(5, 4)
-    write_predictions(file, split(np.array([0, 1, 2, 3, 0])), logits, LABELS)
+    file, logits = prediction_file(tmp_path, "validation"), logits_of(5, 4)
+    write_predictions(file, split(np.array([0, 1, 2, 3, 0])), CLASSES, logits)
     said = read_predictions(file)
     assert said is not None
     assert said.classes == 4
@@ -27,8 +31,8 @@ def test_predictions_of_classes_are_read_as_they_were_written_whatever_the_class
 
 
 def test_predictions_of_numbers_keep_all_digits(tmp_path):
-    file, numbers = prediction_file(tmp_path, "validation", of="teacher"), torch.randn(5, 1) * 1e-3
-    write_predictions(file, split(np.array([0.1, 1, 2, 3, 4], np.float32)), numbers, ())
+    file, numbers = prediction_file(tmp_path, "validation", of="teacher"), logits_of(5, 1) * 1e-3
+    write_predictions(file, split(np.array([0.1, 1, 2, 3, 4], np.float32)), NUMBERS, numbers)
     said = read_predictions(file)
     assert said is not None
     assert said.classes == 0
@@ -38,9 +42,9 @@ def test_predictions_of_numbers_keep_all_digits(tmp_path):
 
 def test_a_part_of_the_rows_keeps_their_numbers(tmp_path):
     file, labels = prediction_file(tmp_path, "validation"), np.array([0, 1, 2, 3, 0])
-    write_predictions(file, split(labels), torch.randn(2, 4), LABELS, rows=[1, 3])
+    write_predictions(file, split(labels), CLASSES, logits_of(2, 4), rows=np.array([1, 3]))
     said, whole = read_predictions(file), tmp_path / "whole.tsv"
-    write_predictions(whole, split(labels), torch.randn(5, 4), LABELS)
+    write_predictions(whole, split(labels), CLASSES, logits_of(5, 4))
     assert said is not None
     assert (said.rows.tolist(), said.labels.tolist()) == ([1, 3], [1, 3])
     assert said.same_rows(said)
@@ -50,7 +54,7 @@ def test_a_part_of_the_rows_keeps_their_numbers(tmp_path):
 def test_without_a_file_or_labels_there_is_nothing_to_compare(tmp_path):
     file = prediction_file(tmp_path, "test")
     assert read_predictions(file) is None
-    write_predictions(file, split(None), torch.randn(5, 4), LABELS)
+    write_predictions(file, split(None), CLASSES, logits_of(5, 4))
     assert read_predictions(file) is None
 
 

@@ -8,12 +8,12 @@ import torch
 
 from tests.training.test_classifier import SCORING, classifier, loader, rows, trainer
 from tinydistill.artifacts.files import write_json
-from tinydistill.data.tasks.examples import Table, Target
+from tinydistill.data.tasks.examples import Split, Table, Target
 from tinydistill.errors import InputError, RunError
+from tinydistill.kinds.metrics import retention, task_metrics
 from tinydistill.training import scoring
 from tinydistill.training.checkpoints import best_checkpoint, load_best
-from tinydistill.training.classifier import Classifier, Scoring
-from tinydistill.training.metrics import retention, task_metrics
+from tinydistill.training.classifier import Classifier
 
 NAN, INF = float("nan"), float("inf")
 VARYING = torch.arange(8.0)
@@ -25,15 +25,16 @@ VARYING = torch.arange(8.0)
     [(torch.full((8,), 0.1), VARYING), (VARYING, torch.full((8,), 2.5)), (torch.zeros(8), torch.zeros(8))],
 )
 def test_a_correlation_with_a_constant_is_not_defined(capsys, metric, predictions, labels):
-    scored = Scoring((metric,), metric, ("validation",), outputs=1, regression=True)
-    assert scoring.score(scored, predictions, labels) == {metric: None}
+    split = Split("validation", ["text"] * 8, labels=labels.numpy())
+    scored = scoring.make_scoring(Target(), {"validation": split}, monitor=metric)
+    assert scoring.score(scored, predictions.numpy(), split) == {metric: None}
     scoring.tell_undefined({"validation": {metric: None}, "other": {metric: 0.5}})
     told = f"validation: {metric} isn't defined, as all predictions or all labels are the same\n"
     assert capsys.readouterr().out == told
 
 
 def test_a_correlation_of_batches_that_are_constant_each_is_defined():
-    metrics = task_metrics(["spearman"], 1, True)
+    metrics = task_metrics(["spearman"], 1)
     for value in (1.0, 2.0):
         metrics.update(torch.full((4,), value), torch.full((4,), value))
     assert float(metrics.compute()["spearman"]) == pytest.approx(1, abs=1e-5)
@@ -66,7 +67,7 @@ def test_answers_that_are_not_finite_have_no_score_and_are_never_the_best(tmp_pa
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 def test_answers_that_are_not_finite_are_counted(value):
-    logits = torch.zeros(5, 2)
+    logits = np.zeros((5, 2))
     scoring.check_answers("the model", "validation", logits)
     logits[1, 0] = logits[3, 1] = value
     with pytest.raises(RunError, match="^2 of 5 answers of the model to validation aren't finite numbers$"):

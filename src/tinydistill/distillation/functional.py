@@ -190,9 +190,3 @@ def _log_relations(x_BHLd: Tensor, mask_BL: Tensor | None, heads: int) -> Tensor
     if mask_BL is not None:
         scores = scores.masked_fill(~mask_BL[:, None, None, :], torch.finfo(scores.dtype).min)
     return scores.log_softmax(-1)
-
-
-def soft_cross_entropy(student_BC: Tensor, teacher_BC: Tensor, temperature: float = 1.0) -> Tensor:
-    """−Σ_c softmax(z^T/t) · log softmax(z^S/t), summed over classes, averaged over the batch (eq. 10)."""
-    target = (teacher_BC.float() / temperature).softmax(-1)
-    return F.cross_entropy(student_BC.float() / temperature, target)

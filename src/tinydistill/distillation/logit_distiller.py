@@ -5,21 +5,19 @@ B: rows in a batch, C: outputs of the prediction layer.
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tinydistill.distillation.functional import soft_cross_entropy
 from tinydistill.distillation.imitation import Imitation
 from tinydistill.distillation.objective import Objective
 from tinydistill.training.classifier import Batch, Classifier, Scoring
 
 
 class LogitDistiller(Classifier):
-    """Learn teacher_logits [B, C], which training batches hold beside input_ids and labels; the teacher isn't needed.
+    """Learn teacher_logits, which training batches hold beside input_ids and labels; the teacher isn't needed.
 
     Args:
-        student: a model with a classification head.
+        student: with the head of the task's kind.
         scoring: how it is validated.
         temperature: of classes' soft cross-entropy (eq. 10).
         scale_by_temperature: whether that loss is multiplied by temperature², so that its gradients keep their size.
@@ -41,16 +39,12 @@ class LogitDistiller(Classifier):
         self.temperature, self.hard_share = temperature, hard_share
         self.scale = temperature**2 if scale_by_temperature else 1.0
 
-    def loss(self, logits_BC: Tensor, batch: Batch) -> Tensor:
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """(1 − hard_share) · the teacher's loss + hard_share · the labels', each a mean over the batch."""
-        teacher_BC = batch["teacher_logits"]
-        if self.scoring.regression:
-            soft = F.mse_loss(logits_BC.float(), teacher_BC.float())
-        else:
-            soft = self.scale * soft_cross_entropy(logits_BC, teacher_BC, self.temperature)
+        soft = self.scoring.kind.soft_loss(logits, batch, temperature=self.temperature, scale=self.scale)
         if not self.hard_share:
             return soft
-        return (1 - self.hard_share) * soft + self.hard_share * super().loss(logits_BC, batch)
+        return (1 - self.hard_share) * soft + self.hard_share * super().loss(logits, batch)
 
 
 class MergedDistiller(LogitDistiller):
@@ -58,7 +52,7 @@ class MergedDistiller(LogitDistiller):
 
     Args:
         teacher: the fine-tuned encoder, with or without its head; its stored logits come with the batches.
-        student: a model with a classification head.
+        student: with the head of the task's kind.
         objective: the layered losses, which are added to the prediction layer's.
         scoring: how the student is validated.
         options: what a LogitDistiller takes.

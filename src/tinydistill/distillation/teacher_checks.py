@@ -1,16 +1,12 @@
-"""What must hold before a teacher's knowledge of a task is distilled: found in seconds, before hours of training.
-
-N: rows of a split, C: outputs of the prediction layer.
-"""
+"""What must hold before a teacher's knowledge of a task is distilled: found in seconds, before hours of training."""
 
 import re
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
+from tinydistill.kinds import TaskKind
 
 
 def check_head(theirs: Sequence[str], target: Target, *, check_labels: bool = True, called: str = "the model") -> None:
@@ -51,43 +47,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().casefold())
 
 
-def check_score(split: Split, target: Target, logits_NC: NDArray[np.floating], *, called: str = "the teacher") -> None:
-    """Raise InputError where a teacher does no better on a labeled split than without looking at the text.
-
-    Classes: it must be right more often than the majority class. Numbers: its scores must rise with the labels.
-    """
-    assert split.labels is not None
-    advice = (
-        "name another teacher, make one with {stage:finetune}, or go on anyway with {check_score.check_score}=false"
-    )
-    if target.regression:
-        scores = logits_NC[:, 0].astype(np.float64)
-        correlation = np.corrcoef(scores, split.labels)[0, 1] if np.ptp(scores) else np.nan
-        if not correlation > 0:
-            raise InputError(
-                f"{called}: its scores on {split.name} don't rise with the labels (correlation {correlation:.2f})",
-                advice,
-            )
-        return
-    answers, counts = logits_NC.argmax(1), np.bincount(split.labels, minlength=target.outputs)
-    right, majority = float((answers == split.labels).mean()), float(counts.max() / len(split))
-    if right <= majority:
-        order = _better_order(answers, split.labels, target, majority)
+def check_score(kind: TaskKind, split: Split, answers: Any, *, called: str = "the teacher") -> None:
+    """Raise InputError where a teacher's answers to a labeled split are no better than those of one who can't read."""
+    if said := kind.no_better(split, answers):
         raise InputError(
-            f"{called} is right on {right:.1%} of {split.name}, which is no better than always answering "
-            f"{target.labels[counts.argmax()]} ({majority:.1%}){order}",
-            advice,
+            f"{called}{said if said.startswith(':') else f' {said}'}",
+            "name another teacher, make one with {stage:finetune}, or go on anyway with "
+            "{check_score.check_score}=false",
         )
-
-
-def _better_order(answers: NDArray[np.int64], labels: NDArray[np.int64], target: Target, majority: float) -> str:
-    """A remark on the order of labels in which the teacher would be right, if there is one."""
-    confusion = np.zeros((target.outputs, target.outputs), np.int64)
-    np.add.at(confusion, (answers, labels), 1)
-    order, right = confusion.argmax(1).tolist(), float(confusion.max(1).sum() / len(labels))
-    if len(set(order)) < target.outputs or right <= majority:
-        return ""
-    return (
-        f"; its labels seem to stand in the order {', '.join(target.labels[i] for i in order)} ({right:.1%}), the "
-        f"task's are {', '.join(target.labels)}"
-    )

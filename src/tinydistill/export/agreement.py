@@ -1,15 +1,13 @@
-"""Whether an exported model answers as the one that it was made from.
-
-N: rows, C: outputs of the prediction layer.
-"""
+"""Whether an exported model answers as the one that it was made from."""
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from tinydistill.errors import InputError
-from tinydistill.training.metrics import predicted
+from tinydistill.kinds import TaskKind
+from tinydistill.kinds.base import Logits
 from tinydistill.training.scoring import defined
 
 
@@ -22,13 +20,11 @@ class Agreement:
     correlation: float | None = None
 
 
-def agreement(exported_NC: Tensor, original_NC: Tensor, *, regression: bool) -> Agreement:
-    """Compare the exported model's logits with the original's."""
-    difference = float((exported_NC - original_NC).abs().max())
-    ours, theirs = (predicted(logits, regression=regression) for logits in (exported_NC, original_NC))
-    if regression:
-        return Agreement(difference, correlation=defined(float(torch.corrcoef(torch.stack([ours, theirs]))[0, 1])))
-    return Agreement(difference, equal=float((ours == theirs).float().mean()))
+def agreement(kind: TaskKind, exported: tuple[Logits, Any], original: tuple[Logits, Any]) -> Agreement:
+    """Compare the exported model's logits and answers with the original's."""
+    difference = float(np.abs(exported[0] - original[0]).max())
+    name, value = kind.agreement(exported[1], original[1])
+    return Agreement(difference, **{name: defined(value)})
 
 
 @dataclass(frozen=True)

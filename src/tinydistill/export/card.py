@@ -1,7 +1,6 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -13,6 +12,7 @@ from tinydistill.escaping import for_markdown, for_terminal
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
+from tinydistill.kinds import TaskKind
 from tinydistill.models import loading as models
 
 PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
@@ -24,7 +24,7 @@ def card(
     result: dict[str, Any],
     *,
     task: str,
-    labels: Sequence[str],
+    kind: TaskKind,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     text_pair: bool = False,
@@ -33,36 +33,35 @@ def card(
 ) -> ModelCard:
     """Write the card of a model called `name`, of which `result` is what the export stage found.
 
-    `labels` are what its outputs are called, none for a regression; `max_length` are the tokens at which its inputs are
+    `kind` is the task's; `max_length` are the tokens at which its inputs are
     cut; `repo` is the hub's name of the task's data set, if it is there, and `license_name` that of the weights, if
     it is known.
     """
     whole = count(sum(result["sizes"][-1][part] for part in PARTS))
-    says = f"one of {', '.join(map(for_markdown, labels))}" if labels else "a number"
     parts = [
         f"# {for_markdown(name)}",
         f"A small Transformer of {whole} parameters for the task {for_markdown(task)}: of "
-        f"{'two texts' if text_pair else 'a text'}, cut at {max_length} tokens, it predicts {says}. "
+        f"{'two texts' if text_pair else 'a text'}, cut at {max_length} tokens, it predicts {kind.described}. "
         "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
         f"## How it was distilled\n\n{_origin(result['origin'])}",
-        f"## Use\n\n{_use(tokenizer, result, max_length, text_pair=text_pair)}",
+        f"## Use\n\n{_use(kind, tokenizer, result, max_length, text_pair=text_pair)}",
         f"## Size and latency\n\n{table(*sizes(result))}\n\nFLOPs of a row of {result['sizes'][0]['flops_length']} "
         f"tokens.\n\n{_latency(result)}",
         f"## Provenance\n\n{_provenance(result, license_name)}",
     ]
-    metadata = _metadata(for_terminal(name), result, for_terminal(task), repo, license_name)
+    metadata = _metadata(for_terminal(name), result, kind.pipeline, for_terminal(task), repo, license_name)
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
 def _metadata(
-    name: str, result: dict[str, Any], task: str, repo: str | None, license_name: str | None
+    name: str, result: dict[str, Any], pipeline: str, task: str, repo: str | None, license_name: str | None
 ) -> ModelCardData:
     split, _, metric = result["monitor"].rpartition("/")
     teacher = (result["origin"] or {}).get("teacher", "")
     scores = [
         EvalResult(
-            task_type="text-classification",
+            task_type=pipeline,
             dataset_type=repo or task,
             dataset_name=task,
             dataset_split=split,
@@ -76,7 +75,7 @@ def _metadata(
         model_name=name,
         license=license_name,
         library_name="transformers",
-        pipeline_tag="text-classification",
+        pipeline_tag=pipeline,
         tags=["distillation", "tinybert", *(["onnx"] if len(result["checks"]) > 1 else [])],
         base_model=teacher if "/" in teacher and not models.is_path(teacher) else None,
         datasets=[repo] if repo else None,
@@ -111,13 +110,20 @@ def _origin(origin: dict[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def _use(tokenizer: PreTrainedTokenizerBase, result: dict[str, Any], max_length: int, *, text_pair: bool) -> str:
+def _use(
+    kind: TaskKind,
+    tokenizer: PreTrainedTokenizerBase,
+    result: dict[str, Any],
+    max_length: int,
+    *,
+    text_pair: bool,
+) -> str:
     row = '{"text": "first text", "text_pair": "second text"}' if text_pair else '"a text"'
     text = f"""```python
 from transformers import pipeline
 
-classify = pipeline("text-classification", "DIRECTORY", truncation=True, max_length={max_length})
-print(classify({row}))
+answer = pipeline("{kind.pipeline}", "DIRECTORY"{kind.pipeline_options(max_length)})
+print(answer({row}))
 ```"""
     if len(result["checks"]) == 1:
         return text
@@ -148,9 +154,7 @@ inputs = {{
 {fed}
 }}
 session = onnxruntime.InferenceSession("DIRECTORY/onnx/{file}", providers=["CPUExecutionProvider"])
-(logits,) = session.run(["logits"], inputs)
-labels = json.load(open("DIRECTORY/config.json"))["id2label"]
-print([labels[str(number)] for number in logits.argmax(-1)], logits)
+{kind.read_out}
 ```"""
 
 

@@ -32,16 +32,22 @@ def check_installed() -> None:
 
 
 def export_onnx(
-    model: PreTrainedModel, inputs: Sequence[str], directory: Path, formats: Sequence[str], *, longest: int
+    model: PreTrainedModel,
+    inputs: Sequence[str],
+    directory: Path,
+    formats: Sequence[str],
+    *,
+    outputs: Sequence[str] = ("logits",),
+    longest: int,
 ) -> dict[str, Path]:
     """Write the model in these formats below a directory; their files.
 
-    The inputs are tensors [B, L] of int64, of any B and of L up to `longest`.
+    The inputs are tensors [B, L] of int64, of any B and of L up to `longest`; `outputs` are what a model returns.
     """
     files = {name: directory / file for name, file in FILES.items() if name in formats}
     if files:
         plain = directory / FILES["onnx"]
-        _export(model, inputs, plain, longest)
+        _export(model, inputs, outputs, plain, longest)
         if "onnx_int8" in files:
             _quantize(plain, files["onnx_int8"])
         if "onnx" not in files:
@@ -50,7 +56,7 @@ def export_onnx(
     return files
 
 
-def _export(model: PreTrainedModel, inputs: Sequence[str], file: Path, longest: int) -> None:
+def _export(model: PreTrainedModel, inputs: Sequence[str], outputs: Sequence[str], file: Path, longest: int) -> None:
     """Write the model in fp32."""
     model = model.cpu().eval()
     shape = (2, min(8, longest))
@@ -63,7 +69,7 @@ def _export(model: PreTrainedModel, inputs: Sequence[str], file: Path, longest: 
             model,
             kwargs=rows,
             input_names=list(inputs),
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=dict.fromkeys(inputs, sizes),
             dynamo=True,
             verbose=False,

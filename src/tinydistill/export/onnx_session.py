@@ -25,11 +25,11 @@ class OnnxModel:
         self.inputs = [one.name for one in self.session.get_inputs()]
 
     def __call__(self, batch: Mapping[str, Any]) -> NDArray[np.float32]:
-        """The logits [B, C] of input_ids, attention_mask and, where the model has them, token_type_ids, all [B, L].
+        """The logits [B, C] or [B, L, C] of input_ids, attention_mask and, where there are some, token_type_ids [B, L].
 
         Token types are 0 where none are given; what else the batch holds is left alone.
         """
         rest = {"token_type_ids": np.zeros_like(np.asarray(batch["input_ids"]))}
         given = {name: np.asarray(batch[name] if name in batch else rest[name], np.int64) for name in self.inputs}
-        logits: NDArray[np.float32] = self.session.run(["logits"], given)[0]
-        return logits
+        outputs: list[NDArray[np.float32]] = self.session.run(None, given)
+        return outputs[0] if len(outputs) == 1 else np.stack(outputs, -1)

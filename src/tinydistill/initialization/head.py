@@ -24,11 +24,12 @@ FIRST = 8  # batches that the states' mean and size are taken from
 
 @torch.no_grad()
 def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> float:
-    """Sets the two linear maps of a classification head, in place, so that its logits imitate the teacher's.
+    """Sets the linear maps of a head, in place, so that its logits imitate the teacher's.
 
-    Batches hold `teacher_logits` [B, C] beside what the model takes. The first map (BERT's pooler) turns the states by
-    a random rotation and scales them to where its activation bends, the second is a ridge regression from there onto
-    the logits, each less its mean, with the penalty that does best on every fourth batch.
+    Batches hold `teacher_logits` [B, C] beside what the model takes, or those of every token [B, L, C] and `valid`
+    [B, L], true where they count. The first of two maps (BERT's pooler) turns the states by a random rotation and
+    scales them to where its activation bends; the last is a ridge regression from there onto the logits, each less its
+    mean, with the penalty that does best on every fourth batch.
 
     Returns the share of the logits' variance on these batches that is left unexplained, 0 to 1.
     """
@@ -37,7 +38,8 @@ def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) 
     model.eval()
     batches = iter(batches)
     first = [batch for batch, _ in zip(batches, range(FIRST), strict=False)]
-    _rescale(model, hidden, first)
+    if hidden is not None:
+        _rescale(model, hidden, first)
     fit, held_out, logits = NormalEquations(), NormalEquations(), RunningCovariance()
     for number, (features, targets) in enumerate(_inputs(model, output, chain(first, batches))):
         (held_out if number % HELD_OUT == HELD_OUT - 1 else fit).update(features.double(), targets.double())
@@ -52,11 +54,12 @@ def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) 
     return unexplained
 
 
-def head_maps(model: PreTrainedModel) -> tuple[nn.Linear, nn.Linear]:
-    """The two linear maps above the Transformer layers: hidden size to hidden size, and on to the outputs."""
-    inside = {id(module) for module in transformer_layers(model).modules()}
-    maps = [module for module in model.modules() if isinstance(module, nn.Linear) and id(module) not in inside]
-    return maps[-2], maps[-1]
+def head_maps(model: PreTrainedModel) -> tuple[nn.Linear | None, nn.Linear]:
+    """The linear maps above the Transformer layers: hidden size to hidden size, if there is one, and to the outputs."""
+    modules = list(model.modules())
+    last = modules.index(list(transformer_layers(model).modules())[-1])
+    maps = [module for module in modules[last + 1 :] if isinstance(module, nn.Linear)]
+    return (maps[-2] if len(maps) > 1 else None), maps[-1]
 
 
 def _rescale(model: PreTrainedModel, hidden: nn.Linear, batches: Iterable[Mapping[str, Tensor]]) -> None:
@@ -78,7 +81,11 @@ def _inputs(
     with _watched(module) as seen:
         for batch in batches:
             model(**{name: tensor.to(model.device) for name, tensor in encoder_inputs(batch).items()})
-            yield seen.pop().float(), batch["teacher_logits"].to(model.device).float()
+            states, logits = seen.pop().float(), batch["teacher_logits"].to(model.device).float()
+            if logits.ndim == 3:
+                valid_BL = batch["valid"].to(model.device)
+                states, logits = states[valid_BL], logits[valid_BL]
+            yield states, logits
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Models that are found but not loaded yet, so that what doesn't fit is known before any weight is read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +8,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from tinydistill.errors import InputError
 from tinydistill.models import loading
-from tinydistill.models.heads import load_classifier
+from tinydistill.models.heads import Head, load_with_head
 from tinydistill.models.masked_lm import load_masked_lm
 
 
@@ -32,9 +31,9 @@ class Source:
         """The encoder without any head."""
         return loading.load_encoder(self.path, revision=self.revision, dtype=dtype, called=self.called)
 
-    def classifier(self, labels: Sequence[str], dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-        """The model with its classification head; no labels for a regression."""
-        return load_classifier(self.path, labels, revision=self.revision, dtype=dtype, called=self.called)
+    def with_head(self, head: Head, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+        """The model with its head for a task."""
+        return load_with_head(self.path, head, revision=self.revision, dtype=dtype, called=self.called)
 
     def masked_lm(self, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         """The model with its masked-LM head."""

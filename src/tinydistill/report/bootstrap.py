@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.training.weighted_metrics import Floats, weighted_scores
+from tinydistill.kinds.counted import SCORES
+from tinydistill.kinds.weighted_metrics import Floats, weighted_scores
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -67,6 +68,7 @@ def bootstrap(
     models: Sequence[Mapping[int, NDArray[Any]]],
     *,
     classes: int,
+    counts: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Resampled]:
@@ -79,8 +81,9 @@ def bootstrap(
     Args:
         metric: as metrics.task_metrics names them.
         labels_N: class numbers, or real numbers where `classes` is 0.
-        models: by seed what each predicts [N].
+        models: by seed what each predicts [N], or what is counted of that [N, K].
         classes: how many there are.
+        counts: what is counted, for a metric that is made from it.
         resamples: R.
         seed: of the draws.
     """
@@ -90,11 +93,16 @@ def bootstrap(
         count = len(seeds)
         drawn = random.multinomial(count, np.full(count, 1 / count), size=resamples) / count
         shares[seeds] = np.vstack([np.full(count, 1 / count), drawn])
-    columns = [labels_N, *(predictions for model in models for predictions in model.values())]
+    said = [predictions for model in models for predictions in model.values()]
+    columns = said if counts else [labels_N, *said]
     table_UM, counts_U = np.unique(np.column_stack(columns).astype(np.float64), axis=0, return_counts=True)
     found: list[Floats] = []
     for weights_RU in _weights(random, counts_U, resamples):
-        scored = [weighted_scores(metric, said, table_UM[:, 0], weights_RU, classes) for said in table_UM.T[1:]]
+        if counts:
+            sums_RK = np.split(weights_RU @ table_UM, len(said), axis=1)
+            scored = [SCORES[metric](dict(zip(counts, of.T, strict=True))) for of in sums_RK]
+        else:
+            scored = [weighted_scores(metric, one, table_UM[:, 0], weights_RU, classes) for one in table_UM.T[1:]]
         found.append(np.column_stack(scored))
     scores, results, start = np.vstack(found), [], 0
     for model in models:

@@ -9,11 +9,11 @@ from tinydistill.console import count, say, table
 from tinydistill.export.latency import latencies, torch_call, use_threads
 from tinydistill.export.markdown import cell
 from tinydistill.export.size import tensor_bytes
+from tinydistill.kinds.metrics import retention
 from tinydistill.models import heads
 from tinydistill.models import loading as models
 from tinydistill.report.bootstrap import Estimate
 from tinydistill.report.evidence import interval
-from tinydistill.training.metrics import retention
 from tinydistill.training.prediction_files import read_predictions
 
 Row = dict[str, Any]
@@ -21,12 +21,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Contender:
-    """A model of a task: where it is, what its outputs are called (no names: a number), its score and predictions."""
+    """A model of a task: where it is, with which head, its score and predictions."""
 
     name: str
     path: str
     revision: str | None
-    labels: tuple[str, ...]
+    head: heads.Head
     metric: str
     score: float | None
     predictions: Path | None = None  # its file of the rows that are scored
@@ -37,7 +37,7 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
 
     Latency is the median time for one row of `length` tokens, in fp32 on one CPU thread, all models alternating.
     """
-    loaded = {one.path: heads.load_classifier(one.path, one.labels, revision=one.revision) for one in contenders}
+    loaded = {one.path: heads.load_with_head(one.path, one.head, revision=one.revision) for one in contenders}
     with use_threads(1):
         timed = latencies({path: torch_call(model, 1, length) for path, model in loaded.items()}, seconds=seconds)
     first = contenders[0]

@@ -81,8 +81,11 @@ def _resampled(metric: str, *models: BySeed) -> list[Resampled] | None:
     every = [one for model in models for one in model.values()]
     if not all(one.same_rows(every[0]) for one in every):
         return None
-    said = [{seed: one.predictions for seed, one in model.items()} for model in models]
-    return bootstrap(metric.rpartition("/")[2], every[0].labels, said, classes=every[0].classes)
+    said = [
+        {seed: one.predictions if one.counts is None else one.counts for seed, one in model.items()} for model in models
+    ]
+    first, name = every[0], metric.rpartition("/")[2]
+    return bootstrap(name, first.labels, said, classes=first.classes, counts=first.names)
 
 
 def _seen(model: Model, metric: str) -> BySeed | None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.export.exported import PYTORCH
+from tinydistill.kinds.metrics import retention
 from tinydistill.report.collected import Collected
 from tinydistill.report.evidence import Difference, differences, with_interval
 from tinydistill.report.run import Run, Scores
 from tinydistill.report.seeds import merged
 from tinydistill.report.shipped import BASELINE, KINDS, OTHER, STUDENT, TEACHER, UNTRAINED, Model, shipped, timed
-from tinydistill.training.metrics import retention
 
 
 @dataclass(frozen=True)

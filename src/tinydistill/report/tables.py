@@ -8,6 +8,7 @@ from tinydistill.artifacts.portable import without_home
 from tinydistill.console import count
 from tinydistill.escaping import for_markdown
 from tinydistill.export.markdown import cell, code, table
+from tinydistill.kinds.metrics import retention
 from tinydistill.report.comparison import mean
 from tinydistill.report.evidence import PERCENT, SIGNED, Difference, ends, figures
 from tinydistill.report.run import Run
@@ -15,7 +16,6 @@ from tinydistill.report.scores import TaskScores
 from tinydistill.report.seeds import deviation
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, Model
 from tinydistill.report.sweeps import Sweep, figure
-from tinydistill.training.metrics import retention
 
 _MANY = 4  # other metrics that a table has columns for
 _TIMES = "{:.1f}x"

@@ -1,9 +1,7 @@
 """stage=evaluate: how good a model with a head is on a task, what it predicts, and the files that GLUE wants."""
 
+from dataclasses import replace
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
@@ -21,7 +19,6 @@ from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, find
 from tinydistill.training import prediction_files, runtime, scoring
 from tinydistill.training.classifier import Classifier, by_row
-from tinydistill.training.metrics import predicted
 
 Splits = dict[str, Split]
 
@@ -48,27 +45,26 @@ def run(config: Config) -> float:
 def _evaluate(
     config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, splits: Splits
 ) -> dict[str, Any]:
-    scored, target = data.scoring(config, task), task.target
+    scored = data.scoring(config, task)
+    kind = scored.kind
     predicting = trainer(config, artifact.work)
     rows = data.task_data(config, task, source.tokenizer, batch_size=config.evaluate.batch_size)
-    model = source.classifier(target.labels)
+    model = source.with_head(kind.head)
     classifier = Classifier(model, scored)
     logits = {
         name: by_row(predicting.predict(classifier, rows.loader(split), return_predictions=True))
         for name, split in splits.items()
     }
-    for name, answers in logits.items():
-        scoring.check_answers(source.path, name, answers)
-    labeled = {name: split for name, split in splits.items() if split.labels is not None}
-    scores = {
-        name: scoring.score(scored, predicted(logits[name], regression=scored.regression), torch.tensor(split.labels))
-        for name, split in labeled.items()
-    }
+    for name, found in logits.items():
+        scoring.check_answers(source.path, name, found)
+    answers = {name: kind.answers(split, logits[name], rows.encoded(split)) for name, split in splits.items()}
+    labeled = replace(scored, splits={name: split for name, split in splits.items() if split.labels is not None})
+    scores = {name: scoring.score(scored, answers[name], split) for name, split in labeled.splits.items()}
     scoring.tell_undefined(scores)
     result: dict[str, Any] = {
         "model": source.path,
         "scores": scores,
-        "majority": scoring.majority_scores(scored, labeled),
+        "majority": scoring.majority_scores(labeled),
         "monitor": scored.reported if scored.splits else None,
         "score": scores[scored.reported_split][scored.monitor] if scored.splits else None,
         "rows": {name: len(split) for name, split in splits.items()},
@@ -77,22 +73,14 @@ def _evaluate(
         "submission": config.task.submission,
     }
     if predicting.is_global_zero:
-        _write(config, artifact, splits, logits, target.labels)
+        for name, split in splits.items():
+            file = prediction_files.prediction_file(artifact.product, name)
+            prediction_files.write_predictions(file, split, kind, logits[name], rows.encoded(split))
+        for name, file_name in zip(config.task.test_splits, config.task.submission, strict=False):
+            place = artifact.product / "submission" / file_name
+            prediction_files.write_submission(place, answers[name], tuple(config.task.submission_labels))
         artifact.publish(result, plain(config))
     return result
-
-
-def _write(
-    config: Config, artifact: ArtifactWriter, splits: Splits, logits: dict[str, Tensor], labels: tuple[str, ...]
-) -> None:
-    for name, split in splits.items():
-        file = prediction_files.prediction_file(artifact.product, name)
-        prediction_files.write_predictions(file, split, logits[name], labels)
-    if not config.task.submission:
-        return
-    for name, file_name in zip(config.task.test_splits, config.task.submission, strict=True):
-        place = artifact.product / "submission" / file_name
-        prediction_files.write_submission(place, logits[name], tuple(config.task.submission_labels))
 
 
 def _report(config: Config, artifact: ArtifactWriter, result: dict[str, Any]) -> float:

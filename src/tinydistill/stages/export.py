@@ -27,13 +27,14 @@ from tinydistill.export import onnx_export, publishing, summary
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.export.card import card, license_of
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
+from tinydistill.kinds import TaskKind, kind_of
+from tinydistill.kinds.base import Logits
 from tinydistill.models.loading import save_model
 from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
-from tinydistill.training.classifier import by_row
-from tinydistill.training.metrics import predicted
+from tinydistill.training.classifier import answered, by_row
 
 
 def run(config: Config) -> float:
@@ -70,20 +71,20 @@ def run(config: Config) -> float:
 
 
 def _export(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource) -> None:
-    started, options, labels = time.monotonic(), config.export, task.target.labels
+    started, options, kind = time.monotonic(), config.export, kind_of(task.target)
     origin = origin_of(source.path, config)
     teacher = origin.teacher if origin is not None else None
     if teacher is not None:
         check_positions("export.latency.lengths", options.latency.lengths, teacher)
-    model = source.classifier(labels)
+    model = source.with_head(kind.head)
     save_model(model, source.tokenizer, artifact.product)
-    student = _written(source, model, artifact.product, options.formats)
+    student = _written(source, model, kind, artifact.product, options.formats)
     checks = _check(config, source, task, student)
     shown = {"student": student}
     if teacher is None:
         say("its teacher isn't to be found: the student is measured alone")
     else:
-        large = _written(teacher, teacher.classifier(labels), artifact.work / "teacher", options.formats)
+        large = _written(teacher, teacher.with_head(kind.head), kind, artifact.work / "teacher", options.formats)
         shown = {"teacher": large, **shown}
     say(f"timing {' and '.join(shown)}")
     result = {
@@ -104,7 +105,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         artifact.path.name,
         result,
         task=config.task.name,
-        labels=labels,
+        kind=kind,
         tokenizer=source.tokenizer,
         max_length=config.task.max_length,
         text_pair=config.task.text_pair is not None,
@@ -122,9 +123,13 @@ def _scores(origin: Origin | None, task: TaskSource, score: float | None) -> dic
     return {name: known for name, known in scores.items() if known is not None}
 
 
-def _written(source: Source, model: PreTrainedModel, directory: Path, formats: Sequence[str]) -> Exported:
+def _written(
+    source: Source, model: PreTrainedModel, kind: TaskKind, directory: Path, formats: Sequence[str]
+) -> Exported:
     names = [name for name in ENCODER_INPUTS if name in source.tokenizer.model_input_names]
-    files = onnx_export.export_onnx(model, names, directory, formats, longest=longest_input(source.config))
+    files = onnx_export.export_onnx(
+        model, names, directory, formats, outputs=kind.output_names, longest=longest_input(source.config)
+    )
     return Exported(model, sorted(Path(source.path).glob("*.safetensors")), files)
 
 
@@ -133,22 +138,21 @@ def _check(config: Config, source: Source, task: TaskSource, student: Exported) 
     options, scored = config.export, data.scoring(config, task)
     bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
-    split = rows.validation[scored.reported_split]
-    labels = torch.from_numpy(split.labels)
+    split, kind = rows.validation[scored.reported_split], scored.kind
 
-    def logits(answer: Callable[[Batch], Tensor]) -> Tensor:
-        return by_row([(batch["row"], answer(batch)) for batch in rows.loader(split)])
+    def said(answer: Callable[[Batch], Tensor]) -> tuple[Logits, Any]:
+        logits = by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
+        return logits, kind.answers(split, logits, rows.encoded(split))
 
-    def row(name: str, found: Tensor, kept: Agreement) -> dict[str, Any]:
-        answers = predicted(found, regression=scored.regression)
-        return {"name": name, **asdict(kept), "score": scoring.score(scored, answers, labels)[scored.monitor]}
+    def row(name: str, found: tuple[Logits, Any], kept: Agreement) -> dict[str, Any]:
+        return {"name": name, **asdict(kept), "score": scoring.score(scored, found[1], split)[scored.monitor]}
 
     with torch.inference_mode():
-        original = logits(lambda batch: student.model(**encoder_inputs(batch)).logits)
-    checked = [row(PYTORCH, original, agreement(original, original, regression=scored.regression))]
+        original = said(lambda batch: kind.logits(student.model(**encoder_inputs(batch))))
+    checked = [row(PYTORCH, original, agreement(kind, original, original))]
     for name, file in student.files.items():
-        found = logits(_onnx_answer(file))
-        kept = agreement(found, original, regression=scored.regression)
+        found = said(_onnx_answer(file))
+        kept = agreement(kind, found, original)
         bounds.check(onnx_export.FILES[name], kept, int8=name == "onnx_int8")
         checked.append(row(RUNTIMES[name], found, kept))
     return checked

@@ -64,7 +64,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
         **scoring.in_short(scored, made.report["scores"]),
         "learning_rate": made.rate,
         "trials": tried,
-        "majority": scoring.majority_scores(scored, rows.validation),
+        "majority": scoring.majority_scores(scored),
         "rows": {split.name: len(split) for split in (rows.train, *rows.validation.values())},
         "parameters": parameters(made.model),
     }
@@ -120,7 +120,7 @@ class _Training:
     def _at(self, rate: float, directory: Path, *, trial: bool = False, short: bool = False) -> _Trained:
         config, run = self.config, self.config.finetune.run
         pl.seed_everything(config.seed, verbose=False)
-        model = add_head(self._encoder(directory), self.rows.target.labels, seed=config.seed)
+        model = add_head(self._encoder(directory), self.scored.kind.head, seed=config.seed)
         epochs = run.passes(len(self.rows.train))
         limits: dict[str, Any] = {}
         if short:

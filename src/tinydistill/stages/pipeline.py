@@ -24,6 +24,7 @@ from tinydistill.config.schema import Config
 from tinydistill.console import say, table
 from tinydistill.errors import UserError
 from tinydistill.export import onnx_export, publishing
+from tinydistill.kinds import kind_of
 from tinydistill.models.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
@@ -245,7 +246,7 @@ def _with_rows(config: Config) -> Config:
 def _contenders(config: Config) -> list[Contender]:
     """Teacher, baseline and student of a task, with their scores as the stages found them."""
     made, teacher = names.distilled_path(_with_rows(config)), find_teacher(config)
-    labels = data.task(config).target.labels
+    head = kind_of(data.task(config).target).head
     student = record_of(made)
     assert student is not None
     found = student.result
@@ -253,18 +254,18 @@ def _contenders(config: Config) -> list[Contender]:
     path = teacher.path if has_head(teacher.config) else str(names.finetuned_path(config))
     split, _, name = metric.rpartition("/")
     said = prediction_file(made, split, of="teacher")
-    contenders = [Contender(TEACHER, path, teacher.revision, labels, metric, found["teacher_score"], said)]
+    contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]
     if config.pipeline.baseline:
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
-        alone = str(baseline.path), None, labels, metric, baseline.result["score"]
+        alone = str(baseline.path), None, head, metric, baseline.result["score"]
         contenders.append(Contender(BASELINE, *alone, prediction_file(baseline.path, split)))
     if found["phases"]:
         untrained = found["start_scores"][split][name]
         said = prediction_file(made, split, of="start")
-        contenders.append(Contender(UNTRAINED, str(made), None, labels, metric, untrained, said))
+        contenders.append(Contender(UNTRAINED, str(made), None, head, metric, untrained, said))
     said = prediction_file(made, split)
-    return [*contenders, Contender(STUDENT, str(made), None, labels, metric, found["score"], said)]
+    return [*contenders, Contender(STUDENT, str(made), None, head, metric, found["score"], said)]
 
 
 def _path(config: Config) -> Path:

@@ -31,12 +31,13 @@ from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import InputError, UserError
 from tinydistill.initialization.start import check_start
+from tinydistill.kinds.metrics import retention
 from tinydistill.models import loading
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, check_vocabularies
 from tinydistill.ranks import rank
-from tinydistill.training import metrics, runtime, scoring
+from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.prediction_files import PREDICTIONS, prediction_file, write_predictions
 
@@ -87,7 +88,7 @@ def _distill(
     config: Config, artifact: ArtifactWriter, task: TaskSource, teacher: Source, start: Source | None
 ) -> dict[str, Any]:
     begun, scored = time.monotonic(), data.scoring(config, task)
-    load_teacher = functools.cache(lambda: teacher.classifier(task.target.labels, dtype=frozen_dtype(config)))
+    load_teacher = functools.cache(lambda: teacher.with_head(scored.kind.head, dtype=frozen_dtype(config)))
     rows = {
         phase: data.task_data(
             config, task, teacher.tokenizer, batch_size=options.batch_size, augmentation=config.augmentation.path
@@ -108,10 +109,13 @@ def _distill(
 
     first = labeled.validation[scored.reported_split]
     if config.distill.check_score:
-        check_score(first, task.target, logits(first), called=f"{teacher.called}={teacher.path}")
-    teacher_scores = {name: _scores(scored, split, logits(split)) for name, split in labeled.validation.items()}
+        answers = scored.kind.answers(first, logits(first), labeled.encoded(first))
+        check_score(scored.kind, first, answers, called=f"{teacher.called}={teacher.path}")
+    teacher_scores = {
+        name: scoring.score_logits(scored, split, logits(split), labeled) for name, split in labeled.validation.items()
+    }
     labeled.teacher_logits = logits(labeled.train)
-    student, new_head = _student(config, start, load_teacher, labeled)
+    student, new_head = _student(config, start, load_teacher, labeled, scored.kind.head)
     work = TaskPhases(config, artifact, rows, load_teacher, student, new_head, scored, teacher_scores)
     at_start = work.once("start")["scores"]
     seconds = time.monotonic() - begun
@@ -122,7 +126,7 @@ def _distill(
         **_compare(scored, scores, teacher_scores),
         "start": {"kind": "given" if start else config.student.init, "seconds": round(seconds, 1)},
         "start_scores": at_start,
-        "majority": scoring.majority_scores(scored, labeled.validation),
+        "majority": scoring.majority_scores(scored),
         "phases": reports,
         "rows": {split.name: len(split) for split in (labeled.train, *labeled.validation.values())},
         "parameters": parameters(student),
@@ -135,28 +139,31 @@ def _distill(
         artifact.keep(artifact.work / PREDICTIONS)
         for name, split in labeled.validation.items():
             file = prediction_file(artifact.product, name, of="teacher")
-            write_predictions(file, split, torch.from_numpy(logits(split).copy()), task.target.labels)
+            write_predictions(file, split, scored.kind, logits(split), labeled.encoded(split))
         artifact.publish(result, plain(config))
     return result
 
 
 def _student(
-    config: Config, start: Source | None, load_teacher: Callable[[], PreTrainedModel], rows: TaskDataModule
+    config: Config,
+    start: Source | None,
+    load_teacher: Callable[[], PreTrainedModel],
+    rows: TaskDataModule,
+    head: Head,
 ) -> tuple[PreTrainedModel, bool]:
     """What the phases begin with, and whether its head is new; one that was trained on this very task keeps its own."""
-    labels = rows.target.labels
     if start is None:
         teacher = load_teacher().cpu().base_model
         say(f"a new student of this task: {config.student.init}")
         encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
-        return add_head(encoder, labels, seed=config.seed), True
+        return add_head(encoder, head, seed=config.seed), True
     try:
         check_task_head(start, rows.target)
     except InputError:
         say(f"{start.called}={start.path} gets a new head for this task")
-        return add_head(start.encoder(), labels, seed=config.seed), True
+        return add_head(start.encoder(), head, seed=config.seed), True
     say(f"{start.called}={start.path} has a head for this task, which it keeps")
-    return start.classifier(labels), False
+    return start.with_head(head), False
 
 
 def _device(config: Config) -> torch.device:
@@ -164,16 +171,10 @@ def _device(config: Config) -> torch.device:
     return torch.device("cuda" if gpu else "cpu")
 
 
-def _scores(scored: Scoring, split: Split, logits: Any) -> scoring.Scores:
-    """The teacher's, from its logits [N, C]."""
-    answers = metrics.predicted(torch.from_numpy(logits.copy()), regression=scored.regression)
-    return scoring.score(scored, answers, torch.from_numpy(split.labels))
-
-
 def _compare(scored: Scoring, scores: dict[str, scoring.Scores], teacher: dict[str, scoring.Scores]) -> dict[str, Any]:
     """The student's scores, the teacher's, and the share of the reported one in percent that the student retains."""
     ours, theirs = scoring.in_short(scored, scores), scoring.in_short(scored, teacher)["score"]
-    compared = {"teacher_score": theirs, "retention": metrics.retention(ours["score"], theirs)}
+    compared = {"teacher_score": theirs, "retention": retention(ours["score"], theirs)}
     return {**ours, **compared, "scores": scores, "teacher_scores": teacher}
 
 

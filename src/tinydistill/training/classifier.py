@@ -1,22 +1,25 @@
 """The LightningModule of a model with a head on a task.
 
-B: rows in a batch, L: tokens in the longest row, C: outputs of the prediction layer, N: rows of a split.
+B: windows in a batch, L: tokens in the longest, C: outputs of the prediction layer, N: windows of a split, P: their
+tokens.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION
+from tinydistill.kinds.base import Logits, TaskKind
 from tinydistill.models.observation import encoder_inputs
-from tinydistill.training.metrics import predicted, task_metrics
 from tinydistill.training.optimization import OptimizedModule
 
 Batch = Mapping[str, Tensor]
@@ -24,26 +27,25 @@ Batch = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Scoring:
-    """How a task is scored: the names of its metrics, the one that counts, and its validation splits' names.
+    """How a task is scored: its kind, the names of its metrics, the one that counts, and its labeled validation splits.
 
     The first split chooses epochs and rates; what is reported is the score of the first that isn't kept aside for that.
     """
 
+    kind: TaskKind
     metrics: Sequence[str]
     monitor: str
-    splits: Sequence[str]
-    outputs: int
-    regression: bool
+    splits: Mapping[str, Split]
 
     @property
     def monitored(self) -> str:
         """The logged name of the score that chooses, SPLIT/METRIC."""
-        return f"{self.splits[0]}/{self.monitor}"
+        return f"{next(iter(self.splits))}/{self.monitor}"
 
     @property
     def reported_split(self) -> str:
         """The split whose score is reported."""
-        return next((split for split in self.splits if split != SELECTION), self.splits[0])
+        return next((split for split in self.splits if split != SELECTION), next(iter(self.splits)))
 
     @property
     def reported(self) -> str:
@@ -51,13 +53,45 @@ class Scoring:
         return f"{self.reported_split}/{self.monitor}"
 
 
+class Answered(NamedTuple):
+    """What a model says of a batch: the windows' numbers [B] and their logits [B, C], on the CPU.
+
+    Or, where every token has outputs, those [P, C] of all tokens, and the windows' `lengths` [B].
+    """
+
+    rows: Tensor
+    logits: Tensor
+    lengths: Tensor | None = None
+
+
+def answered(batch: Batch, logits: Tensor) -> Answered:
+    """A batch's logits [B, C], or [B, L, C] without what stands between the rows."""
+    if logits.ndim == 2:
+        return Answered(batch["row"].cpu(), logits.float().cpu())
+    mask_BL = batch["attention_mask"].bool()
+    return Answered(batch["row"].cpu(), logits[mask_BL].float().cpu(), mask_BL.sum(1).cpu())
+
+
+def in_order(parts: Iterable[Answered]) -> tuple[NDArray[np.int64], Logits]:
+    """The windows' numbers [N], rising, and their logits [N, C] or [P, C]."""
+    rows, logits, lengths = zip(*parts, strict=True)
+    numbers, values = torch.cat(rows), torch.cat(logits)
+    order = numbers.argsort()
+    if lengths[0] is None:
+        values = values[order]
+    else:
+        chunks = values.split(torch.cat(lengths).tolist())
+        values = torch.cat([chunks[place] for place in order.tolist()])
+    return numbers[order].numpy(), values.numpy()
+
+
 class Classifier(OptimizedModule):
-    """Learn a task's labels. Batches hold input_ids [B, L], labels [B] (real numbers for a regression) and row [B].
+    """Learn a task's labels. Batches hold input_ids [B, L], attention_mask, labels and row [B], as RowBatches does.
 
     Logged are `train/loss`, and after a validation `SPLIT/METRIC` of every split.
 
     Args:
-        model: with a classification head.
+        model: with the head of the task's kind.
         scoring: how it is validated.
         options: learning_rate, optimizer and scheduler, as OptimizedModule takes them.
     """
@@ -66,18 +100,15 @@ class Classifier(OptimizedModule):
         super().__init__(learning_rate=learning_rate, **options)
         self.model = model.train()
         self.scoring = scoring
-        scores = [task_metrics(scoring.metrics, scoring.outputs, scoring.regression) for _ in scoring.splits]
-        self._scores = nn.ModuleList(scores)  # a module's, so that they move to its device
-        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = defaultdict(list)  # by split, of the last validation
+        self._seen: dict[int, list[Answered]] = defaultdict(list)  # by split, of the last validation
 
     def forward(self, batch: Batch) -> Tensor:
-        """The logits [B, C]."""
-        logits: Tensor = self.model(**encoder_inputs(batch)).logits
-        return logits
+        """The logits [B, C] or [B, L, C]."""
+        return self.scoring.kind.logits(self.model(**encoder_inputs(batch)))
 
-    def loss(self, logits_BC: Tensor, batch: Batch) -> Tensor:
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """What is minimised: a mean over the batch."""
-        return supervised_loss(logits_BC, batch["labels"], regression=self.scoring.regression)
+        return self.scoring.kind.loss(logits, batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -90,52 +121,38 @@ class Classifier(OptimizedModule):
         self._seen.clear()
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Add a batch to the scores of its split."""
-        logits_BC = self(batch)
-        self._seen[dataloader_idx].append((batch["row"], logits_BC.float()))
-        predictions = predicted(logits_BC, regression=self.scoring.regression)
-        scores: Any = self._scores[dataloader_idx]
-        scores.update(predictions, batch["labels"])
+        """Keep what is said of a batch."""
+        self._seen[dataloader_idx].append(answered(batch, self(batch)))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of every split; nan where an answer is no finite number."""
-        for number, (split, scores) in enumerate(zip(self.scoring.splits, self._scores, strict=True)):
-            valid = all(bool(logits.isfinite().all()) for _, logits in self._seen[number])
-            computed: dict[str, Tensor] = scores.compute()  # type: ignore[operator]
-            shown = {f"{split}/{name}": value.float() if valid else math.nan for name, value in computed.items()}
-            self.log_dict(shown, sync_dist=True)
-            scores.reset()  # type: ignore[operator]
+        for split, (rows, logits) in self.validated().items():
+            scores = dict.fromkeys(self.scoring.metrics, math.nan)
+            if np.isfinite(logits).all():
+                scores = self._scores(split, rows, logits)
+            named = {f"{split}/{name}": torch.tensor(value, device=self.device) for name, value in scores.items()}
+            self.log_dict(named, sync_dist=True)
 
-    def validated(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """By split what the last validation scored: the rows' numbers [N], rising, and their logits [N, C], on the CPU.
+    def _scores(self, name: str, rows: NDArray[np.int64], logits: Logits) -> dict[str, float]:
+        kind, split, encoded = self.scoring.kind, self.scoring.splits[name], None
+        if kind.per_token:
+            encoded = self.trainer.datamodule.encoded(split)
+        elif len(rows) < len(split):  # the trainer limits the batches of a validation
+            split = split.take(rows)
+        return kind.scores(self.scoring.metrics, kind.answers(split, logits, encoded), split)
 
-        All rows of the split, unless the trainer limits the batches of a validation.
+    def validated(self) -> dict[str, tuple[NDArray[np.int64], Logits]]:
+        """By split what the last validation scored: the windows' numbers [N], rising, and their logits, as `in_order`.
+
+        All windows of the split, unless the trainer limits the batches of a validation.
         """
-        return {
-            split: in_order([(rows.cpu(), logits.cpu()) for rows, logits in self._seen[number]])
-            for number, split in enumerate(self.scoring.splits)
-            if self._seen[number]
-        }
+        return {split: in_order(self._seen[n]) for n, split in enumerate(self.scoring.splits) if self._seen[n]}
 
-    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> tuple[Tensor, Tensor]:
-        """The rows' numbers [B] and their logits [B, C]."""
-        return batch["row"].cpu(), self(batch).float().cpu()
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answered:
+        """What is said of a batch."""
+        return answered(batch, self(batch))
 
 
-def supervised_loss(logits_BC: Tensor, labels_B: Tensor, *, regression: bool) -> Tensor:
-    """The mean over the batch of the cross-entropy with the right class, or of a regression's squared error."""
-    if regression:
-        return F.mse_loss(logits_BC[:, 0].float(), labels_B.float())
-    return F.cross_entropy(logits_BC.float(), labels_B)
-
-
-def by_row(predictions: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """The logits [N, C] in the order of the rows, from what `Trainer.predict` collected of a split."""
+def by_row(predictions: Iterable[Answered]) -> Logits:
+    """The logits [N, C] or [P, C] in the order of the windows, from what `Trainer.predict` collected of a split."""
     return in_order(predictions)[1]
-
-
-def in_order(predictions: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """The rows' numbers [N], rising, and their logits [N, C], from batches of both."""
-    rows, logits = (torch.cat(parts) for parts in zip(*predictions, strict=True))
-    order = rows.argsort()
-    return rows[order], logits[order]

@@ -12,26 +12,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tinydistill.artifacts.files import written
 from tinydistill.artifacts.provenance import record_of
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
 from tinydistill.escaping import for_spreadsheet
+from tinydistill.kinds.base import Logits, TaskKind
 from tinydistill.ranks import rank
+from tinydistill.training.classifier import Scoring
 
 PREDICTIONS = "predictions"  # the directory of an artifact that they are in
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicts of labeled rows: numbers of one of `classes` classes, or real numbers where that is 0."""
+    """What a model predicts of labeled rows: numbers of one of `classes` classes, or real numbers where that is 0.
+
+    Of kinds that are scored by what they count, `counts` [N, K] of these `names`, and labels and predictions in words.
+    """
 
     rows: NDArray[np.int64]  # [N], rising
     labels: NDArray[Any]  # [N]
     predictions: NDArray[Any]  # [N]
     classes: int
+    names: tuple[str, ...] = ()
+    counts: NDArray[np.float64] | None = None
 
     def same_rows(self, other: "Predictions") -> bool:
         """Whether both are of the same rows with the same labels."""
@@ -47,36 +55,49 @@ def prediction_file(artifact: Path, split: str, of: str = "") -> Path:
 
 
 def write_predictions(
-    file: Path, split: Split, logits_NC: Tensor, labels: Sequence[str], rows: Sequence[int] | None = None
+    file: Path,
+    split: Split,
+    kind: TaskKind,
+    logits: Logits,
+    encoded: EncodedRows | None = None,
+    *,
+    rows: NDArray[np.int64] | None = None,
 ) -> None:
-    """One line a row: its number, its label (empty where unknown), the prediction, and every class's probability.
+    """One line a row: its number, its label (empty where unknown), the prediction, and what else its kind tells.
 
-    `rows` are the numbers [N] of those that there are logits of, where these aren't all rows of the split.
+    `encoded` has their tokens, which a kind with outputs for every token needs. Of other kinds `rows` are the numbers
+    [N] of those that there are logits of, where these aren't all.
     """
-    if rows is not None:
-        split = split.take(np.asarray(rows, np.int64))
-    labels = [for_spreadsheet(label) for label in labels]  # not those of a submission, which a server reads
-    known: Any = "" if split.labels is None else split.labels
-    if labels and split.labels is not None:
-        known = [labels[number] for number in split.labels]
-    lines = pd.DataFrame(
-        {"row": rows or range(len(split)), "label": known, "prediction": _predicted(logits_NC, labels)}
-    )
-    if labels:
-        lines[[f"p({label})" for label in labels]] = logits_NC.float().softmax(-1).numpy()
-    _write(file, lines.set_index("row"), "%.6f" if labels else "%.9g")  # all digits of fp32
+    if rows is not None and not kind.per_token:
+        split = split.take(rows)
+    answers = kind.answers(split, logits, encoded)
+    every = range(len(split)) if rows is None or kind.per_token else rows
+    known: Sequence[Any] = [""] * len(split)
+    if split.labels is not None:
+        known = kind.shown(split.labels, split)
+    columns = {"label": known, "prediction": kind.shown(answers, split), **kind.columns(split, answers, logits)}
+    lines = pd.DataFrame({name: map(_cell, values) for name, values in columns.items()}, index=every)
+    shares = any(name.startswith("p(") for name in columns)
+    _write(file, lines.rename_axis("row"), "%.6f" if shares else "%.9g")  # all digits of fp32
+
+
+def _cell(value: Any) -> Any:
+    """Names as they may stand in a table that a spreadsheet opens."""
+    return for_spreadsheet(value) if isinstance(value, str) else value
 
 
 def write_validated(
     artifact: Path,
-    splits: Mapping[str, Split],
-    validated: Mapping[str, tuple[Tensor, Tensor]],
-    labels: Sequence[str],
+    scoring: Scoring,
+    validated: Mapping[str, tuple[NDArray[np.int64], Logits]],
+    data: TaskDataModule,
     of: str = "",
 ) -> None:
-    """The predictions by row of every split that was validated: row numbers [N] and logits [N, C]."""
-    for name, (rows_N, logits_NC) in validated.items():
-        write_predictions(prediction_file(artifact, name, of), splits[name], logits_NC, labels, rows_N.tolist())
+    """The predictions by row of every split that was validated, as `Classifier.validated` has them."""
+    for name, (rows, logits) in validated.items():
+        split = scoring.splits[name]
+        encoded = data.encoded(split)
+        write_predictions(prediction_file(artifact, name, of), split, scoring.kind, logits, encoded, rows=rows)
 
 
 def read_predictions(file: Path) -> Predictions | None:
@@ -89,6 +110,10 @@ def read_predictions(file: Path) -> Predictions | None:
     try:
         lines = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
         classes = [name[2:-1] for name in lines if name.startswith("p(")]
+        if counted := [name for name in lines if name.startswith("n(")]:
+            words, counts = lines[["label", "prediction"]].to_numpy(str), lines[counted].to_numpy(np.float64)
+            names = tuple(name[2:-1] for name in counted)
+            return Predictions(lines["row"].to_numpy(np.int64), words[:, 0], words[:, 1], 0, names, counts)
         if not len(lines) or not lines["label"].str.len().all():
             return None
         rows, found = lines["row"].to_numpy(np.int64), lines[["label", "prediction"]]
@@ -100,14 +125,10 @@ def read_predictions(file: Path) -> Predictions | None:
     return Predictions(rows, numbers["label"].to_numpy(), numbers["prediction"].to_numpy(), len(classes))
 
 
-def write_submission(file: Path, logits_NC: Tensor, labels: Sequence[str]) -> None:
+def write_submission(file: Path, answers: NDArray[Any], labels: Sequence[str]) -> None:
     """The official format: index and prediction, classes by the names that the server takes, or a number."""
-    _write(file, pd.DataFrame({"prediction": _predicted(logits_NC, labels)}).rename_axis("index"), "%.3f")
-
-
-def _predicted(logits_NC: Tensor, labels: Sequence[str]) -> list[Any]:
-    """Labels, or numbers where there are none."""
-    return [labels[number] for number in logits_NC.argmax(-1)] if labels else logits_NC[:, 0].tolist()
+    said = [labels[number] for number in answers] if labels else answers.tolist()
+    _write(file, pd.DataFrame({"prediction": said}).rename_axis("index"), "%.3f")
 
 
 def _write(file: Path, lines: pd.DataFrame, form: str) -> None:

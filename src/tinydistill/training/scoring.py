@@ -5,26 +5,26 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
-import torch
-from torch import Tensor
 
 from tinydistill.console import say, table
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.errors import RunError
+from tinydistill.kinds import kind_of
+from tinydistill.kinds.base import Logits
 from tinydistill.training.classifier import Classifier, Scoring
-from tinydistill.training.metrics import majority, task_metrics
 
 Scores = dict[str, float | None]  # by metric; None where one isn't defined, as a correlation with a constant
 
 
-def make_scoring(target: Target, splits: Iterable[str], *, monitor: str, metrics: Iterable[str] = ()) -> Scoring:
+def make_scoring(target: Target, splits: Mapping[str, Split], *, monitor: str, metrics: Iterable[str] = ()) -> Scoring:
     """How a task is scored on validation splits; raises InputError where a metric doesn't fit what is predicted."""
-    names = tuple(dict.fromkeys([monitor, *metrics]))
-    task_metrics(names, target.outputs, target.regression)
-    return Scoring(names, monitor, tuple(splits), target.outputs, target.regression)
+    kind, names = kind_of(target), tuple(dict.fromkeys([monitor, *metrics]))
+    kind.check_metrics(names)
+    return Scoring(kind, names, monitor, splits)
 
 
 def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> dict[str, Scores]:
@@ -40,10 +40,10 @@ def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> d
     return scores
 
 
-def check_answers(model: str, split: str, logits_NC: Tensor) -> None:
+def check_answers(model: str, split: str, logits: Logits) -> None:
     """Raises RunError where a model's answers to a split aren't all finite: there is no score of such."""
-    if wrong := int((~logits_NC.isfinite()).any(-1).sum()):
-        raise RunError(f"{wrong} of {len(logits_NC)} answers of {model} to {split} aren't finite numbers")
+    if wrong := int((~np.isfinite(logits)).any(-1).sum()):
+        raise RunError(f"{wrong} of {len(logits)} answers of {model} to {split} aren't finite numbers")
 
 
 def tell_undefined(scores: Mapping[str, Scores]) -> None:
@@ -56,10 +56,11 @@ def tell_undefined(scores: Mapping[str, Scores]) -> None:
 
 def in_short(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, Any]:
     """The score to report and what it is of, and the score that weights and rates are chosen by and what that is of."""
+    first = next(iter(scoring.splits))
     return {
         "score": scores[scoring.reported_split][scoring.monitor],
         "monitor": scoring.reported,
-        "selection_score": scores[scoring.splits[0]][scoring.monitor],
+        "selection_score": scores[first][scoring.monitor],
         "chosen_by": scoring.monitored,
     }
 
@@ -70,18 +71,24 @@ def merit(result: Mapping[str, Any]) -> float:
     return math.nan if score is None else float(score)
 
 
-def majority_scores(scoring: Scoring, splits: Mapping[str, Split]) -> dict[str, Scores]:
-    """The scores of one who always says a split's commonest class; None for a regression, which has none."""
-    if scoring.regression:
-        return {name: dict.fromkeys(scoring.metrics) for name in splits}
-    labels = {name: torch.from_numpy(split.labels) for name, split in splits.items()}
-    return {name: score(scoring, majority(values), values) for name, values in labels.items()}
+def majority_scores(scoring: Scoring) -> dict[str, Scores]:
+    """The scores of one who always gives a split's commonest answer; None where there is none, as of numbers."""
+    answers = {name: scoring.kind.commonest(split) for name, split in scoring.splits.items()}
+    return {
+        name: dict.fromkeys(scoring.metrics) if said is None else score(scoring, said, scoring.splits[name])
+        for name, said in answers.items()
+    }
 
 
-def score(scoring: Scoring, predictions: Tensor, labels: Tensor) -> Scores:
-    """The scores of predictions [N] (class numbers, or numbers) against labels [N]."""
-    computed = task_metrics(scoring.metrics, scoring.outputs, scoring.regression)(predictions, labels)
-    return {name: defined(float(computed[name])) for name in scoring.metrics}
+def score_logits(scoring: Scoring, split: Split, logits: Logits, data: TaskDataModule) -> Scores:
+    """The scores of a model with these logits on a labeled split."""
+    return score(scoring, scoring.kind.answers(split, logits, data.encoded(split)), split)
+
+
+def score(scoring: Scoring, answers: Any, split: Split) -> Scores:
+    """The scores of answers to a labeled split."""
+    found = scoring.kind.scores(scoring.metrics, answers, split)
+    return {name: defined(value) for name, value in found.items()}
 
 
 def rows_identity(splits: Mapping[str, Split]) -> str:
@@ -107,8 +114,10 @@ def announce(name: str, data: TaskDataModule) -> None:
     say(f"rows of {name}: {', '.join(rows)}" + (f"; {left:,} damaged ones left out" if left else "") + "; one reads:")
     first = data.encoded(data.train)
     text = data.tokenizer.decode(first.pieces[first.offsets[0] : first.offsets[1]])
-    label = None if data.train.labels is None else data.train.labels[0]
-    shown = "" if label is None else f"  -> {label if data.target.regression else data.target.labels[label]}"
+    shown = ""
+    if data.train.labels is not None:
+        one = data.train.take(np.arange(1))
+        shown = f"  -> {kind_of(data.target).shown(one.labels, one)[0]}"
     say(f"  {text if len(text) <= 160 else f'{text[:160]}…'}{shown}")
 
 

@@ -1,18 +1,19 @@
 """Training on a task's rows, whatever the loss: validated after every epoch, ending with the best weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
-from torch.nn import functional as F
 
 from tinydistill.console import say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.training import dashboards, scoring
 from tinydistill.training.checkpoints import best_checkpoint, load_best
-from tinydistill.training.classifier import Classifier, Scoring, by_row
+from tinydistill.training.classifier import Classifier, Scoring, answered, by_row
 from tinydistill.training.epochs import EpochScores
 from tinydistill.training.prediction_files import write_validated
 from tinydistill.training.runtime import training_seconds
@@ -46,7 +47,7 @@ def fit_task(
     best_step = load_best(trainer, module)
     scores = scoring.validate(trainer, module, data)
     if predictions is not None and trainer.is_global_zero:
-        write_validated(predictions, data.validation, module.validated(), data.target.labels)
+        write_validated(predictions, module.scoring, module.validated(), data)
     dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
     dashboards.finish(trainer.loggers)
     watched = next(one for one in trainer.callbacks if isinstance(one, EpochScores))
@@ -63,23 +64,28 @@ def fit_task(
 @torch.no_grad()
 def worst_rows(module: Classifier, data: TaskDataModule) -> tuple[list[str], list[list[Any]]]:
     """Columns, and the first rows of the reported split with label, prediction and loss, the worst ones first."""
-    split, target, training = data.validation[module.scoring.reported_split], data.target, module.training
+    kind, training = module.scoring.kind, module.training
+    some = data.validation[module.scoring.reported_split]
+    some = some.take(np.arange(min(ROWS, len(some))))
+    encoded, losses = data.encoded(some), np.zeros(len(some))
     module.eval()
     seen = []
-    for batch in data.loader(split):
-        chosen = {name: value[batch["row"] < ROWS].to(module.device) for name, value in batch.items()}
-        if len(chosen["row"]):
-            seen.append(module.predict_step(chosen, 0))
+    for batch in data.loader(some):
+        batch = {name: value.to(module.device) for name, value in batch.items()}
+        logits = module(batch)
+        seen.append(answered(batch, logits))
+        for place, window in enumerate(batch["row"].tolist()):
+            alone = {name: value[place : place + 1] for name, value in batch.items()}
+            loss = float(kind.loss(logits[place : place + 1], alone))
+            losses[encoded.owners[window]] = np.fmax(losses[encoded.owners[window]], loss)
     module.train(training)
-    logits = by_row(seen)
-    labels = torch.as_tensor(split.labels)[: len(logits)]
-    if target.regression:
-        losses = (logits[:, 0] - labels).square()
-        given, said = ([round(value, 3) for value in values.tolist()] for values in (labels, logits[:, 0]))
-    else:
-        losses = F.cross_entropy(logits, labels, reduction="none")
-        given, said = ([target.labels[number] for number in numbers] for numbers in (labels, logits.argmax(-1)))
-    texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+    answers = kind.answers(some, by_row(seen), encoded)
+    texts = {"text": some.texts} | ({} if some.pairs is None else {"text_pair": some.pairs})
+    given, said = (_short(kind.shown(values, some)) for values in (some.labels, answers))
     columns = {**texts, "label": given, "prediction": said, "loss": [round(loss, 4) for loss in losses.tolist()]}
-    rows = [[row, *(column[row] for column in columns.values())] for row in range(len(logits))]
+    rows = [[row, *(column[row] for column in columns.values())] for row in range(len(some))]
     return ["row", *columns], sorted(rows, key=lambda row: -row[-1])
+
+
+def _short(values: Sequence[Any]) -> list[Any]:
+    return [round(value, 3) if isinstance(value, float) else value for value in values]

@@ -30,7 +30,7 @@ from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.distillation.mapping import Mapping
 from tinydistill.errors import UserError
-from tinydistill.models.heads import add_head
+from tinydistill.models.heads import Head, add_head
 from tinydistill.models.masked_lm import load_or_add_head
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.models.students import new_student
@@ -75,7 +75,7 @@ class Bench:
 
         def work() -> list[Piece]:
             encoder = self.teacher.encoder() if options.model == "teacher" else self.new_student()
-            model = add_head(encoder, self.task.target.labels, seed=self.config.seed)
+            model = add_head(encoder, scored.kind.head, seed=self.config.seed)
             module = Classifier(model, scored, learning_rate=options.rates[0], **stepping(self.config))
             return [self._steps("finetune", options, module, rows, tokens)]
 
@@ -88,10 +88,12 @@ class Bench:
     def _prediction(self) -> Callable[[], list[Piece]]:
         options, rows = self.config.prediction, self.rows(self.config.prediction)
         scored, tokens = data.scoring(self.config, self.task), _tokens(rows, options)
-        rows.teacher_logits = np.random.default_rng(0).normal(size=(len(rows.train), scored.outputs))
+        encoded = rows.encoded(rows.train)
+        count = len(encoded.pieces if scored.kind.per_token else encoded)
+        rows.teacher_logits = np.random.default_rng(0).normal(size=(count, self.task.target.outputs))
 
         def work() -> list[Piece]:
-            student = add_head(self.new_student(), self.task.target.labels, seed=self.config.seed)
+            student = add_head(self.new_student(), scored.kind.head, seed=self.config.seed)
             module = LogitDistiller(
                 student,
                 scored,
@@ -139,7 +141,7 @@ class Bench:
     def _latency(self) -> Callable[[], list[Piece]]:
         length = min(self.config.pipeline.latency_length, longest_input(self.student_config))
         encoders = {"teacher": self.teacher.encoder(), "student": self.new_student()}
-        models = {name: add_head(model, ("no", "yes"), seed=0) for name, model in encoders.items()}
+        models = {name: add_head(model, Head(("no", "yes")), seed=0) for name, model in encoders.items()}
         return lambda: measure_latency(models, length, seconds=self.seconds)
 
     @cached_property

@@ -26,6 +26,7 @@ from tinydistill.console import say
 from tinydistill.data.tasks.examples import Split
 from tinydistill.distillation.teacher_logits import compute_logits
 from tinydistill.initialization.start import first_weights
+from tinydistill.kinds import kind_of
 from tinydistill.models.heads import add_head, has_head
 from tinydistill.training import trials
 
@@ -134,11 +135,12 @@ def _phase(options: Intermediate | Prediction, seconds: float, rows: int, done: 
 def _answers(bench: Bench, encoder: PreTrainedModel, device: torch.device) -> Piece:
     """An encoder's logits of the task's training rows, as they are computed of a teacher."""
     rows = bench.rows(bench.config.prediction)
-    model = add_head(encoder, bench.task.target.labels, seed=bench.config.seed)
+    kind = kind_of(bench.task.target)
+    model = add_head(encoder, kind.head, seed=bench.config.seed)
     model = model.to(device=device, dtype=encoder.dtype)
     return measure_forward(
         "answers",
-        lambda batches: compute_logits(model, batches, len(rows.train), shown=False),
+        lambda batches: compute_logits(model, kind, batches, len(rows.train), shown=False),
         rows.train_dataloader(),
         seconds=bench.seconds,
     )

@@ -90,7 +90,7 @@ class TaskPhases:
         rows, module = self.rows["prediction"], LogitDistiller(self.student, self.scored)
         scores = scoring.validate(trainer(self.config, self.directory("start")), module, rows)
         if rank() == 0:
-            write_validated(self.artifact.work, rows.validation, module.validated(), rows.target.labels, of)
+            write_validated(self.artifact.work, self.scored, module.validated(), rows, of)
         return scores
 
     def _start(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def find_task_teacher(config: Config) -> Source:
     made = finetuned_path(config)
     if not made.is_dir():
         raise UserError(
-            f"teacher.path={config.teacher.path} has no classification head, and there is no fine-tuned teacher "
+            f"teacher.path={config.teacher.path} has no head for a task, and there is no fine-tuned teacher "
             f"in {made}: make one with stage=finetune, or name one with teacher.path=DIR"
         )
     return find(str(made), "teacher.path")

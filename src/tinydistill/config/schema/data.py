@@ -5,8 +5,6 @@ from typing import Any
 
 from tinydistill.config.schema.option import RATE, SEED, option
 
-METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
-
 
 @dataclass
 class FinetuneDefaults:
@@ -62,8 +60,11 @@ class Task:
     label: str | None = option("column of the label", "label")
     labels: list[Any] = option("class names in the order of their numbers; empty to take the training file's", [])
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
-    metrics: list[str] = option(f"any of {', '.join(METRICS)}", ["accuracy"])
-    monitor: str = option("the one that counts, and chooses the best epoch", "accuracy", choices=METRICS)
+    metrics: list[str] = option(
+        "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy",
+        ["accuracy"],
+    )
+    monitor: str = option("the one that counts, and chooses the best epoch", "accuracy")
     max_length: int = option("tokens in a row, special ones included", 64, at_least=8)
     train: str | None = option("task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst", None)
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)

@@ -18,10 +18,12 @@ WINDOW = 50  # batches that are sorted by length together
 
 
 class RowBatches(Dataset[Batch]):
-    """A split's rows as tensors; indexing with row numbers [B] gives a batch.
+    """A split's windows as tensors; indexing with their numbers [B] gives a batch.
 
-    A batch holds input_ids and attention_mask [B, L], token_type_ids [B, L] where the tokenizer makes them, row [B],
-    and, where there are any, labels [B] (long, or float for real targets) and teacher_logits [B, C].
+    A batch holds input_ids and attention_mask [B, L], token_type_ids [B, L] where the tokenizer makes them, row [B] (a
+    window's number), and, where there are any, labels [B, ...] (long, or float for real targets) and teacher_logits
+    [B, C]. Of rows in windows also valid [B, L], true where a token stands for something; labels and logits that every
+    token has are [B, L] and [B, L, C], -100 and 0 between rows.
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class RowBatches(Dataset[Batch]):
         max_length: int,
         teacher_logits: NDArray[Any] | None = None,
     ):
-        if teacher_logits is not None and len(teacher_logits) != len(rows):
-            raise ValueError(f"{len(teacher_logits)} rows of teacher logits for {len(rows)} rows of text")
+        for of_rows, what in ((labels, "labels"), (teacher_logits, "teacher logits")):
+            if of_rows is not None and len(of_rows) not in (len(rows), len(rows.pieces)):
+                raise ValueError(f"{len(of_rows)} rows of {what} for {len(rows)} rows of text")
         self.rows, self.labels, self.teacher_logits = rows, labels, teacher_logits
         self.pad, self.max_length = pad, max_length
 
@@ -47,22 +50,30 @@ class RowBatches(Dataset[Batch]):
         width = max(longest, min(-(-longest // MULTIPLE) * MULTIPLE, self.max_length))
         mask_BL = np.arange(width) < lengths[:, None]
         places = (starts[:, None] + np.arange(width))[mask_BL]  # of the batch's tokens among all, row after row
+
+        def by_row(values: NDArray[Any], rest: float) -> torch.Tensor:
+            """Of every window, or of every token and `rest` between the rows."""
+            of_windows = len(values) == len(self.rows)
+            return torch.from_numpy(np.array(values[numbers])) if of_windows else _filled(mask_BL, values[places], rest)
+
         batch = {
-            "input_ids": _filled(mask_BL, self.rows.pieces[places], self.pad),
+            "input_ids": _filled(mask_BL, self.rows.pieces[places].astype(np.int64), self.pad),
             "attention_mask": torch.from_numpy(mask_BL.astype(np.int64)),
             "row": torch.from_numpy(np.array(numbers, np.int64)),
         }
         if self.rows.types is not None:
-            batch["token_type_ids"] = _filled(mask_BL, self.rows.types[places], 0)
+            batch["token_type_ids"] = _filled(mask_BL, self.rows.types[places].astype(np.int64), 0)
+        if self.rows.places is not None:
+            batch["valid"] = _filled(mask_BL, self.rows.places[places] >= 0, rest=False)
         if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.labels[numbers])
+            batch["labels"] = by_row(self.labels, -100)
         if self.teacher_logits is not None:
-            batch["teacher_logits"] = torch.from_numpy(np.array(self.teacher_logits[numbers], np.float32))
+            batch["teacher_logits"] = by_row(self.teacher_logits, 0).float()
         return batch
 
 
-def _filled(mask_BL: NDArray[np.bool_], values: NDArray[Any], rest: int) -> torch.Tensor:
-    full = np.full(mask_BL.shape, rest, np.int64)
+def _filled(mask_BL: NDArray[np.bool_], values: NDArray[Any], rest: float) -> torch.Tensor:
+    full = np.full((*mask_BL.shape, *values.shape[1:]), rest, values.dtype)
     full[mask_BL] = values
     return torch.from_numpy(full)
 

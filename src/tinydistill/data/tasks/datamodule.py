@@ -57,7 +57,7 @@ class TaskDataModule(ResumableDataModule):
         self.max_length, self.augmentation = max_length, augmentation
         self.eval_batch_size = eval_batch_size or 4 * batch_size
         self.teacher_logits: NDArray[np.floating] | None = None
-        """Logits [N, C] of the training rows, by their numbers; when set, training batches carry their rows of it."""
+        """Of the training windows [N, C], or of their tokens [P, C]; when set, training batches carry theirs."""
         self._encoded: dict[int, tuple[Split, EncodedRows]] = {}
 
     @property
@@ -84,7 +84,13 @@ class TaskDataModule(ResumableDataModule):
     def encoded(self, split: Split) -> EncodedRows:
         """A split's tokens, encoded or found in the cache on first use."""
         if id(split) not in self._encoded:
-            rows = encode(split, self.tokenizer, max_length=self.max_length, cache_dir=self.cache_dir)
+            rows = encode(
+                split,
+                self.tokenizer,
+                max_length=self.max_length,
+                cache_dir=self.cache_dir,
+                windows=self.target.windows,
+            )
             self._encoded[id(split)] = (split, rows)  # the split too, so that no other gets its id
         return self._encoded[id(split)][1]
 
@@ -115,7 +121,7 @@ class TaskDataModule(ResumableDataModule):
         return self.test_dataloader()
 
     def loader(self, split: Split) -> BatchLoader:
-        """Batches with every row of a split once, on every device; `row` says which."""
+        """Batches with every window of a split once, on every device; `row` says which."""
         rows = self._rows(split)
         return BatchLoader(rows, every_row(rows.rows.lengths, self.eval_batch_size))
 
@@ -129,7 +135,7 @@ class TaskDataModule(ResumableDataModule):
         Of augmented rows the task's own ones come first: the others are of another distribution. With `logits`, their
         rows of `teacher_logits` too.
         """
-        wanted = (*_TEXT, "teacher_logits")
+        wanted = (*_TEXT, "teacher_logits", "valid") if logits else _TEXT
         seen = 0
         rows = self._rows(self.train, self.teacher_logits if logits else None)
         for numbers in self._own_rows_first:
@@ -142,20 +148,21 @@ class TaskDataModule(ResumableDataModule):
 
     @cached_property
     def _own_rows_first(self) -> list[NDArray[np.int64]]:
-        """The numbers of the training rows: of the task's own ones, and of those that augmentation made."""
-        train, every = self.train, np.arange(len(self.train))
+        """The numbers of the training windows: of the task's own rows, and of those that augmentation made."""
+        train, every = self.train, np.arange(len(self.encoded(self.train)))
         if train.source_rows is None:
             return [every]
         original = self.source.train()
         of_task = list(zip(original.texts, original.pairs or original.texts, strict=True))
         rows = zip(train.texts, train.pairs or train.texts, train.source_rows.tolist(), strict=True)
-        own = np.array([(text, pair) == of_task[row] for text, pair, row in rows])
+        own = np.array([(text, pair) == of_task[row] for text, pair, row in rows])[self.encoded(train).owners]
         return [numbers for numbers in (every[own], every[~own]) if len(numbers)]
 
     def _rows(self, split: Split, teacher_logits: NDArray[np.floating] | None = None) -> RowBatches:
+        rows = self.encoded(split)
         return RowBatches(
-            self.encoded(split),
-            split.labels,
+            rows,
+            None if split.labels is None else self.target.in_batches(split.labels, rows),
             pad=self.tokenizer.pad_token_id or 0,
             max_length=self.max_length,
             teacher_logits=teacher_logits,

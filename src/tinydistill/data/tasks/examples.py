@@ -6,12 +6,14 @@ N: rows of a split, C: classes.
 import hashlib
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.formats import shortened
+from tinydistill.data.tasks.ragged import Ragged
+from tinydistill.data.tasks.windows import Windows
 from tinydistill.errors import InputError
 
 FIX_ROW = "fix the row or leave it out"
@@ -53,14 +55,14 @@ class Table:
 class Split:
     """A part of a task, row by row in the order of its source.
 
-    `labels`: class numbers int64 [N], or real targets float32 [N]; None where they are unknown. `source_rows` int64
-    [N]: of augmented rows, the numbers of the training rows that they were made from.
+    `labels`: class numbers int64 [N], or real targets float32 [N], or what else its Target encodes; None where they are
+    unknown. `source_rows` int64 [N]: of augmented rows, the numbers of the training rows that they were made from.
     """
 
     name: str
     texts: list[str]
     pairs: list[str] | None = None
-    labels: NDArray[Any] | None = None
+    labels: NDArray[Any] | Ragged | None = None
     source_rows: NDArray[np.int64] | None = None
     skipped: int = 0
 
@@ -69,16 +71,24 @@ class Split:
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Class numbers [N], all 0 where the labels are numbers or unknown."""
-        if self.labels is None or self.labels.dtype.kind == "f":
-            return np.zeros(len(self), np.int64)
-        return self.labels
+        """Class numbers [N], all 0 where a row has no single class."""
+        known = isinstance(self.labels, np.ndarray) and self.labels.ndim == 1 and self.labels.dtype.kind == "i"
+        return self.labels if known else np.zeros(len(self), np.int64)  # type: ignore[return-value]
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all labels are the same, so that no score of them says anything."""
+        if self.labels is None:
+            return False
+        labels = self.labels.values if isinstance(self.labels, Ragged) else self.labels
+        return len(np.unique(labels, axis=0)) < 2
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The rows with these numbers, in their order."""
         chosen = rows.tolist()
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
-        labels, sources = (None if of is None else of[rows] for of in (self.labels, self.source_rows))
+        labels = None if self.labels is None else self.labels[rows]
+        sources = None if self.source_rows is None else self.source_rows[rows]
         return replace(self, texts=[self.texts[i] for i in chosen], pairs=pairs, labels=labels, source_rows=sources)
 
     def text_identity(self) -> str:
@@ -97,9 +107,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Target:
-    """What a task predicts: one of `labels`, whose places in the list are the class numbers, or else a number."""
+    """What a task predicts: one of `labels`, whose places in the list are the class numbers, or else a number.
+
+    Subclass it for a task that predicts something else.
+    """
 
     labels: tuple[str, ...] = ()
+
+    windows: ClassVar[Windows | None] = None
+    """How long rows are cut into several windows; None where they are cut off."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(map(label_name, self.labels)))
@@ -120,7 +136,11 @@ class Target:
         """Outputs of the prediction layer: C, or 1."""
         return len(self.labels) or 1
 
-    def encode(self, table: Table, column: str) -> NDArray[Any]:
+    def in_batches(self, labels: Any, rows: Any) -> Any:
+        """The labels of every window [W, ...] or token [P, ...] of `rows` (EncodedRows), as batches hold them."""
+        return labels
+
+    def encode(self, table: Table, column: str) -> NDArray[Any] | Ragged:
         """The table's labels as class numbers int64 [N] or real targets float32 [N].
 
         A class may be given by name or, unless the names are whole numbers themselves, by its number. Raises InputError
@@ -236,7 +256,7 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
 
 def check_for_scores(split: Split, source: str, advice: str) -> Split:
     """The split itself; raises InputError where all its labels are one and no score says anything."""
-    if split.labels is not None and len(np.unique(split.labels)) < 2:
+    if split.uniform:
         same = f"all {len(split)} rows have the same label" if len(split) > 1 else "there is but one row"
         raise InputError(f"{source}: {same}, so no score means anything", advice)
     return split

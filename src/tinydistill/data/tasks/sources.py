@@ -146,7 +146,7 @@ class WithSelection(TaskSource):
             return whole, None
         chosen = _kept_aside(whole, wanted, self.seed)
         kept = replace(whole.take(np.flatnonzero(chosen)), name=SELECTION, skipped=0)
-        if len(kept) < LEAST_SELECTED or kept.labels is None or len(np.unique(kept.labels)) < 2:
+        if len(kept) < LEAST_SELECTED or kept.labels is None or kept.uniform:
             return whole, None
         return whole.take(np.flatnonzero(~chosen)), kept
 

@@ -18,37 +18,23 @@ from torchmetrics.functional import pearson_corrcoef, spearman_corrcoef
 from torchmetrics.regression import SpearmanCorrCoef
 from torchmetrics.utilities import dim_zero_cat
 
-from tinydistill.errors import InputError
-
 OF_CLASSES = ("accuracy", "f1", "matthews")
 OF_NUMBERS = ("spearman", "pearson")
 
 
-def task_metrics(names: Sequence[str], outputs: int, regression: bool) -> MetricCollection:
+def task_metrics(names: Sequence[str], outputs: int) -> MetricCollection:
     """Accuracy (micro), F1 (of class 1 where there are two classes, else macro), Matthews, Pearson and Spearman.
 
     All take (predictions [N], labels [N]): class numbers, or real numbers for a regression.
 
     Args:
         names: which of them.
-        outputs: number of classes; not looked at for a regression.
-        regression: whether numbers are predicted.
-
-    Raises:
-        InputError: a name that is unknown, or that doesn't fit what is predicted.
+        outputs: number of classes; not looked at by those of numbers.
     """
-    return MetricCollection({name: _metric(name, outputs, regression) for name in names})
+    return MetricCollection({name: _metric(name, outputs) for name in names})
 
 
-def _metric(name: str, outputs: int, regression: bool) -> Metric:
-    fitting = OF_NUMBERS if regression else OF_CLASSES
-    if name not in fitting:
-        predicted = "numbers" if regression else "classes"
-        raise InputError(
-            f"{name} is no metric of this task: this task predicts {predicted}, which are scored by "
-            f"{', '.join(fitting)}",
-            f"set {{make_scoring.monitor}}={fitting[0]} and '{{make_scoring.metrics}}=[{fitting[0]}]'",
-        )
+def _metric(name: str, outputs: int) -> Metric:
     alone: Any = {"sync_on_compute": False}  # every rank sees all rows
     if name == "accuracy":
         return MulticlassAccuracy(outputs, average="micro", **alone)
@@ -71,16 +57,6 @@ class _Correlation(SpearmanCorrCoef):
         sides = dim_zero_cat(self.preds), dim_zero_cat(self.target)
         constant = any(bool((side == side[0]).all()) for side in sides)
         return sides[0].new_tensor(float("nan")) if constant else self.of(*sides)
-
-
-def predicted(logits_BC: Tensor, *, regression: bool) -> Tensor:
-    """What scores are computed from: the class numbers [B] of the largest logits, or the numbers [B] themselves."""
-    return logits_BC[:, 0].float() if regression else logits_BC.argmax(-1)
-
-
-def majority(labels: Tensor) -> Tensor:
-    """What one who can't read predicts for each of `labels` [N]: always their commonest class."""
-    return labels.mode().values.expand(len(labels))
 
 
 def retention(ours: float | None, theirs: float | None) -> float | None:

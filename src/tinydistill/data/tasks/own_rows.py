@@ -1,0 +1,95 @@
+"""A user's own rows as a task: a part of the training rows for validation, where no others are given."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydistill.data.tasks.examples import Split, Table, check_for_scores, to_split
+from tinydistill.data.tasks.sources import TaskSource, smallest_hashes
+from tinydistill.errors import InputError
+
+
+class OwnRows(TaskSource):
+    """Rows in up to three tables. A subclass reads one of them, and has the `target`.
+
+    Args:
+        rows: train, validation and test, each None where there is none.
+        label: the column of the labels, for messages.
+        labels: all that may be predicted; unless given, they follow from the training rows.
+        validation_fraction: of every class the rows whose texts have the smallest hashes with `split_seed`, so that
+            which ones depends on no order and copies of a text stay together.
+        split_seed: another one, other validation rows.
+    """
+
+    def __init__(
+        self,
+        rows: dict[str, Any],
+        label: str,
+        *,
+        labels: Sequence[Any] | None = None,
+        validation_fraction: float = 0.1,
+        split_seed: int = 0,
+    ):
+        self.rows, self.label, self.labels = rows, label, tuple(labels or ())
+        self.validation_fraction, self.split_seed = validation_fraction, split_seed
+
+    @abstractmethod
+    def table(self, name: str, *, label_needed: bool = True) -> Table:
+        """One of the tables, with labels if there are any or they are needed."""
+
+    def train(self) -> Split:
+        """The training rows, less what is cut off for validation."""
+        return self._training if self.rows["validation"] is not None else self._training.take(self._sides[0])
+
+    def validation(self) -> dict[str, Split]:
+        """The validation rows, or a part of the training rows."""
+        if self.rows["validation"] is not None:
+            table = self.table("validation")
+            source, split = table.source, to_split("validation", table, self.target, label=self.label)
+            advice = "set {TaskFiles.validation} to another file, or to null to cut it off the training file"
+        else:
+            split = replace(self._training.take(self._sides[1]), name="validation")
+            advice = "set {TaskFiles.validation} to a file, or raise {TaskFiles.validation_fraction}"
+            if not len(split):
+                raise InputError(
+                    f"{self.training_table.source}: of its {len(self._training)} rows none can be cut off for "
+                    "validation, as no label has two different texts",
+                    "set {TaskFiles.validation} to a file, or name the column of the labels with {TaskFiles.label}",
+                )
+            source = f"{self.training_table.source}, the rows that are cut off for validation"
+        return {"validation": check_for_scores(split, source, advice)}
+
+    def test(self) -> dict[str, Split]:
+        """The test rows, with labels if they have any."""
+        if self.rows["test"] is None:
+            return {}
+        table = self.table("test", label_needed=False)
+        return {"test": to_split("test", table, self.target, label=self.label if table.labeled else None)}
+
+    @cached_property
+    def training_table(self) -> Table:
+        """The training rows as they were read."""
+        if self.rows["train"] is None:
+            raise InputError("there are no rows to train on", "set {TaskFiles.train} to a file")
+        table = self.table("train")
+        if not len(table):
+            raise InputError(f"{table.source} has no rows")
+        return table
+
+    @cached_property
+    def _training(self) -> Split:
+        return to_split("train", self.training_table, self.target, label=self.label)
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows for training and for validation where one file holds both."""
+        if not 0 < self.validation_fraction < 1:
+            message = f"validation_fraction={self.validation_fraction} doesn't lie between 0 and 1"
+            raise InputError(message, "set {TaskFiles.validation_fraction} to 0.1, say")
+        cut_off = smallest_hashes(self._training, self.validation_fraction, self.split_seed)
+        return np.flatnonzero(~cut_off), np.flatnonzero(cut_off)

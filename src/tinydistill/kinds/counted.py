@@ -1,0 +1,37 @@
+"""Scores that are functions of what is counted row by row and summed: for all rows, and for any resample of them.
+
+R: weightings of the same rows, K: what is counted.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = Mapping[str, NDArray[np.float64]]
+"""By name the sums over the rows of each weighting [R]."""
+
+
+def _f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.float64]]:
+    def score(sums: Counts) -> NDArray[np.float64]:
+        there = sums[said] + sums[known]
+        return np.where(there > 0, 2 * sums[right] / np.maximum(there, 1), 0.0)
+
+    return score
+
+
+def _share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
+    return lambda sums: sums[part] / sums[whole]
+
+
+SCORES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
+    "entity_f1": _f1("right entities", "said entities", "entities"),
+    "token_accuracy": _share("right words", "words"),
+}
+"""By the name of a metric. Where there is nothing to find and nothing is found, F1 is 0, as in seqeval."""
+
+
+def scores_of(names: Sequence[str], counts: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+    """The scores of rows with these counts [N] each."""
+    sums = {name: values.sum(keepdims=True) for name, values in counts.items()}
+    return {name: float(SCORES[name](sums)[0]) for name in names}
