@@ -112,7 +112,7 @@ def distill(
     made = record_of(directory / "comparison")
     assert made is not None
     rows = made.result["models"]
-    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in rows if row["model"] in _ROLES}
+    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in rows if row["model"] in _ROLES and row["path"]}
     table = pd.DataFrame(rows).set_index("model").drop(columns=["task", "path", "latency_p95_ms"], errors="ignore")
     report = directory / "comparison-report"
     return DistillResult(table, paths | {"comparison": made.path} | ({"report": report} if report.is_dir() else {}))

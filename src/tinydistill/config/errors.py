@@ -58,6 +58,7 @@ _OPTIONS = {
     "GlueTask.validation_splits": "task.validation_splits",
     "GlueTask.test_splits": "task.test_splits",
     "TaskDataModule.augmentation": "augmentation.path",
+    "DocstringTags.validation_rows": "task.source.validation_rows",
     "Objective.losses": "objective.losses",
     "Objective.scale": "objective.scale",
     "Objective.projection": "objective.projection",

@@ -34,15 +34,19 @@ def json_rows(path: Path, lines: Iterable[tuple[int, str]], choose: Choose, *, a
         if (now := [name for name, _ in pairs]) != names:
             names = now
             chosen = choose(names, f"{path} line {number}")
-        yield number, [_whole_characters(pairs[i][1]) for i in chosen]
+        yield number, [_value(pairs[i][1]) for i in chosen]
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object with all its keys, those that come twice too."""
 
 
-def _whole_characters(value: Any) -> Any:
-    """JSON can hold half characters, which no tokenizer takes."""
+def _value(value: Any) -> Any:
+    """What stands under a key; JSON can hold half characters, which no tokenizer takes."""
+    if isinstance(value, _Pairs):
+        return {key: _value(one) for key, one in value}
+    if isinstance(value, list):
+        return [_value(one) for one in value]
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 

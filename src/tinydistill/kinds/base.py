@@ -20,6 +20,7 @@ from tinydistill.models.heads import Head
 Batch = Mapping[str, Tensor]
 Logits = NDArray[np.float32]
 """Of all windows of a split in their order: [N, C], or [P, C] where every token has outputs."""
+LEAST_SHARE = 1e-6
 
 
 class TaskKind(ABC):
@@ -61,6 +62,10 @@ class TaskKind(ABC):
     def soft_loss(self, logits: Tensor, batch: Batch, *, temperature: float = 1.0, scale: float = 1.0) -> Tensor:
         """The loss against a batch's `teacher_logits`, `scale` times as large where it has a temperature."""
 
+    def soft_logits(self, shares: NDArray[np.float32]) -> Logits:
+        """The logits that stand for probabilities [N, C] which come with the rows; a share of 0 is a very small one."""
+        return np.log(np.maximum(shares, LEAST_SHARE))
+
     @abstractmethod
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Any:
         """What a model with these logits answers to every row of a split, in their order.
@@ -86,6 +91,11 @@ class TaskKind(ABC):
         Columns called n(NAME) are counts, which `counted.SCORES` makes scores from.
         """
         return {}
+
+    def as_rows(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A split's rows with these answers as labels, by column, as they can be trained on in JSON."""
+        texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+        return {**texts, "label": self.shown(answers, split)}
 
     def agreement(self, ours: Any, theirs: Any) -> tuple[str, float]:
         """How far two models' answers to the same rows agree: `equal`, the share of equal ones, or `correlation`."""

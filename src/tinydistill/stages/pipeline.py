@@ -16,6 +16,7 @@ from tinydistill.config.build.sources import (
     check_positions,
     find_student,
     find_teacher,
+    makes_teacher,
     wants_general,
     wants_masked_lm,
 )
@@ -25,7 +26,6 @@ from tinydistill.console import say, table
 from tinydistill.errors import UserError
 from tinydistill.export import onnx_export, publishing
 from tinydistill.kinds import kind_of
-from tinydistill.models.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
@@ -172,7 +172,7 @@ def _steps(config: Config) -> list[Step]:
     def add(stage: str, makes: str, path: Path, of: Config) -> None:
         steps.append(Step(replace(of, stage=stage), makes, path))
 
-    if not has_head(find_teacher(config).config):
+    if makes_teacher(config):
         add("finetune", f"{task}: {TEACHER}", names.finetuned_path(config), _finetuning(config, "teacher"))
     if options.baseline:
         new = without_distillation(config)
@@ -218,7 +218,7 @@ def with_inputs(config: Config) -> Config:
     runtime.quiet()
     alone = replace(config, paths=replace(config.paths, job=None))
     found = config
-    if not has_head(find_teacher(config).config):
+    if makes_teacher(config):
         of = replace(_finetuning(config, "teacher"), stage="finetune")
         teacher = _made(of, names.finetuned_path(alone), names.finetuned_path(config))
         found = replace(found, teacher=replace(found.teacher, path=str(teacher), revision=None))
@@ -251,7 +251,9 @@ def _contenders(config: Config) -> list[Contender]:
     assert student is not None
     found = student.result
     metric = found["monitor"]
-    path = teacher.path if has_head(teacher.config) else str(names.finetuned_path(config))
+    path: str | None = str(names.finetuned_path(config)) if makes_teacher(config) else teacher.path
+    if config.task.soft_labels:  # its answers come with the rows
+        path = None
     split, _, name = metric.rpartition("/")
     said = prediction_file(made, split, of="teacher")
     contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]

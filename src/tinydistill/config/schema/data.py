@@ -69,6 +69,14 @@ class Task:
     train: str | None = option("task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst", None)
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
+    soft_labels: list[str] = option(
+        "task=files: columns of probabilities that take a teacher's place: one a class in their order, or a single one "
+        "with a list, or an object by label, in every cell",
+        [],
+    )
+    unlabeled: str | None = option(
+        "a file of further rows with the columns of the training rows; the teacher's answers are their labels", None
+    )
     validation_fraction: float = option("task=files: share of the training rows that is cut off", 0.1, above=0, below=1)
     split_seed: int = option(
         "which rows are cut off or kept aside, and which are the share", 0, at_least=0, at_most=SEED

@@ -26,8 +26,9 @@ MAX_CLASSES = 1000  # more different labels than this are not taken for classes 
 class Table:
     """Rows as they stand in a file or data set, with the places to name when something is wrong with one.
 
-    `labels` are raw (text, number or None), and None altogether where there is no such column. `skipped` counts the
-    damaged rows that were left out because the task allows it.
+    `labels` are raw (text, number or None), and None altogether where there is no such column. `others` [N][K] has what
+    other columns hold that were asked for. `skipped` counts the damaged rows that were left out because the task allows
+    it.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Table:
     texts: list[str] = field(default_factory=list)
     pairs: list[str] | None = None
     labels: list[Any] | None = None
+    others: list[list[Any]] = field(default_factory=list)
     skipped: int = 0
 
     def __len__(self) -> int:
@@ -56,7 +58,8 @@ class Split:
     """A part of a task, row by row in the order of its source.
 
     `labels`: class numbers int64 [N], or real targets float32 [N], or what else its Target encodes; None where they are
-    unknown. `source_rows` int64 [N]: of augmented rows, the numbers of the training rows that they were made from.
+    unknown. `source_rows` int64 [N]: of augmented rows, the numbers of the training rows that they were made from; -1
+    for a row of its own. `soft` float32 [N, C]: probabilities that stand for a teacher's, where there are some.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Split:
     pairs: list[str] | None = None
     labels: NDArray[Any] | Ragged | None = None
     source_rows: NDArray[np.int64] | None = None
+    soft: NDArray[np.float32] | None = None
     skipped: int = 0
 
     def __len__(self) -> int:
@@ -88,8 +92,16 @@ class Split:
         chosen = rows.tolist()
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
         labels = None if self.labels is None else self.labels[rows]
-        sources = None if self.source_rows is None else self.source_rows[rows]
-        return replace(self, texts=[self.texts[i] for i in chosen], pairs=pairs, labels=labels, source_rows=sources)
+        texts, sources = [self.texts[i] for i in chosen], None if self.source_rows is None else self.source_rows[rows]
+        soft = None if self.soft is None else self.soft[rows]
+        return replace(self, texts=texts, pairs=pairs, labels=labels, source_rows=sources, soft=soft)
+
+    def with_unlabeled(self, other: "Split") -> "Split":
+        """These rows and then another split's, all without labels."""
+        pairs = None if self.pairs is None or other.pairs is None else [*self.pairs, *other.pairs]
+        sources = np.arange(len(self)) if self.source_rows is None else self.source_rows
+        sources = np.concatenate([sources, np.full(len(other), -1)])
+        return Split(self.name, [*self.texts, *other.texts], pairs, source_rows=sources, skipped=self.skipped)
 
     def text_identity(self) -> str:
         """The hash of the texts."""
@@ -102,7 +114,8 @@ class Split:
     def identity(self) -> str:
         """The hash of texts and labels."""
         labels = b"" if self.labels is None else self.labels.tobytes()
-        return hashlib.sha256(self.text_identity().encode() + labels).hexdigest()
+        soft = b"" if self.soft is None else self.soft.tobytes()
+        return hashlib.sha256(self.text_identity().encode() + labels + soft).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split, Target, to_split
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
+UNLABELED = "{TaskDataModule.unlabeled}"  # what names the file of rows without labels
 SELECTION = "selection"  # the validation split that chooses, where training rows are kept aside for it
 LEAST_SELECTED = 20  # rows: fewer say too little to choose by
 
@@ -40,6 +42,12 @@ class TaskSource(ABC):
     def test(self) -> dict[str, Split]:
         """Splits by name, mostly without labels; empty where the task has none."""
         return {}
+
+    def unlabeled(self, file: str) -> Split:
+        """Further rows without labels, from a file that is laid out as the training rows: `text`, and `text_pair`."""
+        pair = None if self.train().pairs is None else "text_pair"
+        table = read_table(file, Layout("text", pair), argument=UNLABELED)
+        return to_split("unlabeled", table, self.target, label=None)
 
     def identity(self) -> str:
         """The same for the same training and validation rows, wherever they lie."""
@@ -89,6 +97,10 @@ class SomeRows(TaskSource):
         """Some of the rows of the test splits."""
         return {name: self._few(split) for name, split in self.source.test().items()}
 
+    def unlabeled(self, file: str) -> Split:
+        """As of the other task."""
+        return self.source.unlabeled(file)
+
     def _few(self, split: Split) -> Split:
         if self.rows is None or self.rows >= len(split):
             return split
@@ -133,6 +145,10 @@ class WithSelection(TaskSource):
     def test(self) -> dict[str, Split]:
         """As of the other task."""
         return self.source.test()
+
+    def unlabeled(self, file: str) -> Split:
+        """As of the other task."""
+        return self.source.unlabeled(file)
 
     @cached_property
     def _others(self) -> dict[str, Split]:
