@@ -18,6 +18,7 @@ from transformers.utils.output_capturing import maybe_install_capturing_hooks
 from tinydistill.errors import InputError
 from tinydistill.models import attention
 from tinydistill.models.encoder_parts import post_norm_layers, transformer_layers
+from tinydistill.models.heads import output_logits
 
 ENCODER_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TAP = "tinydistill_tap"
@@ -130,7 +131,7 @@ class Observer:
             )
         hidden = {n: outputs.hidden_states[n] for n in self.hidden_layers}
         tapped = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
-        return Observation(hidden, tapped, getattr(outputs, "logits", None))
+        return Observation(hidden, tapped, output_logits(outputs))
 
 
 def attention_probabilities(seen: QKV) -> Tensor:
