@@ -23,9 +23,7 @@ FIRST = 8  # batches that the states' mean and size are taken from
 
 
 @torch.no_grad()
-def solve_head(
-    model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], *, per_window: bool = False
-) -> float:
+def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], *, per_window: bool = False) -> float:
     """Sets the linear maps of a head, in place, so that its logits imitate the teacher's.
 
     Batches hold `teacher_logits` [B, C] beside what the model takes, or those of every token [B, L, C] and `valid`

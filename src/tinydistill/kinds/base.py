@@ -15,7 +15,8 @@ from torch import Tensor
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
-from tinydistill.models.heads import Head, output_logits
+from tinydistill.models.heads import Head
+from tinydistill.models.observation import output_logits
 
 Batch = Mapping[str, Tensor]
 Logits = NDArray[np.float32]

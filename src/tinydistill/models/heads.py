@@ -3,11 +3,9 @@
 import copy
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tinydistill.errors import InputError
@@ -48,17 +46,6 @@ class Head:
         config.label2id = {label: number for number, label in config.id2label.items()}
         usual = "single_label_classification" if self.labels else "regression"
         config.problem_type = self.problem_type or (usual if "Sequence" in self.auto_class else None)
-
-
-def output_logits(output: Any) -> Tensor | None:
-    """The logits of what a model with a head returned; those of a span's start and end as two columns.
-
-    None of what a model without a head returned.
-    """
-    if hasattr(output, "start_logits"):
-        return torch.stack([output.start_logits, output.end_logits], -1)
-    logits: Tensor | None = getattr(output, "logits", None)
-    return logits
 
 
 def add_head(encoder: PreTrainedModel, head: Head, *, seed: int) -> PreTrainedModel:

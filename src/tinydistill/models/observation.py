@@ -18,7 +18,6 @@ from transformers.utils.output_capturing import maybe_install_capturing_hooks
 from tinydistill.errors import InputError
 from tinydistill.models import attention
 from tinydistill.models.encoder_parts import post_norm_layers, transformer_layers
-from tinydistill.models.heads import output_logits
 
 ENCODER_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 TAP = "tinydistill_tap"
@@ -150,6 +149,17 @@ def release(model: PreTrainedModel) -> PreTrainedModel:
         if hasattr(module, _OBSERVED):
             delattr(module, _OBSERVED)
     return attention.use(model)
+
+
+def output_logits(output: Any) -> Tensor | None:
+    """The logits of what a model with a head returned; those of a span's start and end as two columns.
+
+    None of what a model without a head returned.
+    """
+    if hasattr(output, "start_logits"):
+        return torch.stack([output.start_logits, output.end_logits], -1)
+    logits: Tensor | None = getattr(output, "logits", None)
+    return logits
 
 
 def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

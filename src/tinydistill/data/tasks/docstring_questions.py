@@ -21,7 +21,7 @@ from tinydistill.errors import InputError
 
 FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
 MEGABYTES = 9.0  # of docstrings that are read; equal shares of all that are installed
-MAX_CONTEXT = 600  # characters; the rest of a longer docstring is cut off
+MAX_CONTEXT = 400  # characters; the rest of a longer docstring is cut off
 OF_DOCSTRING = 2  # questions at most that have an answer
 NONE_IN = 3  # docstrings is asked something that it doesn't say
 ONE_IN = 5  # modules is for validation
@@ -51,8 +51,8 @@ class DocstringQuestions(TaskSource):
 
     cache_dir: str | Path
     max_answer_length: int = 30
-    train_rows: int = 3000
-    validation_rows: int = 600
+    train_rows: int = 2000
+    validation_rows: int = 500
 
     @property
     def target(self) -> Target:

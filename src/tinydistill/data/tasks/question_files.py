@@ -139,7 +139,7 @@ class QuestionFiles(OwnRows):
             table.places.append(place)
             table.texts.append(question)
             pairs.append(text)
-            several += any(start is None and text.find(said) != text.rfind(said) for said, start in answers or [])
+            several += any(start is None and text.count(said.strip()) > 1 for said, start in answers or [])
             labels.append([span_of(said, start, text, where) for said, start in answers or []])
         if several:
             say(f"{several:,} answers of {table.source} stand in their contexts several times: the first counts")

@@ -70,7 +70,7 @@ def _tokens_of(spans: NDArray[np.int64], rows: EncodedRows, first: int, last: in
     of_text = ends > starts
     of_answer = of_text & (starts < own[:, 1]) & (ends > own[:, 0])
     number = np.arange(len(places)) - np.repeat(offsets - offsets[0], lengths)
-    beginnings, far = offsets - offsets[0], np.iinfo(np.int64).max
+    beginnings, far = offsets - offsets[0], np.iinfo(np.int32).max
     found = np.stack(
         [
             np.minimum.reduceat(np.where(of_answer, number, far), beginnings),
