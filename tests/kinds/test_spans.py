@@ -6,6 +6,7 @@ import string
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -15,6 +16,7 @@ from tests.conftest import bert
 from tests.data.tasks.test_spans import LENGTH, drawn, windows_of
 from tinydistill.data.tasks.encoding import encode
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.question_files import QuestionFiles
 from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.spans import Spans
 from tinydistill.data.tasks.windows import ANSWERS
@@ -129,6 +131,14 @@ def test_scores_are_means_over_questions_and_follow_from_the_counts_of_a_file():
 def test_a_file_of_predictions_shows_texts():
     assert KIND.shown(SMALL.labels, SMALL) == ["the cat | cat", "dog", ""]
     assert KIND.shown(np.array([[4, 7], [-1, -1], [0, 2]]), SMALL) == ["cat", "", "it"]
+
+
+def test_answers_become_rows_that_can_be_trained_on():
+    rows = KIND.as_rows(SMALL, np.array([[4, 7], [-1, -1], [0, 2]]), np.zeros((9, 2), np.float32))
+    assert rows["question"] == SMALL.texts
+    read = QuestionFiles(pd.DataFrame(rows), validation=pd.DataFrame(rows)).train()
+    assert read.pairs == SMALL.pairs
+    assert [read.labels.row(row).tolist() for row in range(3)] == [[[4, 7]], [], [[0, 2]]]
 
 
 def test_one_who_cannot_read_gives_the_whole_text_or_no_answer():

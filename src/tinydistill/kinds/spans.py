@@ -98,6 +98,13 @@ class QuestionAnswering(TaskKind):
             return {}
         return {f"n({name})": values for name, values in self._counts(answers, split).items()}
 
+    def as_rows(self, split: Split, answers: NDArray[np.int64], logits: Logits) -> dict[str, Sequence[Any]]:
+        """Questions and contexts, with answers as the hub's data sets have them."""
+        assert split.pairs is not None
+        said = zip(_texts(answers, split), answers[:, 0].tolist(), strict=True)
+        given = [{"text": [text] if text else [], "answer_start": [start] if text else []} for text, start in said]
+        return {"question": split.texts, "context": split.pairs, "answers": given}
+
     def reads(self, max_length: int, *, pair: bool) -> str:
         """A question and a text."""
         return f"a question and a text, in windows of {max_length} tokens,"

@@ -129,6 +129,17 @@ def test_test_rows_need_no_answers(tmp_path):
     assert QuestionFiles(train, test=tmp_path / "test.json").test()["test"].labels is None
 
 
+def test_of_further_rows_answers_are_not_looked_at(tmp_path):
+    task = source(written(tmp_path / "train.json", squad()))
+    wrong = [(question, text, [("bird", 0)]) for question, text, _ in ROWS]
+    written(tmp_path / "more.json", squad(wrong))
+    frame = pd.DataFrame([{"question": question, "context": text, "answers": 7} for question, text, _ in ROWS])
+    frame.to_parquet(tmp_path / "more.parquet")
+    for file in ("more.json", "more.parquet"):
+        split = task.unlabeled(str(tmp_path / file))
+        assert (split.texts, split.pairs, split.labels) == (*map(list, list(zip(*ROWS, strict=True))[:2]), None)
+
+
 def test_a_model_can_be_scored_where_there_are_validation_rows_alone(tmp_path):
     task = QuestionFiles(validation=written(tmp_path / "dev.json", squad()))
     assert task.target.unanswerable

@@ -1,6 +1,7 @@
 """A user's own questions about texts: SQuAD's JSON, and tables with a question, a text and its answers in every row."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from tinydistill.console import say
 from tinydistill.data.files import check_file, extension
 from tinydistill.data.formats import Choose, column_index, json_objects, memory_rows, no_text
 from tinydistill.data.tasks import squad_json
-from tinydistill.data.tasks.examples import FIX_ROW, Table, Target
+from tinydistill.data.tasks.examples import FIX_ROW, Split, Table, Target, to_split
 from tinydistill.data.tasks.given_answers import Given, given_answers, span_of
 from tinydistill.data.tasks.own_rows import OwnRows
+from tinydistill.data.tasks.sources import UNLABELED
 from tinydistill.data.tasks.spans import Span, Spans
 from tinydistill.data.tasks.tables import Layout, rows_of_file
 from tinydistill.errors import InputError
@@ -78,33 +80,40 @@ class QuestionFiles(OwnRows):
         for role in ("text", "text_pair", "label"):
             if getattr(self.layout, role) is None:
                 raise InputError("rows need columns of questions, texts and answers", f"set {{TaskFiles.{role}}}")
-        rows, argument = self.rows[name], f"{{TaskFiles.{name}}}"
-        choose = self._chooser(argument, label_needed=label_needed)
+        return self._read(self.rows[name], name, f"{{TaskFiles.{name}}}", self.layout, needed=label_needed)
+
+    def unlabeled(self, file: str) -> Split:
+        """Rows of another file; answers that it has are not looked at."""
+        table = self._read(file, "unlabeled", UNLABELED, replace(self.layout, label=None), needed=False)
+        return to_split("unlabeled", table, self.target, label=None)
+
+    def _read(self, rows: Any, name: str, argument: str, layout: Layout, *, needed: bool) -> Table:
+        choose = self._chooser(layout, argument, needed=needed)
         if not isinstance(rows, str | Path):
             table = Table(name, "row")
-            return self._filled(table, self._of_cells(memory_rows(rows, choose, name), table), needed=label_needed)
+            return self._filled(table, self._of_cells(memory_rows(rows, choose, name), table), needed=needed)
         path, value = Path(rows), None
         check_file(path, argument)
         table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
         if extension(path) == ".json":
             dialect = {"argument": argument, "encoding_argument": "{TaskFiles.encoding}"}
-            value = squad_json.whole_json(path, self.layout.encoding, **dialect)
-        if value is None or (isinstance(value, dict) and self.layout.text in value):
-            found = self._of_cells(rows_of_file(path, choose, self.layout, argument), table)
-        elif (objects := squad_json.flat(value, self.layout.text)) is not None:
+            value = squad_json.whole_json(path, layout.encoding, **dialect)
+        if value is None or (isinstance(value, dict) and layout.text in value):
+            found = self._of_cells(rows_of_file(path, choose, layout, argument), table)
+        elif (objects := squad_json.flat(value, layout.text)) is not None:
             table.unit = "row"
             found = self._of_cells(json_objects(objects, choose, str(path)), table)
         else:
             table.unit = "question"
-            found = self._of_squad(path, value, argument, needed=label_needed)
-        return self._filled(table, found, needed=label_needed)
+            found = self._of_squad(path, value, argument, layout, needed=needed)
+        return self._filled(table, found, needed=needed)
 
-    def _chooser(self, argument: str, *, label_needed: bool) -> Choose:
+    def _chooser(self, layout: Layout, argument: str, *, needed: bool) -> Choose:
         def choose(names: Sequence[str], where: str) -> list[int]:
-            roles = [role for role in self.layout.roles() if role[0] != "label" or label_needed or role[1] in names]
-            starts = len(roles) == len(self.layout.roles()) and self.answer_start in names
-            columns = [*roles, ("answer_start", self.answer_start)] if starts else roles
-            return [column_index(names, column, where, self.layout.advice(role, argument)) for role, column in columns]
+            roles = [role for role in layout.roles() if role[0] != "label" or needed or role[1] in names]
+            if roles[-1][0] == "label" and self.answer_start in names:
+                roles.append(("answer_start", self.answer_start))
+            return [column_index(names, column, where, layout.advice(role, argument)) for role, column in roles]
 
         return choose
 
@@ -119,12 +128,13 @@ class QuestionFiles(OwnRows):
             value, start = [*cells[2:], None, None][:2]
             yield place, question, text, given_answers(value, start, where, str(self.layout.label))
 
-    def _of_squad(self, path: Path, value: Any, argument: str, *, needed: bool) -> Iterator[Row]:
+    def _of_squad(self, path: Path, value: Any, argument: str, layout: Layout, *, needed: bool) -> Iterator[Row]:
         for number, question, text, answers in squad_json.questions(path, value, argument=argument):
             where = f"{path} question {number}"
             if answers is None and needed:
                 raise InputError(f"{where} has no 'answers'", FIX_ROW)
-            yield number, question, text, given_answers(answers, None, where, "answers")
+            given = given_answers(answers, None, where, "answers") if layout.label is not None else None
+            yield number, question, text, given
 
     def _filled(self, table: Table, rows: Iterable[Row], *, needed: bool) -> Table:
         """The table with texts and spans; raises InputError for an answer that its text doesn't have."""
