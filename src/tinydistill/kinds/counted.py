@@ -27,6 +27,8 @@ def _share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
 SCORES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
     "entity_f1": _f1("right entities", "said entities", "entities"),
     "token_accuracy": _share("right words", "words"),
+    "ndcg_at_10": _share("gain", "queries"),
+    "cosine": _share("cosine", "texts"),
 }
 """By the name of a metric. Where there is nothing to find and nothing is found, F1 is 0, as in seqeval."""
 

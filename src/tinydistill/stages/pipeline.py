@@ -16,6 +16,8 @@ from tinydistill.config.build.sources import (
     check_positions,
     find_student,
     find_teacher,
+    knows_the_task,
+    learns_from_labels,
     wants_general,
     wants_masked_lm,
 )
@@ -25,7 +27,6 @@ from tinydistill.console import say, table
 from tinydistill.errors import UserError
 from tinydistill.export import onnx_export, publishing
 from tinydistill.kinds import kind_of
-from tinydistill.models.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
@@ -172,9 +173,9 @@ def _steps(config: Config) -> list[Step]:
     def add(stage: str, makes: str, path: Path, of: Config) -> None:
         steps.append(Step(replace(of, stage=stage), makes, path))
 
-    if not has_head(find_teacher(config).config):
+    if not knows_the_task(config, find_teacher(config)):
         add("finetune", f"{task}: {TEACHER}", names.finetuned_path(config), _finetuning(config, "teacher"))
-    if options.baseline:
+    if options.baseline and learns_from_labels(config):
         new = without_distillation(config)
         add("finetune", f"{task}: {BASELINE}", names.finetuned_path(new, "student"), _finetuning(new, "student"))
     if wants_general(config):
@@ -218,7 +219,7 @@ def with_inputs(config: Config) -> Config:
     runtime.quiet()
     alone = replace(config, paths=replace(config.paths, job=None))
     found = config
-    if not has_head(find_teacher(config).config):
+    if not knows_the_task(config, find_teacher(config)):
         of = replace(_finetuning(config, "teacher"), stage="finetune")
         teacher = _made(of, names.finetuned_path(alone), names.finetuned_path(config))
         found = replace(found, teacher=replace(found.teacher, path=str(teacher), revision=None))
@@ -251,11 +252,11 @@ def _contenders(config: Config) -> list[Contender]:
     assert student is not None
     found = student.result
     metric = found["monitor"]
-    path = teacher.path if has_head(teacher.config) else str(names.finetuned_path(config))
+    path = teacher.path if knows_the_task(config, teacher) else str(names.finetuned_path(config))
     split, _, name = metric.rpartition("/")
     said = prediction_file(made, split, of="teacher")
     contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]
-    if config.pipeline.baseline:
+    if config.pipeline.baseline and learns_from_labels(config):
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
         alone = str(baseline.path), None, head, metric, baseline.result["score"]

@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,9 @@ def _distill(
     config: Config, artifact: ArtifactWriter, task: TaskSource, teacher: Source, start: Source | None
 ) -> dict[str, Any]:
     begun, scored = time.monotonic(), data.scoring(config, task)
+    head = scored.kind.head.like(
+        teacher.path, teacher.revision, max_length=config.task.max_length, called=teacher.called
+    )
     load_teacher = functools.cache(lambda: teacher.with_head(scored.kind.head, dtype=frozen_dtype(config)))
     rows = {
         phase: data.task_data(
@@ -97,16 +101,23 @@ def _distill(
     }
     labeled = rows["prediction"]
     if config.prediction.hard_share and labeled.train.labels is None:
+        rows_of = f"augmentation.path={config.augmentation.path}"
+        rows_of = f"task={config.task.name}" if config.augmentation.path is None else rows_of
         raise UserError(
-            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of "
-            f"augmentation.path={config.augmentation.path} don't have: take prediction.hard_share=0"
+            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of {rows_of} "
+            "don't have: take prediction.hard_share=0"
         )
     scoring.announce(config.task.name, labeled)
 
     def logits(split: Split) -> Any:
-        precise = f"{teacher.identity} {precision(config)}"
+        precise = f"{teacher.identity} {precision(config)}{head.read_as}"
         return stored_logits(labeled, split, precise, lambda: load_teacher().to(_device(config)))
 
+    if scored.kind.scored_by_teacher:
+        told = {name: logits(split) for name, split in labeled.validation.items() if split.labels is None}
+        for of_phase in rows.values():
+            of_phase.label_validation(told)
+        scored = replace(scored, splits=labeled.validation)
     first = labeled.validation[scored.reported_split]
     if config.distill.check_score:
         answers = scored.kind.answers(first, logits(first), labeled.encoded(first))
@@ -115,7 +126,7 @@ def _distill(
         name: scoring.score_logits(scored, split, logits(split), labeled) for name, split in labeled.validation.items()
     }
     labeled.teacher_logits = logits(labeled.train)
-    student, new_head = _student(config, start, load_teacher, labeled, scored.kind.head)
+    student, new_head = _student(config, start, load_teacher, labeled, head)
     work = TaskPhases(config, artifact, rows, load_teacher, student, new_head, scored, teacher_scores)
     at_start = work.once("start")["scores"]
     seconds = time.monotonic() - begun
@@ -158,7 +169,7 @@ def _student(
         encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
         return add_head(encoder, head, seed=config.seed), True
     try:
-        check_task_head(start, rows.target)
+        check_task_head(start, rows.target, head=head)
     except InputError:
         say(f"{start.called}={start.path} gets a new head for this task")
         return add_head(start.encoder(), head, seed=config.seed), True
