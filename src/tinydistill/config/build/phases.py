@@ -100,7 +100,8 @@ class TaskPhases:
         if self.new_head and self.config.distill.head == "solved":
             tokens = self.config.distill.head_tokens
             unexplained = solve_head(self.student, self.rows["prediction"].sample_batches(tokens, logits=True))
-            say(f"head solved onto the teacher's logits: {unexplained:.0%} of their held-out variance unexplained")
+            what = f"the teacher's {self.scored.kind.outputs_called}"
+            say(f"head solved onto {what}: {unexplained:.0%} of their held-out variance unexplained")
 
     def _intermediate(self) -> dict[str, Any]:
         config, directory, rows = self.config, self.directory("intermediate"), self.rows["intermediate"]

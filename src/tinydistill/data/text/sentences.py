@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-_ENDS = re.compile(r"(?<=[.!?])['\")\]]*\s+(?=['\"(\[]*[A-Z0-9])")  # of a sentence, where the next one begins
+_ENDS = re.compile(r"""(?:(?<=[.!?])|(?<=[.!?]['")\]]))\s+(?=['"(\[]*[A-Z0-9])""")  # where the next sentence begins
 _SHORT = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|cf|al|No|Fig)|\.\.)\.$")  # don't end one
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 LEAST_WORDS, MOST_CHARACTERS = 4, 400
