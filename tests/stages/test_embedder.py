@@ -106,7 +106,7 @@ def test_the_pipeline_compares_teacher_and_student_and_has_no_baseline(outputs):
     low, high = student["interval"]
     assert low < student["score"] < high
     assert not (outputs / "finetune").exists()
-    assert (made(outputs, "report") / "index.html").is_file()
+    assert (made(outputs, "report") / "report.html").is_file()
 
 
 def test_held_out_texts_choose_and_pairs_are_reported(outputs):
@@ -169,7 +169,7 @@ def test_the_card_says_what_it_is_and_its_programs_run(outputs):
         said = io.StringIO()
         with redirect_stdout(said):
             exec(program.replace("DIRECTORY", str(directory)), {})
-        assert "1.0" in said.getvalue() or "0.999" in said.getvalue()
+        assert re.match(r"(tensor\()?\[\[(1\.|0\.999)", said.getvalue())  # of a text with itself
 
 
 def test_files_of_predictions_have_a_line_a_pair_and_a_query(outputs):
