@@ -16,6 +16,7 @@ from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
 from tinydistill.models.heads import Head
+from tinydistill.models.observation import output_logits
 
 Batch = Mapping[str, Tensor]
 Logits = NDArray[np.float32]
@@ -32,6 +33,8 @@ class TaskKind(ABC):
 
     per_token: ClassVar[bool] = False
     """Whether every token has outputs; batches then have `valid` [B, L], true where they count."""
+    compared_within_window: ClassVar[bool] = False
+    """Whether a number added to an output of all tokens of a window changes no loss."""
     predicts: ClassVar[str]
     """What it predicts, as a noun: classes."""
     metrics: ClassVar[tuple[str, ...]]
@@ -51,7 +54,8 @@ class TaskKind(ABC):
 
     def logits(self, output: Any) -> Tensor:
         """The logits [B, C] or [B, L, C] of what a model returned."""
-        logits: Tensor = output.logits
+        logits = output_logits(output)
+        assert logits is not None
         return logits
 
     @abstractmethod
@@ -113,6 +117,24 @@ class TaskKind(ABC):
     @abstractmethod
     def described(self) -> str:
         """What is predicted of a text, in Markdown: one of a, b."""
+
+    def reads(self, max_length: int, *, pair: bool) -> str:
+        """What an answer is given to, up to the comma behind it."""
+        return f"{'two texts' if pair else 'a text'}, cut at {max_length} tokens,"
+
+    def in_transformers(self, max_length: int, *, pair: bool) -> str:
+        """A program in transformers that answers, of a model in DIRECTORY."""
+        row = '{"text": "first text", "text_pair": "second text"}' if pair else '"a text"'
+        return f"""from transformers import pipeline
+
+answer = pipeline("{self.pipeline}", "DIRECTORY"{self.pipeline_options(max_length)})
+print(answer({row}))"""
+
+    def encoding(self, max_length: int, *, pair: bool) -> str:
+        """The part of a program in onnxruntime from a `tokenizer` of tokenizers, which pads, to its `rows`."""
+        rows = '[("first text", "second text")]' if pair else '["a text"]'
+        return f"""tokenizer.enable_truncation({max_length})
+rows = tokenizer.encode_batch({rows})"""
 
     def pipeline_options(self, max_length: int) -> str:
         """What transformers' pipeline is to be told, as further arguments, so that it cuts as in training."""

@@ -30,6 +30,8 @@ def share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
 SCORES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
     "entity_f1": f1("right entities", "said entities", "entities"),
     "token_accuracy": share("right words", "words"),
+    "answer_f1": share("F1 of answers", "questions"),
+    "exact_match": share("exact answers", "questions"),
 }
 """By the name of a metric; a kind of your own adds its own. F1 is 0 where nothing is to be found, as in seqeval."""
 

@@ -150,7 +150,9 @@ def _with_pairs(config: Config) -> Config:
     pipeline, augmentation = config.pipeline, config.augmentation
     other_rows = pipeline.augment or augmentation.path is not None or config.prediction.hard_share > 0
     pairs = pipeline.pairs and not other_rows and config.task.text_pair is not None
-    pairs = pairs and augmentation.new_pairs(len(data.training_task(config).train())) > 0
+    if pairs:
+        task = data.training_task(config)
+        pairs = task.target.of_whole_texts and augmentation.new_pairs(len(task.train())) > 0
     if pairs:
         augmentation = replace(augmentation, method="neighbors")
     pipeline = replace(pipeline, pairs=pairs, augment=pipeline.augment or pairs)

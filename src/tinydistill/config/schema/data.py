@@ -59,9 +59,15 @@ class Task:
     text_pair: str | None = option("column of the second text", None)
     label: str | None = option("column of the label", "label")
     labels: list[Any] = option("class names in the order of their numbers; empty to take the training file's", [])
+    answer_start: str = option(
+        "task=question_files: column of the answers' first characters, counted from 0; files may lack it",
+        "answer_start",
+    )
+    max_answer_length: int = option("of questions: tokens in an answer at most", 30, at_least=1)
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
     metrics: list[str] = option(
-        "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy",
+        "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy; of "
+        "answers answer_f1, exact_match",
         ["accuracy"],
     )
     monitor: str = option("the one that counts, and chooses the best epoch", "accuracy")

@@ -72,7 +72,7 @@ class TaskDataModule(ResumableDataModule):
         """The rows that are trained on: the task's, or those of the augmentation, and then those without labels."""
         rows = original = self.source.train()
         if self.augmentation is not None:
-            rows = read_augmented(Path(self.augmentation), original)
+            rows = read_augmented(Path(self.augmentation), original, labeled=self.target.of_whole_texts)
         return rows if self.further is None else rows.with_unlabeled(self.source.unlabeled(str(self.further)))
 
     @cached_property
@@ -174,14 +174,15 @@ class TaskDataModule(ResumableDataModule):
         )
 
 
-def read_augmented(path: Path, original: Split) -> Split:
-    """The rows of an augmentation, labeled as the training rows that they were made from unless it says otherwise.
+def read_augmented(path: Path, original: Split, *, labeled: bool = True) -> Split:
+    """The rows of an augmentation, labeled as the training rows that they were made from.
 
-    Raises InputError where the file lacks a column, was made from other rows, or names one that there isn't.
+    Without labels if it says so, or where they may be wrong for changed texts: `labeled=False`. Raises InputError where
+    the file lacks a column, was made from other rows, or names one that there isn't.
     """
     layout = Layout("text", None if original.pairs is None else "text_pair", "source_row")
     table = read_table(path, layout, argument="{TaskDataModule.augmentation}")
-    labeled = original.labels is not None
+    labeled = labeled and original.labels is not None
     if path.suffix == ".parquet":
         about = pq.read_schema(path).metadata or {}
         labeled = labeled and UNLABELED not in about

@@ -32,8 +32,8 @@ class Table:
     """
 
     source: str
-    unit: str = "line"  # what `places` count
-    places: list[int] = field(default_factory=list)
+    unit: str = "line"  # what `places` count, or identify
+    places: list[Any] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     pairs: list[str] | None = None
     labels: list[Any] | None = None
@@ -60,6 +60,7 @@ class Split:
     `labels`: class numbers int64 [N], or real targets float32 [N], or what else its Target encodes; None where they are
     unknown. `source_rows` int64 [N]: of augmented rows, the numbers of the training rows that they were made from; -1
     for a row of its own. `soft` float32 [N, C]: probabilities that stand for a teacher's, where there are some.
+    `by_pair`: whether rows with the same second text belong together, as several questions about it do.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Split:
     source_rows: NDArray[np.int64] | None = None
     soft: NDArray[np.float32] | None = None
     skipped: int = 0
+    by_pair: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -84,8 +86,10 @@ class Split:
         """Whether all labels are the same, so that no score of them says anything."""
         if self.labels is None:
             return False
-        labels = self.labels.values if isinstance(self.labels, Ragged) else self.labels
-        return len(np.unique(labels, axis=0)) < 2
+        if isinstance(self.labels, Ragged):
+            none_too = bool((np.diff(self.labels.offsets) == 0).any())
+            return len(np.unique(self.labels.values, axis=0)) + none_too < 2
+        return len(np.unique(self.labels, axis=0)) < 2
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The rows with these numbers, in their order."""
@@ -129,6 +133,10 @@ class Target:
 
     windows: ClassVar[Windows | None] = None
     """How long rows are cut into several windows; None where they are cut off."""
+    of_whole_texts: ClassVar[bool] = True
+    """Whether labels stay right when words are replaced, and any two texts make a pair."""
+    by_pair: ClassVar[bool] = False
+    """Whether rows with the same second text belong together, so that all are for training or none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(map(label_name, self.labels)))
@@ -264,7 +272,7 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
             which = "the second text" if texts is table.pairs else "the first text" if table.pairs else "the text"
             raise InputError(f"{table.where(row)}: {which} is empty", FIX_ROW)
     labels = target.encode(table, label) if label is not None else None
-    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped)
+    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped, by_pair=target.by_pair)
 
 
 def check_for_scores(split: Split, source: str, advice: str) -> Split:

@@ -56,9 +56,10 @@ class OwnRows(TaskSource):
             split = replace(self._training.take(self._sides[1]), name="validation")
             advice = "set {TaskFiles.validation} to a file, or raise {TaskFiles.validation_fraction}"
             if not len(split):
+                why = "all have one context" if split.by_pair else "no label has two different texts"
                 raise InputError(
                     f"{self.training_table.source}: of its {len(self._training)} rows none can be cut off for "
-                    "validation, as no label has two different texts",
+                    f"validation, as {why}",
                     "set {TaskFiles.validation} to a file, or name the column of the labels with {TaskFiles.label}",
                 )
             source = f"{self.training_table.source}, the rows that are cut off for validation"

@@ -170,7 +170,8 @@ class WithSelection(TaskSource):
 def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     """Which rows [N] are chosen: of every class about `share`, those whose texts have the smallest hashes.
 
-    A class that has two different texts or more has one on either side. Rows with the same text are on one side.
+    A class that has two different texts or more has one on either side. Rows with the same text are on one side, and so
+    are those with the same second text where they belong together.
     """
     keys = _keys(split, str(seed))
     chosen: set[int] = set()
@@ -204,7 +205,8 @@ def _kept_aside(split: Split, most: int, seed: int) -> NDArray[np.bool_]:
 
 def _keys(split: Split, salt: str) -> list[int]:
     pairs = split.pairs or [""] * len(split)
-    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(split.texts, pairs, strict=True)]
+    texts = pairs if split.by_pair else split.texts
+    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(texts, pairs, strict=True)]
 
 
 def _hash(text: str) -> int:

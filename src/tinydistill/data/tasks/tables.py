@@ -82,7 +82,7 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
     if isinstance(rows, str | Path):
         path = Path(rows)
         table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
-        found_rows = _rows_of_file(path, choose, layout, argument)
+        found_rows = rows_of_file(path, choose, layout, argument)
     else:
         table = Table(name, "row")
         found_rows = memory_rows(rows, choose, name)
@@ -113,7 +113,8 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
     return table
 
 
-def _rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
+def rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
+    """(line or row, the chosen cells) of every row of a file of any format, None for the cells of a damaged one."""
     check_file(path, argument)
     suffix = extension(path)
     encoding_argument = f"{{{layout.dialect}encoding}}" if layout.dialect else ""
