@@ -43,6 +43,8 @@ _NODES = {
     "DocstringsCorpus": "corpus",
     "TextDataModule": "{stage}",
     "TaskFiles": "task",
+    "TextRows": "task",
+    "DocstringSimilarity": "task.source",
     "Target": "task",
     "TaskDataModule": "task",
     "SomeRows": "task",

@@ -43,9 +43,25 @@ class TaskKind(ABC):
     """What transformers calls its pipeline, and the hub its task."""
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
     """What an exported model calls its outputs; several are the columns of the logits."""
+    outputs_called: ClassVar[str] = "logits"
+    """What they are, in the plural."""
+    library: ClassVar[str] = "transformers"
+    """What loads a model, as the hub calls it."""
+    taught: ClassVar[str] = "fine-tuned on the task"
+    """How the teacher came to know the task."""
+    scored_by_teacher: ClassVar[bool] = False
+    """Whether rows without labels are scored against the teacher's answers, which are their labels then."""
 
     def __init__(self, target: Target):
         self.target = target
+
+    def with_losses(self, weights: Mapping[str, float]) -> "TaskKind":
+        """The same with weights of several losses against the teacher, where it has several."""
+        return self
+
+    def measures(self, split: Split) -> tuple[str, ...]:
+        """Which of the metrics there are of a split."""
+        return self.metrics
 
     @property
     @abstractmethod
@@ -101,8 +117,19 @@ class TaskKind(ABC):
         texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
         return {**texts, "label": self.shown(answers, split)}
 
+    def lines(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A file of predictions by column, a line a row of the split unless a kind says what else: label, prediction.
+
+        Labels are empty where they are unknown.
+        """
+        known = [""] * len(split) if split.labels is None else self.shown(split.labels, split)
+        return {"label": known, "prediction": self.shown(answers, split), **self.columns(split, answers, logits)}
+
     def agreement(self, ours: Any, theirs: Any) -> tuple[str, float]:
-        """How far two models' answers to the same rows agree: `equal`, the share of equal ones, or `correlation`."""
+        """How far two models' answers to the same rows agree.
+
+        `equal`, the share of equal ones, or `correlation`, or `cosine`, the mean one.
+        """
         return "equal", float(np.mean([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)]))
 
     def no_better(self, split: Split, answers: Any) -> str | None:

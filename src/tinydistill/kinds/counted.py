@@ -32,6 +32,8 @@ SCORES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
     "token_accuracy": share("right words", "words"),
     "answer_f1": share("F1 of answers", "questions"),
     "exact_match": share("exact answers", "questions"),
+    "ndcg_at_10": share("gain", "queries"),
+    "cosine": share("cosine", "texts"),
 }
 """By the name of a metric; a kind of your own adds its own. F1 is 0 where nothing is to be found, as in seqeval."""
 

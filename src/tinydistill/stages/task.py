@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,25 +95,38 @@ def _distill(
 ) -> dict[str, Any]:
     begun, scored = time.monotonic(), data.scoring(config, task)
     tokenizer = (start or teacher).tokenizer
+    head = scored.kind.head.like(
+        teacher.path, teacher.revision, max_length=config.task.max_length, called=teacher.called
+    )
     rows = {
         phase: data.task_data(config, task, tokenizer, batch_size=options.batch_size, distilled=True)
         for phase, options in (("intermediate", config.intermediate), ("prediction", config.prediction))
     }
     labeled = rows["prediction"]
     if config.prediction.hard_share and labeled.train.labels is None:
+        rows_of = f"task={config.task.name}"
+        if config.augmentation.path is not None:
+            rows_of = f"augmentation.path={config.augmentation.path}"
+        if config.task.unlabeled is not None:
+            rows_of = f"task.unlabeled={config.task.unlabeled}"
         raise UserError(
-            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which rows of "
-            f"augmentation.path={config.augmentation.path} or task.unlabeled={config.task.unlabeled} don't have: take "
-            "prediction.hard_share=0"
+            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of {rows_of} "
+            "don't have: take prediction.hard_share=0"
         )
     scoring.announce(config.task.name, labeled)
 
-    teaching = TaskTeacher(config, teacher, scored, labeled)
+    teaching = TaskTeacher(config, teacher, scored, labeled, head)
+    if scored.kind.scored_by_teacher:
+        told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
+        for of_phase in rows.values():
+            of_phase.label_validation(told)
+        scored = replace(scored, splits=labeled.validation)
+        teaching = replace(teaching, scored=scored)
     if config.distill.check_score:
         teaching.check()
     teacher_scores = teaching.scores()
     labeled.teacher_logits = teaching.training_logits()
-    student, new_head = _student(config, start, teaching.load, labeled, scored.kind.head)
+    student, new_head = _student(config, start, teaching.load, labeled, head)
     work = TaskPhases(config, artifact, rows, teaching.load, student, new_head, scored, teacher_scores)
     at_start = work.once("start")["scores"]
     seconds = time.monotonic() - begun
@@ -156,7 +170,7 @@ def _student(
         encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
         return add_head(encoder, head, seed=config.seed), True
     try:
-        check_task_head(start, rows.target)
+        check_task_head(start, rows.target, head=head)
     except InputError:
         say(f"{start.called}={start.path} gets a new head for this task")
         return add_head(start.encoder(), head, seed=config.seed), True

@@ -37,10 +37,21 @@ class Scoring:
     monitor: str
     splits: Mapping[str, Split]
 
+    def names(self, split: Split) -> tuple[str, ...]:
+        """The metrics of a split: those of `metrics` that there are of it, or else the first that there is."""
+        there = self.kind.measures(split)
+        return tuple(name for name in self.metrics if name in there) or there[:1]
+
+    def counting(self, split: str) -> str:
+        """The metric of a split that counts: `monitor`, or else its first."""
+        names = self.names(self.splits[split])
+        return self.monitor if self.monitor in names else names[0]
+
     @property
     def monitored(self) -> str:
         """The logged name of the score that chooses, SPLIT/METRIC."""
-        return f"{next(iter(self.splits))}/{self.monitor}"
+        first = next(iter(self.splits))
+        return f"{first}/{self.counting(first)}"
 
     @property
     def reported_split(self) -> str:
@@ -50,7 +61,7 @@ class Scoring:
     @property
     def reported(self) -> str:
         """The logged name of the score that is reported, SPLIT/METRIC."""
-        return f"{self.reported_split}/{self.monitor}"
+        return f"{self.reported_split}/{self.counting(self.reported_split)}"
 
 
 class Answered(NamedTuple):
@@ -127,7 +138,7 @@ class Classifier(OptimizedModule):
     def on_validation_epoch_end(self) -> None:
         """Log the scores of every split; nan where an answer is no finite number."""
         for split, (rows, logits) in self.validated().items():
-            scores = dict.fromkeys(self.scoring.metrics, math.nan)
+            scores = dict.fromkeys(self.scoring.names(self.scoring.splits[split]), math.nan)
             if np.isfinite(logits).all():
                 scores = self._scores(split, rows, logits)
             named = {f"{split}/{name}": torch.tensor(value, device=self.device) for name, value in scores.items()}
@@ -139,7 +150,7 @@ class Classifier(OptimizedModule):
             encoded = self.trainer.datamodule.encoded(split)
         elif len(rows) < len(split):  # the trainer limits the batches of a validation
             split = split.take(rows)
-        return kind.scores(self.scoring.metrics, kind.answers(split, logits, encoded), split)
+        return kind.scores(self.scoring.names(split), kind.answers(split, logits, encoded), split)
 
     def validated(self) -> dict[str, tuple[NDArray[np.int64], Logits]]:
         """By split what the last validation scored: the windows' numbers [N], rising, and their logits, as `in_order`.

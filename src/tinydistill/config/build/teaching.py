@@ -15,6 +15,7 @@ from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
 from tinydistill.kinds.base import Logits
+from tinydistill.models.heads import Head
 from tinydistill.models.source import Source
 from tinydistill.training import scoring
 from tinydistill.training.classifier import Scoring
@@ -28,12 +29,14 @@ class TaskTeacher:
         source: the fine-tuned teacher; where the rows have soft labels, the encoder whose layers are imitated.
         scored: how its answers are scored.
         rows: the task's, as the student reads them.
+        head: what is on the teacher, as it reads its texts.
     """
 
     config: Config
     source: Source
     scored: Scoring
     rows: TaskDataModule
+    head: Head
 
     @property
     def soft(self) -> bool:
@@ -65,7 +68,7 @@ class TaskTeacher:
         """Its answers to a split: computed, and stored, where they aren't there yet; None where no soft labels are."""
         if self.soft:
             return None if split.soft is None else self.scored.kind.soft_logits(split.soft)
-        precise = f"{self.source.identity} {precision(self.config)}"
+        precise = f"{self.source.identity} {precision(self.config)}{self.head.read_as}"
         return stored_logits(self._own_rows, split, precise, lambda: self._model.to(_device(self.config)))
 
     def training_logits(self) -> Logits:

@@ -5,6 +5,7 @@ N: rows of a split, C: classes.
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -53,6 +54,31 @@ class Table:
         return f"{self.source} {self.unit} {self.places[row]}"
 
 
+class Judgments(ABC):
+    """What is known of the texts of a split together, in place of a label for each."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of texts."""
+
+    @abstractmethod
+    def __getitem__(self, rows: NDArray[np.int64]) -> "Judgments":
+        """What is known of the texts in these rows alone."""
+
+    @abstractmethod
+    def few(self, count: int) -> NDArray[np.int64]:
+        """The rows of at most so many texts of which something is known."""
+
+    @property
+    @abstractmethod
+    def uniform(self) -> bool:
+        """Whether no score says anything."""
+
+    @abstractmethod
+    def tobytes(self) -> bytes:
+        """What a hash is made of."""
+
+
 @dataclass(frozen=True)
 class Split:
     """A part of a task, row by row in the order of its source.
@@ -66,7 +92,7 @@ class Split:
     name: str
     texts: list[str]
     pairs: list[str] | None = None
-    labels: NDArray[Any] | Ragged | None = None
+    labels: NDArray[Any] | Ragged | Judgments | None = None
     source_rows: NDArray[np.int64] | None = None
     soft: NDArray[np.float32] | None = None
     skipped: int = 0
@@ -86,6 +112,8 @@ class Split:
         """Whether all labels are the same, so that no score of them says anything."""
         if self.labels is None:
             return False
+        if isinstance(self.labels, Judgments):
+            return self.labels.uniform
         if isinstance(self.labels, Ragged):
             none_too = bool((np.diff(self.labels.offsets) == 0).any())
             return len(np.unique(self.labels.values, axis=0)) + none_too < 2
@@ -131,6 +159,8 @@ class Target:
 
     labels: tuple[str, ...] = ()
 
+    labeled: ClassVar[bool] = True
+    """Whether rows have labels; where they have none, the teacher as it is knows all that there is to learn."""
     windows: ClassVar[Windows | None] = None
     """How long rows are cut into several windows; None where they are cut off."""
     of_whole_texts: ClassVar[bool] = True

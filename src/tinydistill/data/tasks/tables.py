@@ -114,7 +114,10 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
 
 
 def rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
-    """(line or row, the chosen cells) of every row of a file of any format, None for the cells of a damaged one."""
+    """(line or row, the chosen cells) of every row of a file, None for the cells of a damaged one.
+
+    Raises InputError as `read_table` does.
+    """
     check_file(path, argument)
     suffix = extension(path)
     encoding_argument = f"{{{layout.dialect}encoding}}" if layout.dialect else ""
