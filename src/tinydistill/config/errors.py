@@ -50,6 +50,7 @@ _NODES = {
     "SomeRows": "task",
     "GlueTask": "task.source",
     "DocstringsTask": "task.source",
+    "DocstringQuestions": "task.source",
     "Bounds": "export",
 }
 _OPTIONS = {
@@ -60,6 +61,7 @@ _OPTIONS = {
     "GlueTask.validation_splits": "task.validation_splits",
     "GlueTask.test_splits": "task.test_splits",
     "TaskDataModule.augmentation": "augmentation.path",
+    "DocstringTags.validation_rows": "task.source.validation_rows",
     "Objective.losses": "objective.losses",
     "Objective.scale": "objective.scale",
     "Objective.projection": "objective.projection",
@@ -216,7 +218,7 @@ def _unknown(key: str) -> str:
         choices = [f"{node}={file.stem}" for file in sorted((CONF_DIR / node).glob("*.yaml")) if _sets(file, name)]
         other = f"take {' or '.join(choices)}" if choices else f"add it with +{key}=VALUE"
         return f"{node} has no {name} as it is; {other}"
-    known = [*known_options, *groups]
+    known = list(dict.fromkeys([*known_options, *groups]))
     parent = key.rpartition(".")[0]
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     matches = nearest(key, known, similarity=0.8)

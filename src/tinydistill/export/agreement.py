@@ -43,7 +43,7 @@ class Bounds:
     def check(self, file: str, found: Agreement, *, int8: bool) -> None:
         """Raise InputError where a bound is broken, nan included."""
         if not int8:
-            name, said = "max_difference", f"its answers are {found.difference:.2g} off"
+            name, said = "max_difference", f"its logits are {found.difference:.2g} off"
             kept = found.difference <= self.max_difference
         elif found.equal is not None:
             name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the rows"

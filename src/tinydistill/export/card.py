@@ -41,7 +41,7 @@ def card(
     parts = [
         f"# {for_markdown(name)}",
         f"A small Transformer of {whole} parameters for the task {for_markdown(task)}: of "
-        f"{'two texts' if text_pair else 'a text'}, cut at {max_length} tokens, it predicts {kind.described}. "
+        f"{kind.reads(max_length, pair=text_pair)} it predicts {kind.described}. "
         "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
         f"## How it was distilled\n\n{_origin(result['origin'], kind)}",
@@ -118,33 +118,31 @@ def _use(
     *,
     text_pair: bool,
 ) -> str:
-    row = '{"text": "first text", "text_pair": "second text"}' if text_pair else '"a text"'
-    text = f"```python\n{kind.snippet(row, max_length)}\n```"
+    text = f"""```python
+{kind.in_transformers(max_length, pair=text_pair)}
+```"""
     if len(result["checks"]) == 1:
         return text
     file = "model_int8.onnx" if any(row["name"] == "ONNX int8" for row in result["checks"]) else "model.onnx"
-    rows = '[("first text", "second text")]' if text_pair else '["a text"]'
     fields = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     fed = "\n".join(
         f'    "{name}": np.array([row.{field} for row in rows]),'
         for name, field in fields.items()
         if name != "token_type_ids" or name in tokenizer.model_input_names
     )
+    json_too = "import json\n\n" if "json." in kind.read_out else ""
     return f"""{text}
 
 In onnxruntime alone, without PyTorch or transformers:
 
 ```python
-import json
-
-import numpy as np
+{json_too}import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
 tokenizer = Tokenizer.from_file("DIRECTORY/tokenizer.json")
-tokenizer.enable_truncation({max_length})
 tokenizer.enable_padding(pad_id={tokenizer.pad_token_id or 0}, pad_token={json.dumps(tokenizer.pad_token)})
-rows = tokenizer.encode_batch({rows})
+{kind.encoding(max_length, pair=text_pair)}
 inputs = {{
 {fed}
 }}

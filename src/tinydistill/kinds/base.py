@@ -16,10 +16,12 @@ from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
 from tinydistill.models.heads import Head
+from tinydistill.models.observation import output_logits
 
 Batch = Mapping[str, Tensor]
 Logits = NDArray[np.float32]
 """Of all windows of a split in their order: [N, C], or [P, C] where every token has outputs."""
+LEAST_SHARE = 1e-6
 
 
 class TaskKind(ABC):
@@ -31,6 +33,8 @@ class TaskKind(ABC):
 
     per_token: ClassVar[bool] = False
     """Whether every token has outputs; batches then have `valid` [B, L], true where they count."""
+    compared_within_window: ClassVar[bool] = False
+    """Whether a number added to an output of all tokens of a window changes no loss."""
     predicts: ClassVar[str]
     """What it predicts, as a noun: classes."""
     metrics: ClassVar[tuple[str, ...]]
@@ -66,7 +70,8 @@ class TaskKind(ABC):
 
     def logits(self, output: Any) -> Tensor:
         """The logits [B, C] or [B, L, C] of what a model returned."""
-        logits: Tensor = output.logits
+        logits = output_logits(output)
+        assert logits is not None
         return logits
 
     @abstractmethod
@@ -76,6 +81,10 @@ class TaskKind(ABC):
     @abstractmethod
     def soft_loss(self, logits: Tensor, batch: Batch, *, temperature: float = 1.0, scale: float = 1.0) -> Tensor:
         """The loss against a batch's `teacher_logits`, `scale` times as large where it has a temperature."""
+
+    def soft_logits(self, shares: NDArray[np.float32]) -> Logits:
+        """The logits that stand for probabilities [N, C] which come with the rows; a share of 0 is a very small one."""
+        return np.log(np.maximum(shares, LEAST_SHARE))
 
     @abstractmethod
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Any:
@@ -102,6 +111,11 @@ class TaskKind(ABC):
         Columns called n(NAME) are counts, which `counted.SCORES` makes scores from.
         """
         return {}
+
+    def as_rows(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A split's rows with these answers as labels, by column, as they can be trained on in JSON."""
+        texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+        return {**texts, "label": self.shown(answers, split)}
 
     def lines(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
         """A file of predictions by column, a line a row of the split unless a kind says what else: label, prediction.
@@ -131,12 +145,23 @@ class TaskKind(ABC):
     def described(self) -> str:
         """What is predicted of a text, in Markdown: one of a, b."""
 
-    def snippet(self, row: str, max_length: int) -> str:
-        """A program that has a model in DIRECTORY answer to a row, which is written as `row`."""
+    def reads(self, max_length: int, *, pair: bool) -> str:
+        """What an answer is given to, up to the comma behind it."""
+        return f"{'two texts' if pair else 'a text'}, cut at {max_length} tokens,"
+
+    def in_transformers(self, max_length: int, *, pair: bool) -> str:
+        """A program in transformers that answers, of a model in DIRECTORY."""
+        row = '{"text": "first text", "text_pair": "second text"}' if pair else '"a text"'
         return f"""from transformers import pipeline
 
 answer = pipeline("{self.pipeline}", "DIRECTORY"{self.pipeline_options(max_length)})
 print(answer({row}))"""
+
+    def encoding(self, max_length: int, *, pair: bool) -> str:
+        """The part of a program in onnxruntime from a `tokenizer` of tokenizers, which pads, to its `rows`."""
+        rows = '[("first text", "second text")]' if pair else '["a text"]'
+        return f"""tokenizer.enable_truncation({max_length})
+rows = tokenizer.encode_batch({rows})"""
 
     def pipeline_options(self, max_length: int) -> str:
         """What transformers' pipeline is to be told, as further arguments, so that it cuts as in training."""

@@ -12,7 +12,9 @@ Counts = Mapping[str, NDArray[np.float64]]
 """By name the sums over the rows of each weighting [R]."""
 
 
-def _f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.float64]]:
+def f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.float64]]:
+    """The harmonic mean of precision and recall, from the names of what is counted; 0 where nothing is there."""
+
     def score(sums: Counts) -> NDArray[np.float64]:
         there = sums[said] + sums[known]
         return np.where(there > 0, 2 * sums[right] / np.maximum(there, 1), 0.0)
@@ -20,17 +22,20 @@ def _f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.floa
     return score
 
 
-def _share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
+def share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
+    """One count over another."""
     return lambda sums: sums[part] / sums[whole]
 
 
 SCORES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
-    "entity_f1": _f1("right entities", "said entities", "entities"),
-    "token_accuracy": _share("right words", "words"),
-    "ndcg_at_10": _share("gain", "queries"),
-    "cosine": _share("cosine", "texts"),
+    "entity_f1": f1("right entities", "said entities", "entities"),
+    "token_accuracy": share("right words", "words"),
+    "answer_f1": share("F1 of answers", "questions"),
+    "exact_match": share("exact answers", "questions"),
+    "ndcg_at_10": share("gain", "queries"),
+    "cosine": share("cosine", "texts"),
 }
-"""By the name of a metric. Where there is nothing to find and nothing is found, F1 is 0, as in seqeval."""
+"""By the name of a metric; a kind of your own adds its own. F1 is 0 where nothing is to be found, as in seqeval."""
 
 
 def scores_of(names: Sequence[str], counts: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:

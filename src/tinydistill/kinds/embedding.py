@@ -145,12 +145,12 @@ print(embeddings @ embeddings.T)"""
             return None if found > chance else f"has ndcg_at_10 {found:.3f} on {split.name}, no better than chance"
         return None
 
-    def snippet(self, row: str, max_length: int) -> str:
+    def in_transformers(self, max_length: int, *, pair: bool) -> str:
         """A program with sentence-transformers."""
-        return f"""from sentence_transformers import SentenceTransformer
+        return """from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("DIRECTORY")
-embeddings = model.encode([{row}, "another text"])
+embeddings = model.encode(["a text", "another text"])
 print(model.similarity(embeddings, embeddings))"""
 
     def _cosines(self, answers: Logits, labels: Similarities) -> NDArray[np.float64]:

@@ -73,12 +73,12 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
     for pipeline in sorted(collected.of("pipeline"), key=lambda run: run.provenance.get("finished", "")):
         for row in pipeline.result["models"]:
             if row["task"] == runs[0].task and row["metric"] == metric:
-                run = _located(row["path"], pipeline, runs)
+                run = _located(row["path"], pipeline, runs) if row["path"] else None
                 if run is not None:
                     measured[run.path] = row
                     lengths += filter(None, [pipeline.configuration.get("pipeline", {}).get("latency_length")])
                 elif row["model"] == TEACHER:
-                    apart[row["path"]] = row
+                    apart[str(row["path"])] = row
     models = [_model(run, students, measured.get(run.path, {})) for run in runs]
     trained = [run for run in students if run.untrained]
     if len({run.recipe for run in trained}) == 1:  # of several, nobody could tell which is whose

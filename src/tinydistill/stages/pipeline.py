@@ -16,8 +16,8 @@ from tinydistill.config.build.sources import (
     check_positions,
     find_student,
     find_teacher,
-    knows_the_task,
     learns_from_labels,
+    makes_teacher,
     wants_general,
     wants_masked_lm,
 )
@@ -151,7 +151,9 @@ def _with_pairs(config: Config) -> Config:
     pipeline, augmentation = config.pipeline, config.augmentation
     other_rows = pipeline.augment or augmentation.path is not None or config.prediction.hard_share > 0
     pairs = pipeline.pairs and not other_rows and config.task.text_pair is not None
-    pairs = pairs and augmentation.new_pairs(len(data.training_task(config).train())) > 0
+    if pairs:
+        task = data.training_task(config)
+        pairs = task.target.of_whole_texts and augmentation.new_pairs(len(task.train())) > 0
     if pairs:
         augmentation = replace(augmentation, method="neighbors")
     pipeline = replace(pipeline, pairs=pairs, augment=pipeline.augment or pairs)
@@ -173,7 +175,7 @@ def _steps(config: Config) -> list[Step]:
     def add(stage: str, makes: str, path: Path, of: Config) -> None:
         steps.append(Step(replace(of, stage=stage), makes, path))
 
-    if not knows_the_task(config, find_teacher(config)):
+    if makes_teacher(config):
         add("finetune", f"{task}: {TEACHER}", names.finetuned_path(config), _finetuning(config, "teacher"))
     if options.baseline and learns_from_labels(config):
         new = without_distillation(config)
@@ -219,7 +221,7 @@ def with_inputs(config: Config) -> Config:
     runtime.quiet()
     alone = replace(config, paths=replace(config.paths, job=None))
     found = config
-    if not knows_the_task(config, find_teacher(config)):
+    if makes_teacher(config):
         of = replace(_finetuning(config, "teacher"), stage="finetune")
         teacher = _made(of, names.finetuned_path(alone), names.finetuned_path(config))
         found = replace(found, teacher=replace(found.teacher, path=str(teacher), revision=None))
@@ -252,7 +254,9 @@ def _contenders(config: Config) -> list[Contender]:
     assert student is not None
     found = student.result
     metric = found["monitor"]
-    path = teacher.path if knows_the_task(config, teacher) else str(names.finetuned_path(config))
+    path: str | None = str(names.finetuned_path(config)) if makes_teacher(config) else teacher.path
+    if config.task.soft_labels:  # its answers come with the rows
+        path = None
     split, _, name = metric.rpartition("/")
     said = prediction_file(made, split, of="teacher")
     contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]

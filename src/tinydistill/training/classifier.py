@@ -118,7 +118,7 @@ class Classifier(OptimizedModule):
         return self.scoring.kind.logits(self.model(**encoder_inputs(batch)))
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """What is minimised: a mean over the batch."""
+        """What is minimized: a mean over the batch."""
         return self.scoring.kind.loss(logits, batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

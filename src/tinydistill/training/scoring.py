@@ -124,7 +124,8 @@ def announce(name: str, data: TaskDataModule) -> None:
     rows = []
     for split in splits:
         cut = data.encoded(split).truncated
-        rows.append(f"{split.name} {len(split):,}" + (f" ({cut:,} cut at {data.max_length} tokens)" if cut else ""))
+        where = "in windows of" if data.target.windows else "cut at"
+        rows.append(f"{split.name} {len(split):,}" + (f" ({cut:,} {where} {data.max_length} tokens)" if cut else ""))
     left = sum(split.skipped for split in splits)
     say(f"rows of {name}: {', '.join(rows)}" + (f"; {left:,} damaged ones left out" if left else "") + "; one reads:")
     first = data.encoded(data.train)

@@ -183,7 +183,7 @@ class Bench:
             self.task,
             self.teacher.tokenizer,
             batch_size=options.batch_size,
-            augmentation=None if isinstance(options, Finetune) else self.config.augmentation.path,
+            distilled=not isinstance(options, Finetune),
         )
         rows.encoded(rows.train)
         return rows

@@ -20,8 +20,8 @@ from tinydistill.config.build.sources import (
     check_length,
     find_student,
     find_teacher,
-    knows_the_task,
     learns_from_labels,
+    makes_teacher,
 )
 from tinydistill.config.build.trainer import frozen_dtype, one_device
 from tinydistill.config.dependencies import of_finetuned
@@ -77,7 +77,7 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
 
     parts: dict[str, Part] = {}
     own = bench.rows(config.finetune).train  # without augmented ones
-    if not knows_the_task(config, teacher):
+    if makes_teacher(config):
         parts[TEACHER] = _teacher(bench, lambda step: a_pass(step, own, asked), len(own))
     for name in phases:
         options: Intermediate | Prediction = config.prediction if name == PREDICTION else config.intermediate
@@ -89,7 +89,7 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
         parts[BASELINE] = _baseline(quiet, directory, seconds, lambda step: a_pass(step, own, answered))
     heads = len(phases) + 1 if config.distill.head == "solved" else 0
     once = {
-        LOGITS: (trained + validated) * asked,
+        LOGITS: 0.0 if config.task.soft_labels else (trained + validated) * asked,
         START: _solving(bench, int(min(trained, config.distill.sample_tokens)))
         + heads * min(trained, config.distill.head_tokens) * answered,
         EVALUATION: tokens(*rows.validation.values(), *rows.test.values()) * answered,

@@ -73,9 +73,9 @@ def task_data(
     tokenizer: PreTrainedTokenizerBase,
     *,
     batch_size: int,
-    augmentation: str | None = None,
+    distilled: bool = False,
 ) -> TaskDataModule:
-    """The task's rows, or the augmented ones that take their place, as a tokenizer cuts them."""
+    """The task's rows as a tokenizer cuts them; those that a student is `distilled` on may be augmented, and more."""
     return TaskDataModule(
         source,
         tokenizer,
@@ -83,7 +83,8 @@ def task_data(
         batch_size=batch_size,
         seed=config.seed,
         cache_dir=Path(config.paths.cache),
-        augmentation=augmentation,
+        augmentation=config.augmentation.path if distilled else None,
+        unlabeled=config.task.unlabeled if distilled else None,
         num_workers=config.runtime.num_workers,
     )
 

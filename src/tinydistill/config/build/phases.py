@@ -99,8 +99,10 @@ class TaskPhases:
     def _solve_head(self) -> None:
         if self.new_head and self.config.distill.head == "solved":
             tokens = self.config.distill.head_tokens
-            unexplained = solve_head(self.student, self.rows["prediction"].sample_batches(tokens, logits=True))
-            what = f"the teacher's {self.scored.kind.outputs_called}"
+            batches = self.rows["prediction"].sample_batches(tokens, logits=True)
+            kind = self.scored.kind
+            unexplained = solve_head(self.student, batches, per_window=kind.compared_within_window)
+            what = f"the teacher's {kind.outputs_called}"
             say(f"head solved onto {what}: {unexplained:.0%} of their held-out variance unexplained")
 
     def _intermediate(self) -> dict[str, Any]:

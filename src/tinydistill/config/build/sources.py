@@ -62,6 +62,11 @@ def find_start(config: Config) -> Source | None:
     return find(str(made), "student.path")
 
 
+def makes_teacher(config: Config) -> bool:
+    """Whether stage=finetune must make the teacher: it has no head, nor do its answers come with the rows."""
+    return not config.task.soft_labels and not knows_the_task(config, find_teacher(config))
+
+
 def wants_general(config: Config) -> bool:
     """Whether stage=general must make what the student of a task starts from."""
     return config.student.path is None and config.distill.start == "general"

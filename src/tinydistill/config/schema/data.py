@@ -59,10 +59,15 @@ class Task:
     text_pair: str | None = option("column of the second text", None)
     label: str | None = option("column of the label", "label")
     labels: list[Any] = option("class names in the order of their numbers; empty to take the training file's", [])
+    answer_start: str = option(
+        "task=question_files: column of the answers' first characters, counted from 0; files may lack it",
+        "answer_start",
+    )
+    max_answer_length: int = option("of questions: tokens in an answer at most", 30, at_least=1)
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
     metrics: list[str] = option(
         "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy; of "
-        "embeddings spearman, pearson, ndcg_at_10, cosine",
+        "answers answer_f1, exact_match; of embeddings spearman, pearson, ndcg_at_10, cosine",
         ["accuracy"],
     )
     monitor: str = option("the one that counts, and chooses the best epoch", "accuracy")
@@ -74,6 +79,14 @@ class Task:
     )
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
+    soft_labels: list[str] = option(
+        "task=files: columns of probabilities that take a teacher's place: one a class in their order, or a single one "
+        "with a list, or an object by label, in every cell",
+        [],
+    )
+    unlabeled: str | None = option(
+        "a file of further rows with the columns of the training rows; the teacher's answers are their labels", None
+    )
     validation_fraction: float = option("task=files: share of the training rows that is cut off", 0.1, above=0, below=1)
     split_seed: int = option(
         "which rows are cut off or kept aside, and which are the share", 0, at_least=0, at_most=SEED

@@ -188,6 +188,17 @@ class Prediction(Training):
 
 
 @dataclass
+class Label:
+    """What is labeled, and by which model."""
+
+    file: str | None = option("texts to label, a file with the columns of the training rows", None)
+    path: str | None = option(
+        "directory or hub name of a model with a head; null for the task's fine-tuned teacher", None
+    )
+    batch_size: int = option("rows per forward pass", 64, at_least=1)
+
+
+@dataclass
 class Evaluate:
     """What is scored."""
 

@@ -21,7 +21,8 @@ from tinydistill.errors import InputError
 FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
 TAGS = (OUTSIDE, "B-code", "I-code", "B-reference", "I-reference")
 _MARKED = re.compile(
-    r"""(?<![\w`]) (?P<role> :[\w:-]+: (?=`[^`]))? (?: ``(?P<literal>[^`\n]{1,60})`` | `(?P<name>[^`\n]{1,60})` ) (?![\w`])""",
+    r"""(?<![\w`]) (?P<role> :[\w:-]+: (?=`[^`]))?
+    (?: ``(?P<literal>[^`\n]{1,60})`` | `(?P<name>[^`\n]{1,60})` ) (?![\w`])""",
     re.VERBOSE,
 )
 _PIECE = re.compile(r"\w+|[^\w\s]+")  # words and runs of punctuation, as in CoNLL files

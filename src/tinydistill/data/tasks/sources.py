@@ -10,9 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Judgments, Split, Target
+from tinydistill.data.tasks.examples import Judgments, Split, Target, to_split
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
+UNLABELED = "{TaskDataModule.unlabeled}"  # what names the file of rows without labels
 SELECTION = "selection"  # the validation split that chooses, where training rows are kept aside for it
 LEAST_SELECTED = 20  # rows: fewer say too little to choose by
 
@@ -44,6 +46,12 @@ class TaskSource(ABC):
     def test(self) -> dict[str, Split]:
         """Splits by name, mostly without labels; empty where the task has none."""
         return {}
+
+    def unlabeled(self, file: str) -> Split:
+        """Further rows without labels, from a file that is laid out as the training rows: `text`, and `text_pair`."""
+        pair = None if self.train().pairs is None else "text_pair"
+        table = read_table(file, Layout("text", pair), argument=UNLABELED)
+        return to_split("unlabeled", table, self.target, label=None)
 
     def identity(self) -> str:
         """The same for the same training and validation rows, wherever they lie."""
@@ -93,6 +101,10 @@ class SomeRows(TaskSource):
         """Some of the rows of the test splits."""
         return {name: self._few(split) for name, split in self.source.test().items()}
 
+    def unlabeled(self, file: str) -> Split:
+        """As of the other task."""
+        return self.source.unlabeled(file)
+
     def _few(self, split: Split) -> Split:
         if self.rows is None or self.rows >= len(split):
             return split
@@ -140,6 +152,10 @@ class WithSelection(TaskSource):
         """As of the other task."""
         return self.source.test()
 
+    def unlabeled(self, file: str) -> Split:
+        """As of the other task."""
+        return self.source.unlabeled(file)
+
     @cached_property
     def _others(self) -> dict[str, Split]:
         return self.source.validation()
@@ -160,7 +176,8 @@ class WithSelection(TaskSource):
 def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     """Which rows [N] are chosen: of every class about `share`, those whose texts have the smallest hashes.
 
-    A class that has two different texts or more has one on either side. Rows with the same text are on one side.
+    A class that has two different texts or more has one on either side. Rows with the same text are on one side, and so
+    are those with the same second text where they belong together.
     """
     keys = _keys(split, str(seed))
     chosen: set[int] = set()
@@ -194,7 +211,8 @@ def _kept_aside(split: Split, most: int, seed: int) -> NDArray[np.bool_]:
 
 def _keys(split: Split, salt: str) -> list[int]:
     pairs = split.pairs or [""] * len(split)
-    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(split.texts, pairs, strict=True)]
+    texts = pairs if split.by_pair else split.texts
+    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(texts, pairs, strict=True)]
 
 
 def _hash(text: str) -> int:

@@ -40,6 +40,7 @@ class Layout:
     has). `header` names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number
     of cells. `arguments` begins what the arguments are called that name the columns, as "TaskFiles." in
     {TaskFiles.text_pair}, `dialect` those of encoding, quoting and delimiter; they are empty where these are fixed.
+    `others` are further columns, which are read as they are.
     """
 
     text: str
@@ -52,15 +53,17 @@ class Layout:
     header: Sequence[str] = ()
     skip_damaged: bool = False
     dialect: str = ""
+    others: Sequence[str] = ()
 
     def advice(self, role: str, argument: str) -> str:
         """What to do about a column that is missing or holds the wrong thing, in the file that `argument` named."""
         return f"set {{{self.arguments}{role}}} to another column" if self.arguments else f"check {argument}"
 
     def roles(self) -> list[tuple[str, str]]:
-        """(text, text_pair or label, the column) of all that there are."""
+        """(text, text_pair, label or other, the column) of all that there are."""
         roles = ("text", "text_pair", "label")
-        return [(role, column) for role in roles if (column := getattr(self, role)) is not None]
+        named = [(role, column) for role in roles if (column := getattr(self, role)) is not None]
+        return named + [("others", column) for column in self.others]
 
 
 def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", label_needed: bool = True) -> Table:
@@ -90,8 +93,11 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
             table.skipped += 1
             continue
         table.places.append(place)
+        table.others.append([cell for (role, *_), cell in zip(found, cells, strict=True) if role == "others"])
         for (role, column, advice), cell in zip(found, cells, strict=True):
             where = f"{table.source} {table.unit} {place}"
+            if role == "others":
+                continue
             if role != "label" and not isinstance(cell, str):
                 cell = no_text(cell, where, column, advice)
             elif not (cell is None or isinstance(cell, str | Number)):
