@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from tests.conftest import sentences
-from tinydistill.data.tasks.docstring_similarity import summaries_of
+from tinydistill.data.tasks.docstring_similarity import DocstringSimilarity, summaries_of
 from tinydistill.data.tasks.embeddings import Relevances, Similarities
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION, SomeRows, WithSelection
 from tinydistill.data.tasks.text_rows import TextRows, sentences_of
+from tinydistill.data.text.docstrings import Module
 from tinydistill.data.text.sources import TextsCorpus
 from tinydistill.errors import InputError
 
@@ -214,3 +215,39 @@ def test_the_summary_of_a_docstring_asks_for_its_body():
     ((_, cut),) = summaries_of([f"Return the sum of all.\n\n{'word ' * 200}"])
     assert len(cut) <= 500
     assert cut.endswith("word")
+
+
+@pytest.fixture
+def docstring_task(monkeypatch, cache):
+    """Of 40 modules with two docstrings each, whose texts are told apart by a number."""
+    body = "It is long enough to be told from others by what it says, and goes on for a while after number"
+
+    def docstring(number: int) -> str:
+        return f"Return the value of number {number}.\n\n{body} {number}. There is one more sentence about {number}."
+
+    modules = [Module("lib", f"m{m}", (docstring(2 * m), docstring(2 * m + 1))) for m in range(40)]
+    monkeypatch.setattr("tinydistill.data.text.docstrings.read_modules", lambda _: iter(modules))
+    return lambda **options: DocstringSimilarity(cache, queries_of_retrieval=6, **options)
+
+
+def test_the_embedded_task_trains_on_sentences_of_other_modules_than_it_is_scored_on(docstring_task):
+    task = docstring_task()
+    train, scored = task.train(), task.validation()["docstrings"]
+    assert len(train) == 36 * 2 * 3
+    assert len(scored.labels.queries) == len(scored.labels.documents) == 6
+    numbers = {text.split()[-1].strip(".") for text in train.texts}
+    assert not numbers & {text.split()[-1].strip(".") for text in scored.texts}
+    assert scored.texts[0] == "Return the value of number 0."
+    assert task.identity() == docstring_task().identity()
+    assert len(docstring_task(train_rows=10).train()) == 10
+
+
+def test_the_embedded_task_is_scored_on_files_first(docstring_task, files):
+    assert list(docstring_task(sts=files / "sts.csv").validation()) == ["sts", "docstrings"]
+
+
+def test_too_few_docstrings_are_one_clear_line(docstring_task):
+    task = docstring_task()
+    task.queries_of_retrieval = 500
+    with pytest.raises(InputError, match="needs 500 docstrings with a body; there are 8: lower queries_of_retrieval"):
+        task.train()

@@ -5,7 +5,7 @@ prose: files of pairs or of queries that people have judged do, which it can be 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +49,18 @@ class DocstringSimilarity(UnlabeledTexts):
         sentences_: list[str] = self._rows["texts"]
         return sentences_
 
-    def validation(self) -> dict[str, Split]:
-        """What files have judged, then summaries and bodies."""
+    def judged(self) -> dict[str, Split]:
+        """Summaries and the bodies that they ask for."""
         summaries, bodies = self._rows["summaries"], self._rows["bodies"]
-        if not summaries:
-            return super().validation()
         count = len(summaries)
+        if not count:
+            return {}
         every = np.arange(count)
         names = (*(f"summary {row}" for row in every), *(f"body {row}" for row in every))
         labels = Relevances(2 * count, every, every + count, every, every + count, names)
-        judged = {name: split for name, split in super().validation().items() if name != "heldout"}
-        name = "bodies" if "retrieval" in judged else "retrieval"
-        return {**judged, name: Split(name, [*summaries, *bodies], labels=labels)}
+        return {"docstrings": Split("docstrings", [*summaries, *bodies], labels=labels)}
 
-    def train(self) -> Split:
-        """The sentences that nothing is scored on."""
-        if self._rows["summaries"] and not self._judged:
-            return self._texts
-        return replace(super().train(), name="train")
-
-    @property
+    @cached_property
     def _rows(self) -> dict[str, list[str]]:
         settings = [FORMAT, docstrings.versions(), self.train_rows, self.queries_of_retrieval]
         entry = built_once(self.cache_dir / f"docstring-similarity-{digest(settings)}", self._build)
@@ -78,10 +70,12 @@ class DocstringSimilarity(UnlabeledTexts):
     def _build(self, directory: Path) -> None:
         modules = list(docstrings.read_modules(MEGABYTES))
         pairs: dict[str, str] = {}
+        bodies: set[str] = set()
         for module in modules[::ONE_IN]:
             for summary, body in list(summaries_of(module.docstrings))[:OF_MODULE]:
-                if body not in pairs.values():
-                    pairs.setdefault(summary, body)
+                if body not in bodies and summary not in pairs:
+                    pairs[summary] = body
+                    bodies.add(body)
         wanted = self.queries_of_retrieval
         if len(pairs) < wanted:
             raise InputError(

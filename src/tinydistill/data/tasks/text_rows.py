@@ -74,6 +74,10 @@ class UnlabeledTexts(TaskSource):
     def texts(self) -> Iterable[str]:
         """All that may be trained on, in a fixed order; copies and blanks are left out afterwards."""
 
+    def judged(self) -> dict[str, Split]:
+        """What a source has by itself that embeddings are scored on, beside what files have."""
+        return {}
+
     @property
     def target(self) -> Target:
         """A vector."""
@@ -103,7 +107,7 @@ class UnlabeledTexts(TaskSource):
             raise InputError(f"{' and '.join(given)} are named, and no {missing}", f"set {{TextRows.{missing}}} too")
         if given:
             found["retrieval"] = read_retrieval(**self.retrieval, dialect=self.dialect)  # type: ignore[arg-type]
-        return found
+        return {**found, **self.judged()}
 
     @cached_property
     def _texts(self) -> Split:
