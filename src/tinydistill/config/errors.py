@@ -48,6 +48,7 @@ _NODES = {
     "SomeRows": "task",
     "GlueTask": "task.source",
     "DocstringsTask": "task.source",
+    "DocstringTopics": "task.source",
     "Bounds": "export",
 }
 _OPTIONS = {

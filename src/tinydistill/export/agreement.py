@@ -35,13 +35,13 @@ class Bounds:
     least_equal: float
     least_correlation: float
 
-    def check(self, file: str, found: Agreement, *, int8: bool) -> None:
-        """Raise InputError where a bound is broken, nan included."""
+    def check(self, file: str, found: Agreement, *, int8: bool, of: str = "rows") -> None:
+        """Raise InputError where a bound is broken, nan included; `of` is what there are answers for."""
         if not int8:
             name, said = "max_difference", f"its logits are {found.difference:.2g} off"
             kept = found.difference <= self.max_difference
         elif found.equal is not None:
-            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the rows"
+            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the {of}"
             kept = found.equal >= self.least_equal
         else:
             correlation = float("nan") if found.correlation is None else found.correlation

@@ -123,7 +123,7 @@ def _use(
 from transformers import pipeline
 
 answer = pipeline("{kind.pipeline}", "DIRECTORY"{kind.pipeline_options(max_length)})
-print(answer({row}))
+{kind.print_answer.format(row=row)}
 ```"""
     if len(result["checks"]) == 1:
         return text

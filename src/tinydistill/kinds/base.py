@@ -6,11 +6,12 @@ outputs of the prediction layer, N: rows of a split, P: tokens of all windows of
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
@@ -35,6 +36,8 @@ class TaskKind(ABC):
     """What it predicts, as a noun: classes."""
     metrics: ClassVar[tuple[str, ...]]
     """The scores that there are of it; all are better when they are larger."""
+    answered: ClassVar[str] = "rows"
+    """What there is an answer for, each by itself."""
     pipeline: ClassVar[str]
     """What transformers calls its pipeline, and the hub its task."""
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
@@ -60,6 +63,22 @@ class TaskKind(ABC):
     @abstractmethod
     def soft_loss(self, logits: Tensor, batch: Batch, *, temperature: float = 1.0, scale: float = 1.0) -> Tensor:
         """The loss against a batch's `teacher_logits`, `scale` times as large where it has a temperature."""
+
+    def fitted_to(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Self:
+        """The kind as one model answers: with what must be chosen for it on labeled rows that are kept aside.
+
+        `logits` are the model's on these rows. Itself where there is nothing to choose.
+        """
+        return self
+
+    def read_from(self, config: PretrainedConfig) -> Self | None:
+        """The kind with what a model's configuration says was chosen for it; None where it should, and doesn't."""
+        return self
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What was chosen, as attributes of a model's configuration."""
+        return {}
 
     @abstractmethod
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Any:
@@ -108,6 +127,8 @@ class TaskKind(ABC):
         """What transformers' pipeline is to be told, as further arguments, so that it cuts as in training."""
         return f", truncation=True, max_length={max_length}"
 
+    print_answer: ClassVar[str] = "print(answer({row}))"
+    """The end of a program in transformers: from `answer`, its pipeline, to what is printed of the row {row}."""
     read_out: ClassVar[str]
     """The end of a program in onnxruntime: from `session`, `inputs` and the tokenizer's `rows` to what is printed."""
 

@@ -12,6 +12,8 @@ from tinydistill.errors import InputError
 from tinydistill.models import attention
 from tinydistill.models.loading import THE_MODEL, load_config, load_weights
 
+SEVERAL_LABELS = "multi_label_classification"
+_PREDICTS = ("one label or number", "any number of labels")
 _HEADS = re.compile(r"For(?!MaskedLM|PreTraining|CausalLM)\w+$")
 
 
@@ -101,6 +103,13 @@ def has_head(config: PretrainedConfig) -> bool:
 def check_has_head(config: PretrainedConfig, head: Head, *, path: str, called: str = THE_MODEL) -> None:
     """Raises InputError where a configuration says that it is of a model without such a head."""
     if not config.architectures or any(name.endswith(head.architecture) for name in config.architectures):
+        theirs = getattr(config, "problem_type", None)
+        if theirs and (theirs == SEVERAL_LABELS) != (head.problem_type == SEVERAL_LABELS):
+            raise InputError(
+                f"{called}={path} predicts {_PREDICTS[theirs == SEVERAL_LABELS]} (its problem_type is {theirs}), the "
+                f"task asks for {_PREDICTS[head.problem_type == SEVERAL_LABELS]}",
+                "name a model of this task, which {stage:finetune} makes, or another task",
+            )
         return
     if has_head(config):
         raise InputError(

@@ -31,6 +31,7 @@ from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import InputError, UserError
 from tinydistill.initialization.start import check_start
+from tinydistill.kinds import kind_of
 from tinydistill.kinds.metrics import retention
 from tinydistill.models import loading
 from tinydistill.models.heads import Head, add_head
@@ -57,6 +58,7 @@ def run(config: Config) -> float:
     task = data.training_task(config)
     check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
+    kind_of(task.target).read_from(teacher.config)  # or it says what is wrong with them
     settings = of_distilled(config).settings(
         teacher=teacher.identity,
         student=start.identity if start else None,
@@ -108,24 +110,25 @@ def _distill(
         return stored_logits(labeled, split, precise, lambda: load_teacher().to(_device(config)))
 
     first = labeled.validation[scored.reported_split]
+    theirs = scoring.as_answered(scored, teacher.config, logits, labeled)
     if config.distill.check_score:
-        answers = scored.kind.answers(first, logits(first), labeled.encoded(first))
-        check_score(scored.kind, first, answers, called=f"{teacher.called}={teacher.path}")
+        answers = theirs.kind.answers(first, logits(first), labeled.encoded(first))
+        check_score(theirs.kind, first, answers, called=f"{teacher.called}={teacher.path}")
     teacher_scores = {
-        name: scoring.score_logits(scored, split, logits(split), labeled) for name, split in labeled.validation.items()
+        name: scoring.score_logits(theirs, split, logits(split), labeled) for name, split in labeled.validation.items()
     }
     labeled.teacher_logits = logits(labeled.train)
     student, new_head = _student(config, start, load_teacher, labeled, scored.kind.head)
     work = TaskPhases(config, artifact, rows, load_teacher, student, new_head, scored, teacher_scores)
-    at_start = work.once("start")["scores"]
+    begin = work.once("start")
     seconds = time.monotonic() - begun
     reports = {phase: work.once(phase) for phase in BY_NAME[config.distill.phases]}
-    last = list(reports.values())[-1] if reports else {"scores": at_start}
-    scores = last["scores"] if "scores" in last else work.score()
+    last = list(reports.values())[-1] if reports else begin
+    last = last if "scores" in last else work.score()
     result = {
-        **_compare(scored, scores, teacher_scores),
+        **_compare(scored, last["scores"], teacher_scores),
         "start": {"kind": "given" if start else config.student.init, "seconds": round(seconds, 1)},
-        "start_scores": at_start,
+        "start_scores": begin["scores"],
         "majority": scoring.majority_scores(scored),
         "phases": reports,
         "rows": {split.name: len(split) for split in (labeled.train, *labeled.validation.values())},
@@ -139,7 +142,7 @@ def _distill(
         artifact.keep(artifact.work / PREDICTIONS)
         for name, split in labeled.validation.items():
             file = prediction_file(artifact.product, name, of="teacher")
-            write_predictions(file, split, scored.kind, logits(split), labeled.encoded(split))
+            write_predictions(file, split, theirs.kind, logits(split), labeled.encoded(split))
         artifact.publish(result, plain(config))
     return result
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from transformers import PretrainedConfig
 
 from tinydistill.console import say, table
 from tinydistill.data.tasks.datamodule import TaskDataModule
@@ -38,6 +40,29 @@ def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> d
     scores = {split: {name: defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
     tell_undefined(scores)
     return scores
+
+
+def configure(module: Classifier) -> dict[str, Any]:
+    """Have the model's configuration say what its kind has chosen for it in its last validation, if it chooses.
+
+    For a report, the same under the word `configuration`, or nothing.
+    """
+    for name, value in module.kind.configuration.items():
+        setattr(module.model.config, name, value)
+    return {"configuration": module.kind.configuration} if module.kind.configuration else {}
+
+
+def as_answered(
+    scored: Scoring, config: PretrainedConfig, logits: Callable[[Split], Logits], data: TaskDataModule
+) -> Scoring:
+    """How a model is scored that comes with its configuration.
+
+    What its kind must choose for it, its configuration says, or it is chosen on the rows that are kept aside, if any.
+    """
+    kind, kept = scored.kind.read_from(config), scored.splits.get(SELECTION)
+    if kind is None and kept is not None:
+        kind = scored.kind.fitted_to(kept, logits(kept), data.encoded(kept))
+    return replace(scored, kind=kind or scored.kind)
 
 
 def check_answers(model: str, split: str, logits: Logits) -> None:
