@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
     from tinydistill.distillation.objective import Objective
     from tinydistill.initialization.api import initialize_student
+    from tinydistill.kinds.base import TaskKind, kind_of
     from tinydistill.models.encoder_parts import register_encoder_parts
     from tinydistill.training.classifier import Classifier, Scoring
 
@@ -37,6 +38,7 @@ _MODULES = {
     "tinydistill.distillation.logit_distiller": ("LogitDistiller", "MergedDistiller"),
     "tinydistill.distillation.objective": ("Objective",),
     "tinydistill.initialization.api": ("initialize_student",),
+    "tinydistill.kinds": ("TaskKind", "kind_of"),
     "tinydistill.models.encoder_parts": ("register_encoder_parts",),
     "tinydistill.training.classifier": ("Classifier", "Scoring"),
 }
@@ -55,10 +57,12 @@ __all__ = [
     "Target",
     "TaskDataModule",
     "TaskFiles",
+    "TaskKind",
     "TaskSource",
     "TextDataModule",
     "distill",
     "initialize_student",
+    "kind_of",
     "losses",
     "mapping",
     "register_encoder_parts",

@@ -56,9 +56,10 @@ def distill(
     model: str | Path | PreTrainedModel,
     train: Any,
     *,
-    text: str = "text",
-    label: str = "label",
+    text: str | None = None,
+    label: str | None = None,
     text_pair: str | None = None,
+    task: str = "files",
     validation: Any = None,
     test: Any = None,
     student: str = "tiny3",
@@ -72,9 +73,10 @@ def distill(
         model: a fine-tuned encoder with a classification head, or one without, which is fine-tuned first: its
             directory, its name on the hub, or the model itself with its `tokenizer`.
         train: labeled rows: a CSV, TSV, JSON lines or Parquet file, a pandas DataFrame, or a `datasets.Dataset`.
-        text: the column of the text.
-        label: the column of the label: class names, or numbers to regress on.
+        text: the column of the text; None for the task's usual one, `text`.
+        label: the column of the label: class names, or numbers to regress on; None for `label`.
         text_pair: the column of the second text, for pairs.
+        task: what the rows are, a file of conf/task: files for a label or number a text, tag_files for a tag a word.
         validation: rows to score on, as `train`; None cuts a tenth off the training rows.
         test: further rows, labeled or not, that are predicted.
         student: the student's size: a file of conf/student, such as tiny3, tinybert4, tinybert6.
@@ -86,22 +88,21 @@ def distill(
         InputError: the model or the rows can't be used.
         UserError: an override is wrong.
 
-    Example:
+    Examples:
         >>> result = distill("my-finetuned-bert", "rows.csv", text="message", label="team", out="small")
         >>> result.student.num_parameters()
     """
     directory = Path(out)
     given = directory / "given"
     splits = {"train": train, "validation": validation, "test": test}
+    columns = {"text": text, "text_pair": text_pair, "label": label}
     config = composed(
-        ["stage=pipeline", "task=files", f"student={student}", *overrides],
+        ["stage=pipeline", f"task={task}", f"student={student}", *overrides],
         {
             "teacher.path": _saved(model, tokenizer, given / "model"),
             "paths.outputs": str(directory),
             "output_dir": str(directory / "comparison"),
-            "task.text": text,
-            "task.text_pair": text_pair,
-            "task.label": label,
+            **{f"task.{name}": column for name, column in columns.items() if column is not None},
             **({"task.max_length": 128} if text_pair and not _sets(overrides, "task.max_length") else {}),
             **{
                 f"task.{name}": _written(rows, directory / "given" / f"{name}.parquet") for name, rows in splits.items()
@@ -112,7 +113,7 @@ def distill(
     made = record_of(directory / "comparison")
     assert made is not None
     rows = made.result["models"]
-    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in rows if row["model"] in _ROLES}
+    paths = {_ROLES[row["model"]]: Path(row["path"]) for row in rows if row["model"] in _ROLES and row["path"]}
     table = pd.DataFrame(rows).set_index("model").drop(columns=["task", "path", "latency_p95_ms"], errors="ignore")
     report = directory / "comparison-report"
     return DistillResult(table, paths | {"comparison": made.path} | ({"report": report} if report.is_dir() else {}))

@@ -90,3 +90,30 @@ def test_every_architecture_has_its_two_maps(config):
     assert model.training
     after = sum((logits(model, b) - b["teacher_logits"]).square().mean() for b in batches)
     assert after < before
+
+
+@torch.no_grad()
+def test_what_all_tokens_of_a_window_have_in_common_changes_no_head_that_is_compared_within_it():
+    head = Head(("start", "end"), "AutoModelForQuestionAnswering")
+    encoder = bert(2, 16, seed=1, initializer_range=0.2)
+    generator, wanted = torch.Generator().manual_seed(3), torch.randn(16, 2, generator=torch.Generator().manual_seed(5))
+    batches = rows(2, batches=30)
+    for batch in batches:
+        batch["valid"] = torch.rand(16, 8, generator=generator) < 0.7
+        batch["valid"][:, 0] = True
+        states = encoder(input_ids=batch["input_ids"]).last_hidden_state
+        shifts = 20 * torch.randn(16, 1, 2, generator=generator)
+        batch["teacher_logits"] = states @ wanted + shifts
+
+    def solved(*, per_window):
+        model = add_head(encoder, head, seed=0)
+        return model, solve_head(model, batches, per_window=per_window)
+
+    model, unexplained = solved(per_window=True)
+    assert unexplained < 1e-4
+    output = model.eval()(input_ids=batches[0]["input_ids"])
+    ours, theirs = torch.stack([output.start_logits, output.end_logits], -1), batches[0]["teacher_logits"]
+    torch.testing.assert_close(
+        ours - ours.mean(1, keepdim=True), theirs - theirs.mean(1, keepdim=True), atol=0.05, rtol=0
+    )
+    assert solved(per_window=False)[1] > 0.5

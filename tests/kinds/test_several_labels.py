@@ -186,5 +186,7 @@ def test_two_models_agree_on_the_labels_that_both_give_or_both_don_t():
 
 
 def test_other_metrics_are_none_of_it():
-    with pytest.raises(InputError, match="accuracy is no metric of this task: this task predicts several labels at once"):
+    with pytest.raises(
+        InputError, match="accuracy is no metric of this task: this task predicts several labels at once"
+    ):
         KIND.check_metrics(["accuracy"])

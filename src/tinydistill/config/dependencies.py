@@ -117,6 +117,7 @@ def of_distilled(config: Config) -> Dependencies:
         "student": None if new else config.student.path or asdict(of_general(config)),
         "task": _training_rows(config),
         "augmentation": config.augmentation.path,
+        **({} if config.task.unlabeled is None else {"unlabeled": config.task.unlabeled}),
     }
     return Dependencies(options, inputs)
 
@@ -134,6 +135,12 @@ def of_exported(config: Config) -> Dependencies:
     return Dependencies(options, {"model": config.export.path, "task": _rows(config)})
 
 
+def of_labeled(config: Config) -> Dependencies:
+    """What the labels of a file depend on."""
+    inputs = {"model": config.label.path or asdict(config.teacher), "file": config.label.file, "task": _rows(config)}
+    return Dependencies({"max_length": config.task.max_length}, inputs)
+
+
 OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
     "general": of_general,
     "pretrain": of_pretrained,
@@ -141,6 +148,7 @@ OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
     "augment": of_augmented,
     "task": of_distilled,
     "evaluate": of_evaluated,
+    "label": of_labeled,
     "export": of_exported,
 }
 

@@ -18,7 +18,8 @@ from tinydistill.config.schema import STAGES, Config
 from tinydistill.errors import UserError
 
 AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
-OF_A_JOB = ("task", "evaluate", "export", "pipeline")  # stages whose artifacts belong to one job of a sweep
+LABELED = "labeled.jsonl"  # the file of an artifact of stage=label
+OF_A_JOB = ("task", "evaluate", "label", "export", "pipeline")  # stages whose artifacts belong to one job of a sweep
 
 
 def output_path(config: Config, default: Path) -> Path:
@@ -74,6 +75,12 @@ def evaluated_path(config: Config, model: str) -> Path:
     path, task = Path(model), config.task.name
     stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
     return named_path(config, "evaluate", stage + _model_name(path).removesuffix(f"_{task}"), task)
+
+
+def labeled_path(config: Config) -> Path:
+    """The place of a file's labels, named after the model and the file."""
+    model, file = Path(config.label.path or config.teacher.path), Path(str(config.label.file))
+    return named_path(config, "label", _model_name(model), file.name.partition(".")[0], config.task.name)
 
 
 def exported_path(config: Config, model: str) -> Path:

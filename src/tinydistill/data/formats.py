@@ -34,16 +34,31 @@ def json_rows(path: Path, lines: Iterable[tuple[int, str]], choose: Choose, *, a
         if (now := [name for name, _ in pairs]) != names:
             names = now
             chosen = choose(names, f"{path} line {number}")
-        yield number, [_whole_characters(pairs[i][1]) for i in chosen]
+        yield number, [whole_characters(pairs[i][1]) for i in chosen]
+
+
+def json_objects(objects: Sequence[Any], choose: Choose, source: str) -> Rows:
+    """(number from 1, the chosen values) of every object of a JSON list."""
+    for number, one in enumerate(objects, start=1):
+        if not isinstance(one, dict):
+            raise InputError(
+                f"{source} row {number} is not a JSON object", "each must be one, with the columns as its keys"
+            )
+        values = list(one.values())
+        yield number, [values[i] for i in choose(list(one), f"{source} row {number}")]
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object with all its keys, those that come twice too."""
 
 
-def _whole_characters(value: Any) -> Any:
-    """JSON can hold half characters, which no tokenizer takes."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def whole_characters(value: Any) -> Any:
+    """A JSON value without half characters, which JSON can hold and no tokenizer takes; of a key twice the last."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, _Pairs | dict):
+        return {key: whole_characters(part) for key, part in dict(value).items()}
+    return [whole_characters(part) for part in value] if isinstance(value, list) else value
 
 
 def parquet_rows(path: Path, choose: Choose, *, argument: str) -> Rows:

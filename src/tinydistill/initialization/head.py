@@ -6,6 +6,7 @@ Shapes: N rows, D hidden size, C outputs of the prediction layer.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.initialization import linear_algebra as linear
 from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
+from tinydistill.models.embedder import SentenceEmbedder
 from tinydistill.models.encoder_parts import transformer_layers
 from tinydistill.models.observation import encoder_inputs
 
@@ -23,13 +25,19 @@ FIRST = 8  # batches that the states' mean and size are taken from
 
 
 @torch.no_grad()
-def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) -> float:
-    """Sets the linear maps of a head, in place, so that its logits imitate the teacher's.
+def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], *, per_window: bool = False) -> float:
+    """Sets the linear maps of a head, in place, so that its logits, or its embeddings, imitate the teacher's.
 
     Batches hold `teacher_logits` [B, C] beside what the model takes, or those of every token [B, L, C] and `valid`
     [B, L], true where they count. The first of two maps (BERT's pooler) turns the states by a random rotation and
     scales them to where its activation bends; the last is a ridge regression from there onto the logits, each less its
     mean, with the penalty that does best on every fourth batch.
+
+    Args:
+        model: the student with its head.
+        batches: rows of the task.
+        per_window: whether the mean is of each window's tokens, not of all: where logits are compared within a window
+            alone, as those of a span's start, what all of a window have in common says nothing.
 
     Returns the share of the logits' variance on these batches that is left unexplained, 0 to 1.
     """
@@ -41,7 +49,7 @@ def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) 
     if hidden is not None:
         _rescale(model, hidden, first)
     fit, held_out, logits = NormalEquations(), NormalEquations(), RunningCovariance()
-    for number, (features, targets) in enumerate(_inputs(model, output, chain(first, batches))):
+    for number, (features, targets) in enumerate(_inputs(model, output, chain(first, batches), per_window)):
         (held_out if number % HELD_OUT == HELD_OUT - 1 else fit).update(features.double(), targets.double())
         logits.update(targets)
     held_out = held_out if held_out.count else fit
@@ -55,7 +63,12 @@ def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]]) 
 
 
 def head_maps(model: PreTrainedModel) -> tuple[nn.Linear | None, nn.Linear]:
-    """The linear maps above the Transformer layers: hidden size to hidden size, if there is one, and to the outputs."""
+    """The linear maps above the Transformer layers: hidden size to hidden size, if there is one, and to the outputs.
+
+    Of an embedder the map of its pooled states.
+    """
+    if isinstance(model, SentenceEmbedder):
+        return None, cast(nn.Linear, model.dense[-1])
     modules = list(model.modules())
     last = modules.index(list(transformer_layers(model).modules())[-1])
     maps = [module for module in modules[last + 1 :] if isinstance(module, nn.Linear)]
@@ -75,7 +88,7 @@ def _rescale(model: PreTrainedModel, hidden: nn.Linear, batches: Iterable[Mappin
 
 
 def _inputs(
-    model: PreTrainedModel, module: nn.Linear, batches: Iterable[Mapping[str, Tensor]]
+    model: PreTrainedModel, module: nn.Linear, batches: Iterable[Mapping[str, Tensor]], per_window: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """What a module of the model is given [N, D], batch by batch, and the teacher's logits [N, C]."""
     with _watched(module) as seen:
@@ -84,8 +97,16 @@ def _inputs(
             states, logits = seen.pop().float(), batch["teacher_logits"].to(model.device).float()
             if logits.ndim == 3:
                 valid_BL = batch["valid"].to(model.device)
+                if per_window:
+                    states, logits = (values - _means(values, valid_BL) for values in (states, logits))
                 states, logits = states[valid_BL], logits[valid_BL]
             yield states, logits
+
+
+def _means(values_BLD: Tensor, valid_BL: Tensor) -> Tensor:
+    """Of the valid tokens of every window, [B, 1, D]."""
+    weight_BL1 = valid_BL[..., None].to(values_BLD.dtype)
+    return (values_BLD * weight_BL1).sum(1, keepdim=True) / weight_BL1.sum(1, keepdim=True).clamp_min(1)
 
 
 @contextmanager

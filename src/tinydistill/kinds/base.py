@@ -17,10 +17,12 @@ from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
 from tinydistill.models.heads import Head
+from tinydistill.models.observation import output_logits
 
 Batch = Mapping[str, Tensor]
 Logits = NDArray[np.float32]
 """Of all windows of a split in their order: [N, C], or [P, C] where every token has outputs."""
+LEAST_SHARE = 1e-6
 
 
 class TaskKind(ABC):
@@ -32,6 +34,8 @@ class TaskKind(ABC):
 
     per_token: ClassVar[bool] = False
     """Whether every token has outputs; batches then have `valid` [B, L], true where they count."""
+    compared_within_window: ClassVar[bool] = False
+    """Whether a number added to an output of all tokens of a window changes no loss."""
     predicts: ClassVar[str]
     """What it predicts, as a noun: classes."""
     metrics: ClassVar[tuple[str, ...]]
@@ -42,9 +46,25 @@ class TaskKind(ABC):
     """What transformers calls its pipeline, and the hub its task."""
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
     """What an exported model calls its outputs; several are the columns of the logits."""
+    outputs_called: ClassVar[str] = "logits"
+    """What they are, in the plural."""
+    library: ClassVar[str] = "transformers"
+    """What loads a model, as the hub calls it."""
+    taught: ClassVar[str] = "fine-tuned on the task"
+    """How the teacher came to know the task."""
+    scored_by_teacher: ClassVar[bool] = False
+    """Whether rows without labels are scored against the teacher's answers, which are their labels then."""
 
     def __init__(self, target: Target):
         self.target = target
+
+    def with_losses(self, weights: Mapping[str, float]) -> "TaskKind":
+        """The same with weights of several losses against the teacher, where it has several."""
+        return self
+
+    def measures(self, split: Split) -> tuple[str, ...]:
+        """Which of the metrics there are of a split."""
+        return self.metrics
 
     @property
     @abstractmethod
@@ -53,7 +73,8 @@ class TaskKind(ABC):
 
     def logits(self, output: Any) -> Tensor:
         """The logits [B, C] or [B, L, C] of what a model returned."""
-        logits: Tensor = output.logits
+        logits = output_logits(output)
+        assert logits is not None
         return logits
 
     @abstractmethod
@@ -63,6 +84,10 @@ class TaskKind(ABC):
     @abstractmethod
     def soft_loss(self, logits: Tensor, batch: Batch, *, temperature: float = 1.0, scale: float = 1.0) -> Tensor:
         """The loss against a batch's `teacher_logits`, `scale` times as large where it has a temperature."""
+
+    def soft_logits(self, shares: NDArray[np.float32]) -> Logits:
+        """The logits that stand for probabilities [N, C] which come with the rows; a share of 0 is a very small one."""
+        return np.log(np.maximum(shares, LEAST_SHARE))
 
     def fitted_to(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Self:
         """The kind as one model answers: with what must be chosen for it on labeled rows that are kept aside.
@@ -106,8 +131,24 @@ class TaskKind(ABC):
         """
         return {}
 
+    def as_rows(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A split's rows with these answers as labels, by column, as they can be trained on in JSON."""
+        texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+        return {**texts, "label": self.shown(answers, split)}
+
+    def lines(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A file of predictions by column, a line a row of the split unless a kind says what else: label, prediction.
+
+        Labels are empty where they are unknown.
+        """
+        known = [""] * len(split) if split.labels is None else self.shown(split.labels, split)
+        return {"label": known, "prediction": self.shown(answers, split), **self.columns(split, answers, logits)}
+
     def agreement(self, ours: Any, theirs: Any) -> tuple[str, float]:
-        """How far two models' answers to the same rows agree: `equal`, the share of equal ones, or `correlation`."""
+        """How far two models' answers to the same rows agree.
+
+        `equal`, the share of equal ones, or `correlation`, or `cosine`, the mean one.
+        """
         return "equal", float(np.mean([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)]))
 
     def no_better(self, split: Split, answers: Any) -> str | None:
@@ -123,12 +164,28 @@ class TaskKind(ABC):
     def described(self) -> str:
         """What is predicted of a text, in Markdown: one of a, b."""
 
+    def reads(self, max_length: int, *, pair: bool) -> str:
+        """What an answer is given to, up to the comma behind it."""
+        return f"{'two texts' if pair else 'a text'}, cut at {max_length} tokens,"
+
+    def in_transformers(self, max_length: int, *, pair: bool) -> str:
+        """A program in transformers that answers, of a model in DIRECTORY."""
+        row = '{"text": "first text", "text_pair": "second text"}' if pair else '"a text"'
+        return f"""from transformers import pipeline
+
+answer = pipeline("{self.pipeline}", "DIRECTORY"{self.pipeline_options(max_length)})
+print(answer({row}))"""
+
+    def encoding(self, max_length: int, *, pair: bool) -> str:
+        """The part of a program in onnxruntime from a `tokenizer` of tokenizers, which pads, to its `rows`."""
+        rows = '[("first text", "second text")]' if pair else '["a text"]'
+        return f"""tokenizer.enable_truncation({max_length})
+rows = tokenizer.encode_batch({rows})"""
+
     def pipeline_options(self, max_length: int) -> str:
         """What transformers' pipeline is to be told, as further arguments, so that it cuts as in training."""
         return f", truncation=True, max_length={max_length}"
 
-    print_answer: ClassVar[str] = "print(answer({row}))"
-    """The end of a program in transformers: from `answer`, its pipeline, to what is printed of the row {row}."""
     read_out: ClassVar[str]
     """The end of a program in onnxruntime: from `session`, `inputs` and the tokenizer's `rows` to what is printed."""
 

@@ -12,7 +12,9 @@ Counts = Mapping[str, NDArray[np.float64]]
 """By name the sums over the rows of each weighting [R]."""
 
 
-def _f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.float64]]:
+def f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.float64]]:
+    """The harmonic mean of precision and recall, from the names of what is counted; 0 where nothing is there."""
+
     def score(sums: Counts) -> NDArray[np.float64]:
         there = sums[said] + sums[known]
         return np.where(there > 0, 2 * sums[right] / np.maximum(there, 1), 0.0)
@@ -20,7 +22,8 @@ def _f1(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.floa
     return score
 
 
-def _share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
+def share(part: str, whole: str) -> Callable[[Counts], NDArray[np.float64]]:
+    """One count over another."""
     return lambda sums: sums[part] / sums[whole]
 
 
@@ -32,7 +35,7 @@ def _of_all(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np.
         totals = {
             name: np.sum([values for of, values in sums.items() if of.startswith(name)], axis=0) for name in names
         }
-        return _f1(*names)(totals)
+        return f1(*names)(totals)
 
     return score
 
@@ -42,7 +45,7 @@ def _of_each(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np
 
     def score(sums: Counts) -> NDArray[np.float64]:
         labels = [name.removeprefix(right) for name in sums if name.startswith(right)]
-        mean: NDArray[np.float64] = np.mean([_f1(right + n, said + n, known + n)(sums) for n in labels], axis=0)
+        mean: NDArray[np.float64] = np.mean([f1(right + n, said + n, known + n)(sums) for n in labels], axis=0)
         return mean
 
     return score
@@ -51,13 +54,17 @@ def _of_each(right: str, said: str, known: str) -> Callable[[Counts], NDArray[np
 _OF_LABELS = ("right: ", "said: ", "labeled: ")  # each before a label
 
 SCORES: dict[str, Callable[[Counts], NDArray[np.float64]]] = {
-    "entity_f1": _f1("right entities", "said entities", "entities"),
-    "token_accuracy": _share("right words", "words"),
+    "entity_f1": f1("right entities", "said entities", "entities"),
+    "token_accuracy": share("right words", "words"),
+    "answer_f1": share("F1 of answers", "questions"),
+    "exact_match": share("exact answers", "questions"),
+    "ndcg_at_10": share("gain", "queries"),
+    "cosine": share("cosine", "texts"),
     "micro_f1": _of_all(*_OF_LABELS),
     "macro_f1": _of_each(*_OF_LABELS),
-    "subset_accuracy": _share("exact rows", "rows"),
+    "subset_accuracy": share("exact rows", "rows"),
 }
-"""By the name of a metric. Where there is nothing to find and nothing is found, F1 is 0, as in other libraries."""
+"""By the name of a metric; a kind of your own adds its own. F1 is 0 where nothing is to be found, as in seqeval."""
 
 
 def scores_of(names: Sequence[str], counts: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:

@@ -75,8 +75,14 @@ class SequenceClassification(_OfSequences):
 
     def columns(self, split: Split, answers: Any, logits: Logits) -> dict[str, Any]:
         """Every class's probability, as p(NAME)."""
-        shares = torch.from_numpy(np.asarray(logits, np.float32)).softmax(-1).numpy()
+        shares = torch.tensor(np.asarray(logits, np.float32)).softmax(-1).numpy()
         return {f"p({for_spreadsheet(name)})": shares[:, number] for number, name in enumerate(self.target.labels)}
+
+    def as_rows(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """With every class's probability, by its name."""
+        shares = torch.tensor(np.asarray(logits, np.float32)).softmax(-1).tolist()
+        soft = [dict(zip(self.target.labels, of_row, strict=True)) for of_row in shares]
+        return {**super().as_rows(split, answers, logits), "soft_labels": soft}
 
     def no_better(self, split: Split, answers: NDArray[np.int64]) -> str | None:
         """It must be right more often than the majority class; in another order of its labels it may be."""

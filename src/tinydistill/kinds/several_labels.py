@@ -4,7 +4,7 @@ B: rows in a batch, C: labels, N: rows of a split.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -45,9 +45,6 @@ class MultiLabelClassification(TaskKind):
     predicts = "several labels at once"
     answered = "labels of the rows"
     pipeline = "text-classification"
-    print_answer: ClassVar[str] = f"""config = answer.model.config
-for found in answer([{{row}}]):
-    print([one["label"] for one in found if one["score"] >= config.{THRESHOLDS}[config.label2id[one["label"]]]])"""
     read_out = f"""(logits,) = session.run(["logits"], inputs)
 config = json.load(open("DIRECTORY/config.json"))
 for scores in 1 / (1 + np.exp(-logits)):
@@ -123,6 +120,13 @@ for scores in 1 / (1 + np.exp(-logits)):
         names = self.target.labels
         return [" | ".join(names[number] for number in np.flatnonzero(row)) or "(none)" for row in labels]
 
+    def as_rows(self, split: Split, answers: Said, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A split's rows with lists of labels."""
+        names = self.target.labels
+        given = [[names[number] for number in np.flatnonzero(row)] for row in answers]
+        texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+        return {**texts, "labels": given}
+
     def columns(self, split: Split, answers: Said, logits: Logits) -> dict[str, Any]:
         """Every label's probability, as p(NAME), and what is counted of every labeled row."""
         shares = _probabilities(logits)
@@ -142,6 +146,16 @@ for scores in 1 / (1 + np.exp(-logits)):
         pairs = zip(self.target.labels, self.thresholds, strict=True)
         named = ", ".join(f"{for_markdown(name)} ({threshold:.3g})" for name, threshold in pairs)
         return f"any number of the labels {named}; in parentheses the probability from which on a label is given"
+
+    def in_transformers(self, max_length: int, *, pair: bool) -> str:
+        """A program in transformers that prints the labels of a text."""
+        row = '{"text": "first text", "text_pair": "second text"}' if pair else '"a text"'
+        return f"""from transformers import pipeline
+
+answer = pipeline("{self.pipeline}", "DIRECTORY"{self.pipeline_options(max_length)})
+config = answer.model.config
+for found in answer([{row}]):
+    print([one["label"] for one in found if one["score"] >= config.{THRESHOLDS}[config.label2id[one["label"]]]])"""
 
     def pipeline_options(self, max_length: int) -> str:
         """The probabilities of all labels."""

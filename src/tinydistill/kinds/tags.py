@@ -98,6 +98,10 @@ for row, tags in zip(rows, logits.argmax(-1)):
             return {}
         return {f"n({name})": values for name, values in self._counts(answers, split).items()}
 
+    def as_rows(self, split: Split, answers: Ragged, logits: Logits) -> dict[str, Sequence[Any]]:
+        """Words and their tags as lists."""
+        return {"tokens": [text.split(" ") for text in split.texts], "tags": self._names(answers)}
+
     def agreement(self, ours: Ragged, theirs: Ragged) -> tuple[str, float]:
         """The share of words with the same tag."""
         return "equal", float((ours.values == theirs.values).mean())

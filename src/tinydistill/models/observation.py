@@ -130,7 +130,7 @@ class Observer:
             )
         hidden = {n: outputs.hidden_states[n] for n in self.hidden_layers}
         tapped = dict(zip(self.attention_layers, outputs.attentions or (), strict=True))
-        return Observation(hidden, tapped, getattr(outputs, "logits", None))
+        return Observation(hidden, tapped, output_logits(outputs))
 
 
 def attention_probabilities(seen: QKV) -> Tensor:
@@ -149,6 +149,17 @@ def release(model: PreTrainedModel) -> PreTrainedModel:
         if hasattr(module, _OBSERVED):
             delattr(module, _OBSERVED)
     return attention.use(model)
+
+
+def output_logits(output: Any) -> Tensor | None:
+    """The logits of what a model with a head returned; those of a span's start and end as two columns.
+
+    None of what a model without a head returned.
+    """
+    if hasattr(output, "start_logits"):
+        return torch.stack([output.start_logits, output.end_logits], -1)
+    logits: Tensor | None = getattr(output, "logits", None)
+    return logits
 
 
 def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

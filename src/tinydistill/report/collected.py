@@ -59,7 +59,7 @@ def collect(paths: Sequence[Path]) -> Collected:
 def _compared(run: Run) -> Iterator[Run]:
     """A pipeline's teachers and baselines, which jobs of a sweep share: as they were when it compared them."""
     for row in run.result["models"] if run.stage == "pipeline" else ():
-        made = record_of(row["path"])
+        made = record_of(row["path"]) if row["path"] else None
         if made is not None and made.stage == "finetune":
             now, then = (str(one.provenance.get("finished", "")) for one in (made, run))
             if now <= then:

@@ -21,10 +21,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Contender:
-    """A model of a task: where it is, with which head, its score and predictions."""
+    """A model of a task: where it is, with which head, its score and predictions.
+
+    It has no path where its answers alone are known, as those of soft labels.
+    """
 
     name: str
-    path: str
+    path: str | None
     revision: str | None
     head: heads.Head
     metric: str
@@ -37,10 +40,25 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
 
     Latency is the median time for one row of `length` tokens, in fp32 on one CPU thread, all models alternating.
     """
-    loaded = {one.path: heads.load_with_head(one.path, one.head, revision=one.revision) for one in contenders}
+    loaded = {
+        one.path: heads.load_with_head(one.path, one.head, revision=one.revision) for one in contenders if one.path
+    }
     with use_threads(1):
         timed = latencies({path: torch_call(model, 1, length) for path, model in loaded.items()}, seconds=seconds)
     first = contenders[0]
+
+    def measured(path: str | None) -> Row:
+        if path is None:
+            return {}
+        speedup = timed[first.path]["median"] / timed[path]["median"] if first.path else None
+        return {
+            "parameters": models.parameters(loaded[path]),
+            "bytes": tensor_bytes(loaded[path]),
+            "latency_ms": timed[path]["median"],
+            "latency_p95_ms": timed[path]["p95"],
+            "speedup": speedup,
+        }
+
     return [
         {
             "task": task,
@@ -50,11 +68,7 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
             "score": one.score,
             "interval": _interval(one),
             "retention": retention(one.score, first.score),
-            "parameters": models.parameters(loaded[one.path]),
-            "bytes": tensor_bytes(loaded[one.path]),
-            "latency_ms": timed[one.path]["median"],
-            "latency_p95_ms": timed[one.path]["p95"],
-            "speedup": timed[first.path]["median"] / timed[one.path]["median"],
+            **measured(one.path),
         }
         for one in contenders
     ]
@@ -112,4 +126,4 @@ def _score(row: Row) -> str:
 
 def _measured(row: Row) -> list[str]:
     size, time = f"{row['bytes'] / 1e6:.1f}", f"{row['latency_ms']:.1f}"
-    return [count(row["parameters"]), size, time, f"{row['speedup']:.1f}x"]
+    return [count(row["parameters"]), size, time, cell(row["speedup"], "{:.1f}x")]

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinydistill.export.markdown import cell
+from tinydistill.kinds.counted import SCORES
+from tinydistill.kinds.metrics import OF_CLASSES, OF_NUMBERS
 from tinydistill.report.bootstrap import LEVEL, RESAMPLES, Estimate, Resampled, bootstrap
 from tinydistill.report.run import Run
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED, Model
@@ -70,16 +72,16 @@ def predictions(runs: Sequence[Run], metric: str, of: str = "") -> BySeed | None
     return known if known and len(known) == len(runs) else None
 
 
-def interval(metric: str, found: Predictions) -> Estimate:
-    """A model's score and its interval, rows resampled."""
+def interval(metric: str, found: Predictions) -> Estimate | None:
+    """A model's score and its interval, rows resampled; None for a metric that isn't known here."""
     resampled = _resampled(metric, {0: found})
-    assert resampled is not None
-    return resampled[0].score()
+    return None if resampled is None else resampled[0].score()
 
 
 def _resampled(metric: str, *models: BySeed) -> list[Resampled] | None:
     every = [one for model in models for one in model.values()]
-    if not all(one.same_rows(every[0]) for one in every):
+    known = SCORES if every[0].names else (*OF_CLASSES, *OF_NUMBERS)
+    if metric.rpartition("/")[2] not in known or not all(one.same_rows(every[0]) for one in every):
         return None
     said = [
         {seed: one.predictions if one.counts is None else one.counts for seed, one in model.items()} for model in models

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinydistill.export.exported import PYTORCH
 from tinydistill.kinds.metrics import retention
+from tinydistill.models.loading import weight_files
 from tinydistill.report.collected import Collected
 from tinydistill.report.evidence import Difference, differences, with_interval
 from tinydistill.report.run import Run, Scores
@@ -72,12 +73,12 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
     for pipeline in sorted(collected.of("pipeline"), key=lambda run: run.provenance.get("finished", "")):
         for row in pipeline.result["models"]:
             if row["task"] == runs[0].task and row["metric"] == metric:
-                run = _located(row["path"], pipeline, runs)
+                run = _located(row["path"], pipeline, runs) if row["path"] else None
                 if run is not None:
                     measured[run.path] = row
                     lengths += filter(None, [pipeline.configuration.get("pipeline", {}).get("latency_length")])
                 elif row["model"] == TEACHER:
-                    apart[row["path"]] = row
+                    apart[str(row["path"])] = row
     models = [_model(run, students, measured.get(run.path, {})) for run in runs]
     trained = [run for run in students if run.untrained]
     if len({run.recipe for run in trained}) == 1:  # of several, nobody could tell which is whose
@@ -120,7 +121,7 @@ def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
         if taught is not None:  # as its students saw it
             score, all_scores = taught.result["teacher_score"], taught.scores("teacher_scores")
             pupils = (taught,)
-    size = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
+    size = sum(file.stat().st_size for file in weight_files(run.path)) or None
     known: dict[str, Any] = {"retention": run.result.get("retention"), "parameters": run.result.get("parameters")}
     return Model(
         kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores, taught=pupils

@@ -37,6 +37,11 @@ def _pairs(config: Config) -> float:
     model, rows = find_teacher(config), _rows(config)
     if rows.pairs is None:
         raise UserError(f"augmentation.method=neighbors makes pairs of texts, and task={config.task.name} has none")
+    if not data.task(config).target.of_whole_texts:
+        raise UserError(
+            f"augmentation.method=neighbors makes pairs of any two texts, which are none of task={config.task.name}: "
+            "take augmentation.method=masked_lm"
+        )
     count = config.augmentation.new_pairs(len(rows))
     settings = of_augmented(config).settings(model=model.identity, texts=rows.text_identity())
     path = output_path(config, augmented_path(config))

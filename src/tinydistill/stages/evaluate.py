@@ -60,13 +60,14 @@ def _evaluate(
     answers = {name: kind.answers(split, logits[name], rows.encoded(split)) for name, split in splits.items()}
     labeled = replace(scored, splits={name: split for name, split in splits.items() if split.labels is not None})
     scores = {name: scoring.score(scored, answers[name], split) for name, split in labeled.splits.items()}
+    reported = scored.reported_split if scored.splits else None
     scoring.tell_undefined(scores)
     result: dict[str, Any] = {
         "model": source.path,
         "scores": scores,
         "majority": scoring.majority_scores(labeled),
         "monitor": scored.reported if scored.splits else None,
-        "score": scores[scored.reported_split][scored.monitor] if scored.splits else None,
+        "score": scores[reported][scored.counting(reported)] if reported in scores else None,
         "rows": {name: len(split) for name, split in splits.items()},
         "parameters": parameters(model),
         "family": prediction_files.family(source.path),

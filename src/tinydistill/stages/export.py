@@ -29,7 +29,7 @@ from tinydistill.export.card import card, license_of
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.base import Logits
-from tinydistill.models.loading import save_model
+from tinydistill.models.loading import save_model, weight_files
 from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
@@ -131,7 +131,7 @@ def _written(
     files = onnx_export.export_onnx(
         model, names, directory, formats, outputs=kind.output_names, longest=longest_input(source.config)
     )
-    return Exported(model, sorted(Path(source.path).glob("*.safetensors")), files)
+    return Exported(model, weight_files(Path(source.path)), files)
 
 
 def _check(
@@ -139,7 +139,7 @@ def _check(
 ) -> list[dict[str, Any]]:
     """What PyTorch and every file answer to the first validation split. Raises InputError where a bound is broken."""
     options, kind = config.export, scored.kind
-    bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation)
+    bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
     split = rows.validation[scored.reported_split]
 
@@ -148,7 +148,8 @@ def _check(
         return logits, kind.answers(split, logits, rows.encoded(split))
 
     def row(name: str, found: tuple[Logits, Any], kept: Agreement) -> dict[str, Any]:
-        return {"name": name, **asdict(kept), "score": scoring.score(scored, found[1], split)[scored.monitor]}
+        scores = {} if split.labels is None else scoring.score(scored, found[1], split)
+        return {"name": name, **asdict(kept), "score": scores.get(scored.counting(scored.reported_split))}
 
     with torch.inference_mode():
         original = said(lambda batch: kind.logits(student.model(**encoder_inputs(batch))))

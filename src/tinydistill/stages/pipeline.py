@@ -16,6 +16,8 @@ from tinydistill.config.build.sources import (
     check_positions,
     find_student,
     find_teacher,
+    learns_from_labels,
+    makes_teacher,
     wants_general,
     wants_masked_lm,
 )
@@ -25,7 +27,6 @@ from tinydistill.console import say, table
 from tinydistill.errors import UserError
 from tinydistill.export import onnx_export, publishing
 from tinydistill.kinds import kind_of
-from tinydistill.models.heads import has_head
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.comparison import Contender
@@ -150,7 +151,9 @@ def _with_pairs(config: Config) -> Config:
     pipeline, augmentation = config.pipeline, config.augmentation
     other_rows = pipeline.augment or augmentation.path is not None or config.prediction.hard_share > 0
     pairs = pipeline.pairs and not other_rows and config.task.text_pair is not None
-    pairs = pairs and augmentation.new_pairs(len(data.training_task(config).train())) > 0
+    if pairs:
+        task = data.training_task(config)
+        pairs = task.target.of_whole_texts and augmentation.new_pairs(len(task.train())) > 0
     if pairs:
         augmentation = replace(augmentation, method="neighbors")
     pipeline = replace(pipeline, pairs=pairs, augment=pipeline.augment or pairs)
@@ -172,9 +175,9 @@ def _steps(config: Config) -> list[Step]:
     def add(stage: str, makes: str, path: Path, of: Config) -> None:
         steps.append(Step(replace(of, stage=stage), makes, path))
 
-    if not has_head(find_teacher(config).config):
+    if makes_teacher(config):
         add("finetune", f"{task}: {TEACHER}", names.finetuned_path(config), _finetuning(config, "teacher"))
-    if options.baseline:
+    if options.baseline and learns_from_labels(config):
         new = without_distillation(config)
         add("finetune", f"{task}: {BASELINE}", names.finetuned_path(new, "student"), _finetuning(new, "student"))
     if wants_general(config):
@@ -218,7 +221,7 @@ def with_inputs(config: Config) -> Config:
     runtime.quiet()
     alone = replace(config, paths=replace(config.paths, job=None))
     found = config
-    if not has_head(find_teacher(config).config):
+    if makes_teacher(config):
         of = replace(_finetuning(config, "teacher"), stage="finetune")
         teacher = _made(of, names.finetuned_path(alone), names.finetuned_path(config))
         found = replace(found, teacher=replace(found.teacher, path=str(teacher), revision=None))
@@ -251,11 +254,13 @@ def _contenders(config: Config) -> list[Contender]:
     assert student is not None
     found = student.result
     metric = found["monitor"]
-    path = teacher.path if has_head(teacher.config) else str(names.finetuned_path(config))
+    path: str | None = str(names.finetuned_path(config)) if makes_teacher(config) else teacher.path
+    if config.task.soft_labels:  # its answers come with the rows
+        path = None
     split, _, name = metric.rpartition("/")
     said = prediction_file(made, split, of="teacher")
     contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]
-    if config.pipeline.baseline:
+    if config.pipeline.baseline and learns_from_labels(config):
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
         alone = str(baseline.path), None, head, metric, baseline.result["score"]

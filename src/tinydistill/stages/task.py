@@ -1,12 +1,11 @@
 """stage=task: a student learns a task from a fine-tuned teacher: its inner layers first, then its logits."""
 
-import functools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.files import check, file_hash
@@ -15,8 +14,8 @@ from tinydistill.config.build import data
 from tinydistill.config.build.imitation import new_encoder
 from tinydistill.config.build.models import check_fit, check_task_head, new_student_config
 from tinydistill.config.build.phases import BY_NAME, TaskPhases
-from tinydistill.config.build.sources import check_length, find_start, find_task_teacher
-from tinydistill.config.build.trainer import frozen_dtype, precision
+from tinydistill.config.build.sources import check_length, find_start, find_task_teacher, find_teacher
+from tinydistill.config.build.teaching import TaskTeacher
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_distilled
 from tinydistill.config.names import distilled_path, output_path
@@ -24,11 +23,8 @@ from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say, table
 from tinydistill.data.files import check_file
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.distillation.layer_phase import show_layers
-from tinydistill.distillation.teacher_checks import check_score
-from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import InputError, UserError
 from tinydistill.initialization.start import check_start
 from tinydistill.kinds import kind_of
@@ -46,8 +42,9 @@ from tinydistill.training.prediction_files import PREDICTIONS, prediction_file, 
 def run(config: Config) -> float:
     """Publish a student of the task; return the score that chose it."""
     runtime.quiet()
-    teacher, start = find_task_teacher(config), find_start(config)
-    if start is not None:
+    soft = bool(config.task.soft_labels)  # which stand for the answers of a teacher
+    teacher, start = find_teacher(config) if soft else find_task_teacher(config), find_start(config)
+    if start is not None and (soft or config.distill.phases != "prediction"):
         check_vocabularies(teacher, start)
     check_length(config, teacher, *([start] if start else []))
     ours = start.config if start else new_student_config(config, teacher.config)
@@ -56,15 +53,19 @@ def run(config: Config) -> float:
     elif start is None:
         check_start(ours, teacher.config, config.student.init)
     task = data.training_task(config)
-    check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
+    if not soft:
+        check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
-    kind_of(task.target).read_from(teacher.config)  # or it says what is wrong with them
+    answering = None if soft else kind_of(task.target).read_from(teacher.config)
     settings = of_distilled(config).settings(
         teacher=teacher.identity,
         student=start.identity if start else None,
         task=task.identity(),
         augmentation=_augmentation(config.augmentation.path),
+        **_unlabeled(config.task.unlabeled),
     )
+    if answering is not None and answering.configuration:
+        settings["options"] |= {"teacher": answering.configuration}
     path = output_path(config, distilled_path(config))
     inputs = {
         "teacher": teacher.path,
@@ -86,40 +87,52 @@ def _augmentation(path: str | None) -> str | None:
     return file_hash(Path(path))
 
 
+def _unlabeled(path: str | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    check_file(Path(path), "{TaskDataModule.unlabeled}")
+    return {"unlabeled": file_hash(Path(path))}
+
+
 def _distill(
     config: Config, artifact: ArtifactWriter, task: TaskSource, teacher: Source, start: Source | None
 ) -> dict[str, Any]:
     begun, scored = time.monotonic(), data.scoring(config, task)
-    load_teacher = functools.cache(lambda: teacher.with_head(scored.kind.head, dtype=frozen_dtype(config)))
+    tokenizer = (start or teacher).tokenizer
+    head = scored.kind.head.like(
+        teacher.path, teacher.revision, max_length=config.task.max_length, called=teacher.called
+    )
     rows = {
-        phase: data.task_data(
-            config, task, teacher.tokenizer, batch_size=options.batch_size, augmentation=config.augmentation.path
-        )
+        phase: data.task_data(config, task, tokenizer, batch_size=options.batch_size, distilled=True)
         for phase, options in (("intermediate", config.intermediate), ("prediction", config.prediction))
     }
     labeled = rows["prediction"]
     if config.prediction.hard_share and labeled.train.labels is None:
+        rows_of = f"task={config.task.name}"
+        if config.augmentation.path is not None:
+            rows_of = f"augmentation.path={config.augmentation.path}"
+        if config.task.unlabeled is not None:
+            rows_of = f"task.unlabeled={config.task.unlabeled}"
         raise UserError(
-            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of "
-            f"augmentation.path={config.augmentation.path} don't have: take prediction.hard_share=0"
+            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of {rows_of} "
+            "don't have: take prediction.hard_share=0"
         )
     scoring.announce(config.task.name, labeled)
 
-    def logits(split: Split) -> Any:
-        precise = f"{teacher.identity} {precision(config)}"
-        return stored_logits(labeled, split, precise, lambda: load_teacher().to(_device(config)))
-
-    first = labeled.validation[scored.reported_split]
-    theirs = scoring.as_answered(scored, teacher.config, logits, labeled)
+    teaching = TaskTeacher(config, teacher, scored, labeled, head)
+    if scored.kind.scored_by_teacher:
+        told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
+        for of_phase in rows.values():
+            of_phase.label_validation(told)
+        scored = replace(scored, splits=labeled.validation)
+        teaching = replace(teaching, scored=scored)
+    teaching = teaching.as_it_answers()
     if config.distill.check_score:
-        answers = theirs.kind.answers(first, logits(first), labeled.encoded(first))
-        check_score(theirs.kind, first, answers, called=f"{teacher.called}={teacher.path}")
-    teacher_scores = {
-        name: scoring.score_logits(theirs, split, logits(split), labeled) for name, split in labeled.validation.items()
-    }
-    labeled.teacher_logits = logits(labeled.train)
-    student, new_head = _student(config, start, load_teacher, labeled, scored.kind.head)
-    work = TaskPhases(config, artifact, rows, load_teacher, student, new_head, scored, teacher_scores)
+        teaching.check()
+    teacher_scores = teaching.scores()
+    labeled.teacher_logits = teaching.training_logits()
+    student, new_head = _student(config, start, teaching.load, labeled, head)
+    work = TaskPhases(config, artifact, rows, teaching.load, student, new_head, scored, teacher_scores)
     begin = work.once("start")
     seconds = time.monotonic() - begun
     reports = {phase: work.once(phase) for phase in BY_NAME[config.distill.phases]}
@@ -136,13 +149,14 @@ def _distill(
         "seconds": round(seconds + sum(report["seconds"] for report in reports.values()), 1),
     }
     if rank() == 0:
-        loading.save_model(student, teacher.tokenizer, artifact.product)
+        loading.save_model(student, tokenizer, artifact.product)
         for phase in reports:
             artifact.keep_logs(work.directory(phase), phase)
         artifact.keep(artifact.work / PREDICTIONS)
         for name, split in labeled.validation.items():
-            file = prediction_file(artifact.product, name, of="teacher")
-            write_predictions(file, split, theirs.kind, logits(split), labeled.encoded(split))
+            if (logits := teaching.logits(split)) is not None:
+                file = prediction_file(artifact.product, name, of="teacher")
+                write_predictions(file, split, teaching.scored.kind, logits, labeled.encoded(split))
         artifact.publish(result, plain(config))
     return result
 
@@ -161,17 +175,12 @@ def _student(
         encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
         return add_head(encoder, head, seed=config.seed), True
     try:
-        check_task_head(start, rows.target)
+        check_task_head(start, rows.target, head=head)
     except InputError:
         say(f"{start.called}={start.path} gets a new head for this task")
         return add_head(start.encoder(), head, seed=config.seed), True
     say(f"{start.called}={start.path} has a head for this task, which it keeps")
     return start.with_head(head), False
-
-
-def _device(config: Config) -> torch.device:
-    gpu = config.trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")
 
 
 def _compare(scored: Scoring, scores: dict[str, scoring.Scores], teacher: dict[str, scoring.Scores]) -> dict[str, Any]:

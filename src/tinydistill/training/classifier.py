@@ -38,10 +38,21 @@ class Scoring:
     monitor: str
     splits: Mapping[str, Split]
 
+    def names(self, split: Split) -> tuple[str, ...]:
+        """The metrics of a split: those of `metrics` that there are of it, or else the first that there is."""
+        there = self.kind.measures(split)
+        return tuple(name for name in self.metrics if name in there) or there[:1]
+
+    def counting(self, split: str) -> str:
+        """The metric of a split that counts: `monitor`, or else its first."""
+        names = self.names(self.splits[split])
+        return self.monitor if self.monitor in names else names[0]
+
     @property
     def monitored(self) -> str:
         """The logged name of the score that chooses, SPLIT/METRIC."""
-        return f"{next(iter(self.splits))}/{self.monitor}"
+        first = next(iter(self.splits))
+        return f"{first}/{self.counting(first)}"
 
     @property
     def reported_split(self) -> str:
@@ -51,7 +62,7 @@ class Scoring:
     @property
     def reported(self) -> str:
         """The logged name of the score that is reported, SPLIT/METRIC."""
-        return f"{self.reported_split}/{self.monitor}"
+        return f"{self.reported_split}/{self.counting(self.reported_split)}"
 
 
 class Answered(NamedTuple):
@@ -115,7 +126,7 @@ class Classifier(OptimizedModule):
         return self.scoring.kind.logits(self.model(**encoder_inputs(batch)))
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """What is minimised: a mean over the batch."""
+        """What is minimized: a mean over the batch."""
         return self.scoring.kind.loss(logits, batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -143,7 +154,7 @@ class Classifier(OptimizedModule):
             rows, logits = validated[SELECTION]
             self.kind = self.kind.fitted_to(*self._scored(SELECTION, rows, logits))
         for split, (rows, logits) in validated.items():
-            scores = dict.fromkeys(self.scoring.metrics, math.nan)
+            scores = dict.fromkeys(self.scoring.names(self.scoring.splits[split]), math.nan)
             if np.isfinite(logits).all():
                 scores = self._scores(split, rows, logits)
             named = {f"{split}/{name}": torch.tensor(value, device=self.device) for name, value in scores.items()}
@@ -151,7 +162,7 @@ class Classifier(OptimizedModule):
 
     def _scores(self, name: str, rows: NDArray[np.int64], logits: Logits) -> dict[str, float]:
         scored = self._scored(name, rows, logits)
-        return self.kind.scores(self.scoring.metrics, self.kind.answers(*scored), scored[0])
+        return self.kind.scores(self.scoring.names(scored[0]), self.kind.answers(*scored), scored[0])
 
     def _scored(self, name: str, rows: NDArray[np.int64], logits: Logits) -> tuple[Split, Logits, EncodedRows | None]:
         """The rows of a split that were validated, the logits, and where its kind needs them the tokens."""

@@ -49,7 +49,8 @@ def fit_task(
     scores = scoring.validate(trainer, module, data)
     if predictions is not None and trainer.is_global_zero:
         write_validated(predictions, module.as_scored, module.validated(), data)
-    dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
+    if data.target.labeled:
+        dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
     dashboards.finish(trainer.loggers)
     watched = next(one for one in trainer.callbacks if isinstance(one, EpochScores))
     return {

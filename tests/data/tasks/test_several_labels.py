@@ -28,7 +28,9 @@ def source(train, **options) -> MultiLabelFiles:
 def read(task: MultiLabelFiles) -> list[tuple[str, list[str]]]:
     split, names = task.train(), task.target.labels
     assert split.labels.dtype == np.float32
-    return [(text, [names[c] for c in np.flatnonzero(row)]) for text, row in zip(split.texts, split.labels, strict=True)]
+    return [
+        (text, [names[c] for c in np.flatnonzero(row)]) for text, row in zip(split.texts, split.labels, strict=True)
+    ]
 
 
 def lines(path, rows) -> str:
@@ -82,9 +84,7 @@ def test_a_column_of_0_and_1_for_every_label_is_another_way_to_say_it(tmp_path):
 
 def test_labels_that_are_listed_keep_their_order_and_may_be_given_by_number():
     table = pd.DataFrame({"text": TEXTS, "labels": [[0], [1, 0], []]})
-    assert read(source(table, labels=["screen", "delivery"])) == [
-        (text, labels[::-1]) for text, labels in ROWS
-    ]
+    assert read(source(table, labels=["screen", "delivery"])) == [(text, labels[::-1]) for text, labels in ROWS]
     numbers = source(pd.DataFrame({"text": TEXTS, "labels": [[10], [9, 10], []]}))
     assert numbers.target.labels == ("9", "10")
 
@@ -114,15 +114,15 @@ def test_a_label_that_no_row_has_is_said(capsys):
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ({"labels": "screen"}, "line 4: column 'labels' holds 'screen', which is no list of labels: fix the row, or say "
-         "with TaskFiles.label_separator what separates labels in a text"),
+        ({"labels": "screen"}, "line 4: column 'labels' holds 'screen', which is no list of labels: fix the row, or "
+         "say with TaskFiles.label_separator what separates labels in a text"),
         ({"labels": {"a": 1}}, "line 4: the list in column 'labels' holds ('a', 1), no name or number"),
         ({"labels": 3}, "line 4: column 'labels' holds 3, which is no list of labels: fix the row"),
         ({"labels": "[screen"}, "line 4: column 'labels' holds '[screen', which is no list in JSON"),
         ({"labels": None}, "line 4: there is no list of labels in column 'labels': write an empty one for no label"),
         ({"labels": ["screen", ""]}, "line 4: a label in column 'labels' is empty"),
         ({"labels": [["screen"]]}, "line 4: the list in column 'labels' holds ['screen'], no name or number"),
-        ({"labels": [0, 1, 0]}, "line 4: column 'labels' holds [0, 1, 0], which seems to have a 0 or 1 for every label"),
+        ({"labels": [0, 1, 0]}, "line 4: column 'labels' holds [0, 1, 0], which seems to have a 0 or 1 for"),
         ({"labels": ["x" * 201]}, f"line 4: '{'x' * 56}… in column 'labels' has 201 characters, too many for a label"),
         ({}, "line 4 has no column 'labels'"),
     ],
@@ -140,7 +140,9 @@ def test_a_column_of_a_label_that_isn_t_0_or_1_is_named(tmp_path, cell, said):
     file = tmp_path / "train.csv"
     file.write_text(f"text,delivery,screen\na,0,1\nb,1,0\nc,0,{cell}\n")
     told = task_complaint(source(file, label_columns=NAMES))
-    assert told.startswith(f"{file} line 4: column 'screen' {said}, which is neither 0 nor 1: fix the row, or leave the ")
+    assert told.startswith(
+        f"{file} line 4: column 'screen' {said}, which is neither 0 nor 1: fix the row, or leave the "
+    )
 
 
 def test_a_label_that_is_unknown_is_named():
@@ -186,7 +188,9 @@ def test_a_row_counts_by_its_rarest_label(many):
 
 
 def test_rare_labels_are_on_both_sides_of_what_is_cut_off(many):
-    table = pd.DataFrame({"text": many.texts, "labels": [[f"label {c}" for c in np.flatnonzero(r)] for r in many.labels]})
+    table = pd.DataFrame(
+        {"text": many.texts, "labels": [[f"label {c}" for c in np.flatnonzero(r)] for r in many.labels]}
+    )
     task = MultiLabelFiles(table)
     assert task.validation()["validation"].labels.sum(0) == pytest.approx([50, 10, 1], abs=3)
     assert task.train().labels.sum(0)[2] == 2

@@ -48,7 +48,7 @@ def test_columns_are_named_by_their_numbers_or_by_a_header(tmp_path):
     (tmp_path / "train.txt").write_text(CONLL)
     assert read(source(tmp_path / "train.txt", text="1", label="2"))[1][1] == ["NNP", "NNP"]
     (tmp_path / "named.txt").write_text("# global.columns = FORM POS CHUNK NER\n" + CONLL)
-    assert read(source(tmp_path / "named.txt", label="CHUNK"))[0][1] == ["B-NP", "B-VP", "B-NP", "B-NP"]  # IOB1 before
+    assert read(source(tmp_path / "named.txt", label="CHUNK"))[0][1] == ["B-NP", "B-VP", "B-NP", "I-NP"]  # IOB1 before
 
 
 def test_of_conllu_words_and_parts_of_speech_are_taken(tmp_path):

@@ -16,7 +16,13 @@ from tinydistill.benchmarking.piece import MEDIAN, Piece
 from tinydistill.config.build.bench import Bench, passes
 from tinydistill.config.build.models import check_fit
 from tinydistill.config.build.origin import without_distillation
-from tinydistill.config.build.sources import check_length, find_student, find_teacher
+from tinydistill.config.build.sources import (
+    check_length,
+    find_student,
+    find_teacher,
+    learns_from_labels,
+    makes_teacher,
+)
 from tinydistill.config.build.trainer import frozen_dtype, one_device
 from tinydistill.config.dependencies import of_finetuned
 from tinydistill.config.names import finetuned_path
@@ -27,7 +33,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.distillation.teacher_logits import compute_logits
 from tinydistill.initialization.start import first_weights
 from tinydistill.kinds import kind_of
-from tinydistill.models.heads import add_head, has_head
+from tinydistill.models.heads import add_head
 from tinydistill.training import trials
 
 TEACHER, PREDICTION, INTERMEDIATE, BASELINE = "teacher", "prediction", "intermediate", "baseline"
@@ -71,7 +77,7 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
 
     parts: dict[str, Part] = {}
     own = bench.rows(config.finetune).train  # without augmented ones
-    if not has_head(teacher.config):
+    if makes_teacher(config):
         parts[TEACHER] = _teacher(bench, lambda step: a_pass(step, own, asked), len(own))
     for name in phases:
         options: Intermediate | Prediction = config.prediction if name == PREDICTION else config.intermediate
@@ -79,11 +85,11 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
         seconds_each = a_pass(step, rows.train, answered + (asked if name == INTERMEDIATE else 0))
         least = 1 if len(phases) == 1 else _LEAST[name]
         parts[name] = _phase(options, seconds_each, len(rows.train), passes(rows, options), least, _MOST[name])
-    if config.pipeline.baseline:
+    if config.pipeline.baseline and learns_from_labels(config):
         parts[BASELINE] = _baseline(quiet, directory, seconds, lambda step: a_pass(step, own, answered))
     heads = len(phases) + 1 if config.distill.head == "solved" else 0
     once = {
-        LOGITS: (trained + validated) * asked,
+        LOGITS: 0.0 if config.task.soft_labels else (trained + validated) * asked,
         START: _solving(bench, int(min(trained, config.distill.sample_tokens)))
         + heads * min(trained, config.distill.head_tokens) * answered,
         EVALUATION: tokens(*rows.validation.values(), *rows.test.values()) * answered,
@@ -136,7 +142,7 @@ def _answers(bench: Bench, encoder: PreTrainedModel, device: torch.device) -> Pi
     """An encoder's logits of the task's training rows, as they are computed of a teacher."""
     rows = bench.rows(bench.config.prediction)
     kind = kind_of(bench.task.target)
-    model = add_head(encoder, kind.head, seed=bench.config.seed)
+    model = add_head(encoder, bench.head, seed=bench.config.seed)
     model = model.to(device=device, dtype=encoder.dtype)
     return measure_forward(
         "answers",

@@ -1,5 +1,6 @@
 """Text, as it is and in blocks, and labeled rows that a configuration names."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,9 @@ def task_data(
     tokenizer: PreTrainedTokenizerBase,
     *,
     batch_size: int,
-    augmentation: str | None = None,
+    distilled: bool = False,
 ) -> TaskDataModule:
-    """The task's rows, or the augmented ones that take their place, as a tokenizer cuts them."""
+    """The task's rows as a tokenizer cuts them; those that a student is `distilled` on may be augmented, and more."""
     return TaskDataModule(
         source,
         tokenizer,
@@ -82,7 +83,8 @@ def task_data(
         batch_size=batch_size,
         seed=config.seed,
         cache_dir=Path(config.paths.cache),
-        augmentation=augmentation,
+        augmentation=config.augmentation.path if distilled else None,
+        unlabeled=config.task.unlabeled if distilled else None,
         num_workers=config.runtime.num_workers,
     )
 
@@ -90,7 +92,13 @@ def task_data(
 def scoring(config: Config, source: TaskSource) -> Scoring:
     """How conf/task says that a task is scored. Raises InputError where that doesn't fit what is predicted."""
     options = config.task
-    return make_scoring(source.target, source.validation(), monitor=options.monitor, metrics=options.metrics)
+    return make_scoring(
+        source.target,
+        source.validation(),
+        monitor=options.monitor,
+        metrics=options.metrics,
+        losses=asdict(config.prediction.embedding),
+    )
 
 
 def announce(text: TextDataModule) -> None:

@@ -19,7 +19,7 @@ from tinydistill.errors import UserError
 from tinydistill.initialization.start import check_start
 from tinydistill.kinds import TaskKind, kind_of
 from tinydistill.models import students
-from tinydistill.models.heads import check_has_head
+from tinydistill.models.heads import Head
 from tinydistill.models.source import Source
 
 
@@ -93,8 +93,12 @@ def model_kind(model: Source, target: Target) -> TaskKind:
     return found or kind
 
 
-def check_task_head(model: Source, target: Target, *, check_labels: bool = True) -> None:
-    """Raises InputError where a model has no head, or one that predicts something else than the task asks for."""
-    check_has_head(model.config, kind_of(target).head, path=model.path, called=model.called)
-    theirs = tuple(str(model.config.id2label[number]) for number in sorted(model.config.id2label))
-    check_head(theirs, target, check_labels=check_labels, called=f"{model.called}={model.path}")
+def check_task_head(model: Source, target: Target, *, check_labels: bool = True, head: Head | None = None) -> None:
+    """Raises InputError where a model has no head, or one that predicts something else than the task asks for.
+
+    The head is that of the task's kind unless a certain one is given.
+    """
+    (head or kind_of(target).head).check(model.config, model.path, model.revision, called=model.called)
+    if target.labeled:
+        theirs = tuple(str(model.config.id2label[number]) for number in sorted(model.config.id2label))
+        check_head(theirs, target, check_labels=check_labels, called=f"{model.called}={model.path}")

@@ -102,7 +102,9 @@ class TaskPhases:
     def _solve_head(self) -> None:
         if self.new_head and self.config.distill.head == "solved":
             tokens = self.config.distill.head_tokens
-            unexplained = solve_head(self.student, self.rows["prediction"].sample_batches(tokens, logits=True))
+            batches = self.rows["prediction"].sample_batches(tokens, logits=True)
+            per_window = self.scored.kind.compared_within_window
+            unexplained = solve_head(self.student, batches, per_window=per_window)
             say(f"head solved onto the teacher's logits: {unexplained:.0%} of their held-out variance unexplained")
 
     def _intermediate(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tinydistill.config.schema.stages import (
     Export,
     General,
     Intermediate,
+    Label,
     Pipeline,
     Prediction,
     Pretrain,
@@ -31,6 +32,7 @@ STAGES = {
     "augment": "training rows -> many more of them, words replaced by a masked language model",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
+    "label": "a fine-tuned model's answers to a file of texts, as rows to train on",
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
     "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
@@ -66,6 +68,7 @@ class Config:
     intermediate: Intermediate = field(default_factory=Intermediate)
     prediction: Prediction = field(default_factory=Prediction)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    label: Label = field(default_factory=Label)
     export: Export = field(default_factory=Export)
     report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)

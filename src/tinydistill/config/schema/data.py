@@ -67,17 +67,35 @@ class Task:
         "space, or the characters themselves",
         None,
     )
+    answer_start: str = option(
+        "task=question_files: column of the answers' first characters, counted from 0; files may lack it",
+        "answer_start",
+    )
+    max_answer_length: int = option("of questions: tokens in an answer at most", 30, at_least=1)
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
     metrics: list[str] = option(
         "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy; of "
-        "several labels micro_f1, macro_f1, subset_accuracy",
+        "answers answer_f1, exact_match; of embeddings spearman, pearson, ndcg_at_10, cosine; of several labels "
+        "micro_f1, macro_f1, subset_accuracy",
         ["accuracy"],
     )
     monitor: str = option("the one that counts, and chooses the best epoch", "accuracy")
     max_length: int = option("tokens in a row, special ones included", 64, at_least=8)
-    train: str | None = option("task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst", None)
+    train: Any = option(
+        "task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst; task=embedding_files: such files, and any others "
+        "with a text a line, directories and globs, or a list of these",
+        None,
+    )
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
+    soft_labels: list[str] = option(
+        "task=files: columns of probabilities that take a teacher's place: one a class in their order, or a single one "
+        "with a list, or an object by label, in every cell",
+        [],
+    )
+    unlabeled: str | None = option(
+        "a file of further rows with the columns of the training rows; the teacher's answers are their labels", None
+    )
     validation_fraction: float = option("task=files: share of the training rows that is cut off", 0.1, above=0, below=1)
     split_seed: int = option(
         "which rows are cut off or kept aside, and which are the share", 0, at_least=0, at_most=SEED
@@ -105,6 +123,21 @@ class Task:
     test_splits: list[str] = option("test splits", [])
     submission: list[str] = option("files of the test splits in a submission to GLUE; empty for none", [])
     submission_labels: list[str] = option("what these files call the classes, in the order of their numbers", [])
+    corpus: list[str] = option(
+        "task=embedding_files: documents whose sentences are rows too, as corpus.paths takes them", []
+    )
+    max_sentences: int | None = option(
+        "task=embedding_files: sentences of task.corpus, at most; null for all", 50_000, at_least=1
+    )
+    sts: Any = option(
+        "embeddings: a file of pairs of texts with a score of how alike they are, or a list of such files", None
+    )
+    sts_columns: list[str] = option(
+        "embeddings: its columns of first text, second text and score", ["text", "text_pair", "score"]
+    )
+    queries: str | None = option("embeddings: a file of queries, with their ids, as BEIR has it", None)
+    documents: str | None = option("embeddings: a file of documents, with their ids, that queries are to find", None)
+    relevance: str | None = option("embeddings: a file that says which document is relevant to which query", None)
     also: list[str] = option("tasks without training rows that stage=pipeline evaluates this one's model on", [])
     finetune: FinetuneDefaults = field(default_factory=FinetuneDefaults)
     intermediate: IntermediateDefaults = field(default_factory=IntermediateDefaults)

@@ -64,7 +64,7 @@ class RowBatches(Dataset[Batch]):
         if self.rows.types is not None:
             batch["token_type_ids"] = _filled(mask_BL, self.rows.types[places].astype(np.int64), 0)
         if self.rows.places is not None:
-            batch["valid"] = _filled(mask_BL, self.rows.places[places] >= 0, rest=False)
+            batch["valid"] = _filled(mask_BL, self.rows.valid(places), rest=False)
         if self.labels is not None:
             batch["labels"] = by_row(self.labels, -100)
         if self.teacher_logits is not None:

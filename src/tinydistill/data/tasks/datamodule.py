@@ -1,8 +1,10 @@
 """A task as a LightningDataModule: an epoch is every training row once, in an order that is a function of the seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -35,6 +37,7 @@ class TaskDataModule(ResumableDataModule):
         cache_dir: where tokens are kept between runs; None keeps them as long as this object.
         augmentation: a Parquet file of rows that take the training rows' place, with columns text, text_pair for pairs
             and source_row: the number of the training row that a row was made from and whose label it has.
+        unlabeled: a file of further rows that are trained on, without labels and laid out as the source's.
         eval_batch_size: rows in a batch that isn't trained on; None for four times batch_size.
         num_workers: processes that read training batches ahead.
     """
@@ -49,12 +52,13 @@ class TaskDataModule(ResumableDataModule):
         seed: int = 0,
         cache_dir: str | Path | None = None,
         augmentation: str | Path | None = None,
+        unlabeled: str | Path | None = None,
         eval_batch_size: int | None = None,
         num_workers: int = 0,
     ):
         super().__init__(batch_size=batch_size, seed=seed, num_workers=num_workers, cache_dir=cache_dir)
         self.source, self.tokenizer = source, tokenizer
-        self.max_length, self.augmentation = max_length, augmentation
+        self.max_length, self.augmentation, self.further = max_length, augmentation, unlabeled
         self.eval_batch_size = eval_batch_size or 4 * batch_size
         self.teacher_logits: NDArray[np.floating] | None = None
         """Of the training windows [N, C], or of their tokens [P, C]; when set, training batches carry theirs."""
@@ -67,14 +71,23 @@ class TaskDataModule(ResumableDataModule):
 
     @cached_property
     def train(self) -> Split:
-        """The rows that are trained on: the task's, or those of the augmentation."""
-        original = self.source.train()
-        return original if self.augmentation is None else read_augmented(Path(self.augmentation), original)
+        """The rows that are trained on: the task's, or those of the augmentation, and then those without labels."""
+        rows = original = self.source.train()
+        if self.augmentation is not None:
+            rows = read_augmented(Path(self.augmentation), original, labeled=self.target.of_whole_texts)
+        return rows if self.further is None else rows.with_unlabeled(self.source.unlabeled(str(self.further)))
 
     @cached_property
     def validation(self) -> dict[str, Split]:
         """The validation splits by name; the first is the one that chooses."""
         return self.source.validation()
+
+    def label_validation(self, labels: Mapping[str, Any]) -> None:
+        """Give validation splits, by name, labels that they don't have."""
+        self.validation = {
+            name: replace(split, labels=labels[name]) if name in labels else split
+            for name, split in self.validation.items()
+        }
 
     @cached_property
     def test(self) -> dict[str, Split]:
@@ -155,7 +168,8 @@ class TaskDataModule(ResumableDataModule):
         original = self.source.train()
         of_task = list(zip(original.texts, original.pairs or original.texts, strict=True))
         rows = zip(train.texts, train.pairs or train.texts, train.source_rows.tolist(), strict=True)
-        own = np.array([(text, pair) == of_task[row] for text, pair, row in rows])[self.encoded(train).owners]
+        own = np.array([row < 0 or (text, pair) == of_task[row] for text, pair, row in rows])
+        own = own[self.encoded(train).owners]
         return [numbers for numbers in (every[own], every[~own]) if len(numbers)]
 
     def _rows(self, split: Split, teacher_logits: NDArray[np.floating] | None = None) -> RowBatches:
@@ -169,14 +183,15 @@ class TaskDataModule(ResumableDataModule):
         )
 
 
-def read_augmented(path: Path, original: Split) -> Split:
-    """The rows of an augmentation, labeled as the training rows that they were made from unless it says otherwise.
+def read_augmented(path: Path, original: Split, *, labeled: bool = True) -> Split:
+    """The rows of an augmentation, labeled as the training rows that they were made from.
 
-    Raises InputError where the file lacks a column, was made from other rows, or names one that there isn't.
+    Without labels if it says so, or where they may be wrong for changed texts: `labeled=False`. Raises InputError where
+    the file lacks a column, was made from other rows, or names one that there isn't.
     """
     layout = Layout("text", None if original.pairs is None else "text_pair", "source_row")
     table = read_table(path, layout, argument="{TaskDataModule.augmentation}")
-    labeled = original.labels is not None
+    labeled = labeled and original.labels is not None
     if path.suffix == ".parquet":
         about = pq.read_schema(path).metadata or {}
         labeled = labeled and UNLABELED not in about
@@ -197,4 +212,5 @@ def read_augmented(path: Path, original: Split) -> Split:
             )
     sources = np.array(numbers, np.int64)
     labels = original.labels[sources] if labeled and original.labels is not None else None
-    return Split("train", table.texts, table.pairs, labels, source_rows=sources)
+    soft = original.soft[sources] if labeled and original.soft is not None else None
+    return Split("train", table.texts, table.pairs, labels, source_rows=sources, soft=soft)

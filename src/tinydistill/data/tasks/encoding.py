@@ -12,9 +12,9 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.files import built_once, digest
-from tinydistill.console import Meter
+from tinydistill.console import Meter, say
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.windows import OVERLAP, Places, Windows
+from tinydistill.data.tasks.windows import Places, Windows, cut_firsts
 from tinydistill.data.text.packing import TokenIds
 from tinydistill.data.text.token_ids import prepare_tokenizer, tokenizer_threads
 
@@ -28,8 +28,8 @@ class EncodedRows:
     `pieces` [P] are the tokens with their special tokens, `types` [P] the token types (None where the tokenizer
     makes none); window i is at offsets[i]:offsets[i + 1]. `truncated` counts the rows that were cut.
 
-    Of rows in windows, `owners` [W] has every window's row, and `places` what each token stands for, -1 for nothing:
-    the number of the word that it is the first token of.
+    Of rows in windows, `owners` [W] has every window's row, and `places` what each token stands for, negative for
+    nothing: [P] the number of the word that it is the first token of, or [P, 2] characters, as `span_places` has them.
     """
 
     def __init__(self, directory: Path):
@@ -57,6 +57,12 @@ class EncodedRows:
         """Tokens of every window [W]."""
         return np.diff(self.offsets)
 
+    def valid(self, tokens: Any = slice(None)) -> NDArray[np.bool_]:
+        """Which of these tokens, or of all [P], stand for something."""
+        assert self.places is not None
+        places = self.places[tokens]
+        return (places if places.ndim == 1 else places[:, 0]) >= 0
+
 
 def encode(
     split: Split,
@@ -72,7 +78,8 @@ def encode(
     of texts and tokenizer. Raises InputError where the tokenizer isn't a fast one or has no [CLS] and [SEP].
     """
     backend, *_ = prepare_tokenizer(tokenizer)
-    stride = max_length // OVERLAP if windows else 0
+    special = backend.num_special_tokens_to_add(split.pairs is not None)
+    stride = windows.stride(max_length, special) if windows else 0
     backend.enable_truncation(max_length, stride=stride, strategy=windows.cut if windows else "longest_first")
     with_types = "token_type_ids" in tokenizer.model_input_names
     settings = [FORMAT, split.text_identity(), backend.to_str(), with_types]
@@ -84,6 +91,8 @@ def encode(
 
 def _build(directory: Path, split: Split, backend: Tokenizer, windows: Windows | None, with_types: bool) -> None:
     texts: list[Any] = split.texts if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
+    if windows and windows.cut == "only_second":
+        texts = _with_room(texts, backend, windows, split.name)
     dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
     pieces: list[TokenIds] = [np.zeros(0, dtype)]
     types: list[NDArray[Any]] = [np.zeros(0, np.uint8)]
@@ -115,3 +124,15 @@ def _build(directory: Path, split: Split, backend: Tokenizer, windows: Windows |
         np.save(directory / "owners.npy", np.array(owners, np.int64))
     np.save(directory / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
     np.save(directory / "truncated.npy", truncated)
+
+
+def _with_room(pairs: list[Any], backend: Tokenizer, windows: Windows, name: str) -> list[Any]:
+    """The pairs with the first texts cut that would leave too little room for the second ones."""
+    truncation: dict[str, Any] = backend.truncation or {}
+    most = windows.most_of_first(truncation["max_length"], backend.num_special_tokens_to_add(True))
+    backend.no_truncation()
+    pairs, cut = cut_firsts(pairs, backend, most)
+    backend.enable_truncation(**truncation)
+    if cut:
+        say(f"{cut:,} of the first texts of {name} are longer than {most} tokens, and are cut there")
+    return pairs

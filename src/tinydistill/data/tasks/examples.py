@@ -5,6 +5,7 @@ N: rows of a split, C: classes.
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -26,16 +27,18 @@ MAX_CLASSES = 1000  # more different labels than this are not taken for classes 
 class Table:
     """Rows as they stand in a file or data set, with the places to name when something is wrong with one.
 
-    `labels` are raw (text, number or None), and None altogether where there is no such column. `skipped` counts the
-    damaged rows that were left out because the task allows it.
+    `labels` are raw (text, number or None), and None altogether where there is no such column. `others` [N][K] has what
+    other columns hold that were asked for. `skipped` counts the damaged rows that were left out because the task allows
+    it.
     """
 
     source: str
-    unit: str = "line"  # what `places` count
-    places: list[int] = field(default_factory=list)
+    unit: str = "line"  # what `places` count, or identify
+    places: list[Any] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     pairs: list[str] | None = None
     labels: list[Any] | None = None
+    others: list[list[Any]] = field(default_factory=list)
     skipped: int = 0
 
     def __len__(self) -> int:
@@ -51,21 +54,50 @@ class Table:
         return f"{self.source} {self.unit} {self.places[row]}"
 
 
+class Judgments(ABC):
+    """What is known of the texts of a split together, in place of a label for each."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of texts."""
+
+    @abstractmethod
+    def __getitem__(self, rows: NDArray[np.int64]) -> "Judgments":
+        """What is known of the texts in these rows alone."""
+
+    @abstractmethod
+    def few(self, count: int) -> NDArray[np.int64]:
+        """The rows of at most so many texts of which something is known."""
+
+    @property
+    @abstractmethod
+    def uniform(self) -> bool:
+        """Whether no score says anything."""
+
+    @abstractmethod
+    def tobytes(self) -> bytes:
+        """What a hash is made of."""
+
+
 @dataclass(frozen=True)
 class Split:
     """A part of a task, row by row in the order of its source.
 
     `labels`: class numbers int64 [N], real targets float32 [N], 0 and 1 float32 [N, C] for several labels at once, or
     what else its Target encodes; None where they are unknown. `source_rows` int64 [N]: of augmented rows, the numbers
-    of the training rows that they were made from.
+    of the training rows that they were made from; -1 for a row of its own. `soft` float32 [N, C]: probabilities that
+    stand for a teacher's, where there are some. `by_pair`: whether rows with the same second text belong together, as
+    several questions about it do.
     """
 
     name: str
     texts: list[str]
     pairs: list[str] | None = None
-    labels: NDArray[Any] | Ragged | None = None
+    labels: NDArray[Any] | Ragged | Judgments | None = None
     source_rows: NDArray[np.int64] | None = None
+    soft: NDArray[np.float32] | None = None
     skipped: int = 0
+    by_pair: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -87,16 +119,28 @@ class Split:
         """Whether all labels are the same, so that no score of them says anything."""
         if self.labels is None:
             return False
-        labels = self.labels.values if isinstance(self.labels, Ragged) else self.labels
-        return len(np.unique(labels, axis=0)) < 2
+        if isinstance(self.labels, Judgments):
+            return self.labels.uniform
+        if isinstance(self.labels, Ragged):
+            none_too = bool((np.diff(self.labels.offsets) == 0).any())
+            return len(np.unique(self.labels.values, axis=0)) + none_too < 2
+        return len(np.unique(self.labels, axis=0)) < 2
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The rows with these numbers, in their order."""
         chosen = rows.tolist()
         pairs = None if self.pairs is None else [self.pairs[i] for i in chosen]
         labels = None if self.labels is None else self.labels[rows]
-        sources = None if self.source_rows is None else self.source_rows[rows]
-        return replace(self, texts=[self.texts[i] for i in chosen], pairs=pairs, labels=labels, source_rows=sources)
+        texts, sources = [self.texts[i] for i in chosen], None if self.source_rows is None else self.source_rows[rows]
+        soft = None if self.soft is None else self.soft[rows]
+        return replace(self, texts=texts, pairs=pairs, labels=labels, source_rows=sources, soft=soft)
+
+    def with_unlabeled(self, other: "Split") -> "Split":
+        """These rows and then another split's, all without labels."""
+        pairs = None if self.pairs is None or other.pairs is None else [*self.pairs, *other.pairs]
+        sources = np.arange(len(self)) if self.source_rows is None else self.source_rows
+        sources = np.concatenate([sources, np.full(len(other), -1)])
+        return Split(self.name, [*self.texts, *other.texts], pairs, source_rows=sources, skipped=self.skipped)
 
     def text_identity(self) -> str:
         """The hash of the texts."""
@@ -109,7 +153,8 @@ class Split:
     def identity(self) -> str:
         """The hash of texts and labels."""
         labels = b"" if self.labels is None else self.labels.tobytes()
-        return hashlib.sha256(self.text_identity().encode() + labels).hexdigest()
+        soft = b"" if self.soft is None else self.soft.tobytes()
+        return hashlib.sha256(self.text_identity().encode() + labels + soft).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -121,8 +166,14 @@ class Target:
 
     labels: tuple[str, ...] = ()
 
+    labeled: ClassVar[bool] = True
+    """Whether rows have labels; where they have none, the teacher as it is knows all that there is to learn."""
     windows: ClassVar[Windows | None] = None
     """How long rows are cut into several windows; None where they are cut off."""
+    of_whole_texts: ClassVar[bool] = True
+    """Whether labels stay right when words are replaced, and any two texts make a pair."""
+    by_pair: ClassVar[bool] = False
+    """Whether rows with the same second text belong together, so that all are for training or none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(map(label_name, self.labels)))
@@ -276,7 +327,7 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
             which = "the second text" if texts is table.pairs else "the first text" if table.pairs else "the text"
             raise InputError(f"{table.where(row)}: {which} is empty", FIX_ROW)
     labels = target.encode(table, label) if label is not None else None
-    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped)
+    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped, by_pair=target.by_pair)
 
 
 def check_for_scores(split: Split, source: str, advice: str) -> Split:

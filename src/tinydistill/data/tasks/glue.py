@@ -1,13 +1,13 @@
 """GLUE, from the hub or in its original files, and data sets of the same shape on the hub."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tinydistill.data.formats import hub_rows
 from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
-from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.sources import UNLABELED, TaskSource
 from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
@@ -58,6 +58,12 @@ class GlueTask(TaskSource):
         """The test splits, whose labels were mostly not published."""
         return {name: self._split(name, test=True) for name in self.test_splits}
 
+    def unlabeled(self, file: str) -> Split:
+        """Rows of another file, a test file of the original ones or of another task, with the task's columns."""
+        columns = self._layout() if self.root is not None else Layout(self.text, self.text_pair, arguments="GlueTask.")
+        table = read_table(file, replace(columns, label=None), argument=UNLABELED)
+        return to_split("unlabeled", table, self.target, label=None, empty_texts=True)
+
     @property
     def _original(self) -> str:
         return f"{{GlueTask.root}}={self.root} must hold the original files"
@@ -82,14 +88,9 @@ class GlueTask(TaskSource):
         return read_table(rows, layout, argument="{GlueTask.repo}", name=name)
 
     def _tsv_table(self, split: str, *, test: bool) -> Table:
-        layout = Layout(
-            self.tsv_text or self.text,
-            self.tsv_text_pair or self.text_pair,
-            None if test else self.tsv_label or self.label,
-            "GlueTask.tsv_",
-            header=self.tsv_header,
-            skip_damaged=self.tsv_skip_damaged and not test,
-        )
+        layout = self._layout()
+        if test:
+            layout = replace(layout, label=None, skip_damaged=False)
         table = read_table(self._source(split), layout, argument="{GlueTask.root}")
         if table.skipped > max(10, len(table) / 100):
             raise InputError(
@@ -97,3 +98,13 @@ class GlueTask(TaskSource):
                 self._original,
             )
         return table
+
+    def _layout(self) -> Layout:
+        return Layout(
+            self.tsv_text or self.text,
+            self.tsv_text_pair or self.text_pair,
+            self.tsv_label or self.label,
+            "GlueTask.tsv_",
+            header=self.tsv_header,
+            skip_damaged=self.tsv_skip_damaged,
+        )

@@ -50,15 +50,16 @@ class OwnRows(TaskSource):
         """The validation rows, or a part of the training rows."""
         if self.rows["validation"] is not None:
             table = self.table("validation")
-            source, split = table.source, to_split("validation", table, self.target, label=self.label)
+            source, split = table.source, self.split("validation", table)
             advice = "set {TaskFiles.validation} to another file, or to null to cut it off the training file"
         else:
             split = replace(self._training.take(self._sides[1]), name="validation")
             advice = "set {TaskFiles.validation} to a file, or raise {TaskFiles.validation_fraction}"
             if not len(split):
+                why = "all have one context" if split.by_pair else "no label has two different texts"
                 raise InputError(
                     f"{self.training_table.source}: of its {len(self._training)} rows none can be cut off for "
-                    "validation, as no label has two different texts",
+                    f"validation, as {why}",
                     "set {TaskFiles.validation} to a file, or name the column of the labels with {TaskFiles.label}",
                 )
             source = f"{self.training_table.source}, the rows that are cut off for validation"
@@ -69,7 +70,11 @@ class OwnRows(TaskSource):
         if self.rows["test"] is None:
             return {}
         table = self.table("test", label_needed=False)
-        return {"test": to_split("test", table, self.target, label=self.label if table.labeled else None)}
+        return {"test": self.split("test", table)}
+
+    def split(self, name: str, table: Table) -> Split:
+        """A table as a split, with labels if it has any."""
+        return to_split(name, table, self.target, label=self.label if table.labeled or name != "test" else None)
 
     @cached_property
     def training_table(self) -> Table:
@@ -83,7 +88,7 @@ class OwnRows(TaskSource):
 
     @cached_property
     def _training(self) -> Split:
-        return to_split("train", self.training_table, self.target, label=self.label)
+        return self.split("train", self.training_table)
 
     @cached_property
     def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

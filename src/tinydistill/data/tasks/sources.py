@@ -5,13 +5,16 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Judgments, Split, Target, to_split
+from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
+UNLABELED = "{TaskDataModule.unlabeled}"  # what names the file of rows without labels
 SELECTION = "selection"  # the validation split that chooses, where training rows are kept aside for it
 LEAST_SELECTED = 20  # rows: fewer say too little to choose by
 
@@ -23,6 +26,9 @@ class TaskSource(ABC):
     A subclass needs `target`, `train` and `validation`. The command line shows an `InputError` that they raise as one
     line.
     """
+
+    labeled: ClassVar[bool] = True
+    """As its target has it; known before any row is read."""
 
     @property
     @abstractmethod
@@ -40,6 +46,12 @@ class TaskSource(ABC):
     def test(self) -> dict[str, Split]:
         """Splits by name, mostly without labels; empty where the task has none."""
         return {}
+
+    def unlabeled(self, file: str) -> Split:
+        """Further rows without labels, from a file that is laid out as the training rows: `text`, and `text_pair`."""
+        pair = None if self.train().pairs is None else "text_pair"
+        table = read_table(file, Layout("text", pair), argument=UNLABELED)
+        return to_split("unlabeled", table, self.target, label=None)
 
     def identity(self) -> str:
         """The same for the same training and validation rows, wherever they lie."""
@@ -89,9 +101,15 @@ class SomeRows(TaskSource):
         """Some of the rows of the test splits."""
         return {name: self._few(split) for name, split in self.source.test().items()}
 
+    def unlabeled(self, file: str) -> Split:
+        """As of the other task."""
+        return self.source.unlabeled(file)
+
     def _few(self, split: Split) -> Split:
         if self.rows is None or self.rows >= len(split):
             return split
+        if isinstance(split.labels, Judgments):
+            return split.take(split.labels.few(self.rows))
         rows = np.random.default_rng(0).permutation(len(split))
         _, firsts = np.unique(split.classes[rows], return_index=True)
         rows = np.concatenate([rows[np.sort(firsts)], np.delete(rows, firsts)])
@@ -134,6 +152,10 @@ class WithSelection(TaskSource):
         """As of the other task."""
         return self.source.test()
 
+    def unlabeled(self, file: str) -> Split:
+        """As of the other task."""
+        return self.source.unlabeled(file)
+
     @cached_property
     def _others(self) -> dict[str, Split]:
         return self.source.validation()
@@ -146,7 +168,7 @@ class WithSelection(TaskSource):
             return whole, None
         chosen = _kept_aside(whole, wanted, self.seed)
         kept = replace(whole.take(np.flatnonzero(chosen)), name=SELECTION, skipped=0)
-        if len(kept) < LEAST_SELECTED or kept.labels is None or kept.uniform:
+        if len(kept) < LEAST_SELECTED or (self.target.labeled and (kept.labels is None or kept.uniform)):
             return whole, None
         return whole.take(np.flatnonzero(~chosen)), kept
 
@@ -154,7 +176,8 @@ class WithSelection(TaskSource):
 def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     """Which rows [N] are chosen: of every class about `share`, those whose texts have the smallest hashes.
 
-    A class that has two different texts or more has one on either side. Rows with the same text are on one side.
+    A class that has two different texts or more has one on either side. Rows with the same text are on one side, and so
+    are those with the same second text where they belong together.
     """
     keys = _keys(split, str(seed))
     classes = split.classes
@@ -189,7 +212,8 @@ def _kept_aside(split: Split, most: int, seed: int) -> NDArray[np.bool_]:
 
 def _keys(split: Split, salt: str) -> list[int]:
     pairs = split.pairs or [""] * len(split)
-    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(split.texts, pairs, strict=True)]
+    texts = pairs if split.by_pair else split.texts
+    return [_hash(f"{salt}\0{text}\0{pair}") for text, pair in zip(texts, pairs, strict=True)]
 
 
 def _hash(text: str) -> int:

@@ -38,10 +38,11 @@ class Layout:
     `quoting`: whether quotes delimit cells that may hold delimiters and line ends (None: in CSV, not in TSV).
     `delimiter`: one of DELIMITERS (None: a comma in CSV, a tab in TSV, or that of them which a header with the columns
     has). `header` names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number
-    of cells. Where several columns stand for labels, `label_columns` names them in place of `label`, and a row's label
-    is the list of their cells; with `lists` the one column may hold lists. `arguments` begins what the arguments are
-    called that name the columns, as "TaskFiles." in {TaskFiles.text_pair}, `dialect` those of encoding, quoting and
-    delimiter; they are empty where these are fixed.
+    of cells. `arguments` begins what the arguments are called that name the columns, as "TaskFiles." in
+    {TaskFiles.text_pair}, `dialect` those of encoding, quoting and delimiter; they are empty where these are fixed.
+    `others` are further columns, which are read as they are. Where several columns stand for labels, `label_columns`
+    names them in place of `label`, and a row's label is the list of their cells; with `lists` the one column may hold
+    lists.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Layout:
     header: Sequence[str] = ()
     skip_damaged: bool = False
     dialect: str = ""
+    others: Sequence[str] = ()
     label_columns: Sequence[str] = ()
     lists: bool = False
 
@@ -63,10 +65,10 @@ class Layout:
         return f"set {{{self.arguments}{role}}} to another column" if self.arguments else f"check {argument}"
 
     def roles(self) -> list[tuple[str, str]]:
-        """(text, text_pair or label, the column) of all that there are."""
+        """(text, text_pair, label or other, the column) of all that there are."""
         texts = [(role, column) for role in ("text", "text_pair") if (column := getattr(self, role)) is not None]
-        columns = self.label_columns or ([] if self.label is None else [self.label])
-        return [*texts, *(("label", column) for column in columns)]
+        labels = self.label_columns or ([] if self.label is None else [self.label])
+        return texts + [("label", column) for column in labels] + [("others", column) for column in self.others]
 
 
 def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", label_needed: bool = True) -> Table:
@@ -86,7 +88,7 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
     if isinstance(rows, str | Path):
         path = Path(rows)
         table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
-        found_rows = _rows_of_file(path, choose, layout, argument)
+        found_rows = rows_of_file(path, choose, layout, argument)
     else:
         table = Table(name, "row")
         found_rows = memory_rows(rows, choose, name)
@@ -99,8 +101,11 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
             continue
         table.places.append(place)
         of_row: list[Any] = []
+        table.others.append([cell for (role, *_), cell in zip(found, cells, strict=True) if role == "others"])
         for (role, column, advice), cell in zip(found, cells, strict=True):
             where = f"{table.source} {table.unit} {place}"
+            if role == "others":
+                continue
             if role != "label" and not isinstance(cell, str):
                 cell = no_text(cell, where, column, advice)
             elif role == "label" and not (layout.lists or cell is None or isinstance(cell, str | Number)):
@@ -119,7 +124,11 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
     return table
 
 
-def _rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
+def rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
+    """(line or row, the chosen cells) of every row of a file, None for the cells of a damaged one.
+
+    Raises InputError as `read_table` does.
+    """
     check_file(path, argument)
     suffix = extension(path)
     encoding_argument = f"{{{layout.dialect}encoding}}" if layout.dialect else ""

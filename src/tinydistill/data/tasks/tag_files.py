@@ -9,7 +9,7 @@ from typing import Any
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
 from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, memory_rows, parquet_rows
-from tinydistill.data.tasks.examples import FIX_ROW, Table, Target, label_name
+from tinydistill.data.tasks.examples import FIX_ROW, Split, Table, Target, label_name
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.tags import Tags, in_iob1, tag_names, to_iob2
@@ -85,6 +85,11 @@ class TagFiles(OwnRows):
             else:
                 found = self._conll(path, lines, conllu=suffix == ".conllu", label_needed=label_needed)
         return self._filled(table, found, names)
+
+    def unlabeled(self, file: str) -> Split:
+        """Rows of another file; tags that it has are not looked at."""
+        other = TagFiles(test=file, text=self.text, label=self.label, encoding=self.encoding)
+        return Split("unlabeled", other.table("test", label_needed=False).texts)
 
     def _chooser(self, argument: str, *, label_needed: bool) -> Callable[[Sequence[str], str], list[int]]:
         def choose(names: Sequence[str], where: str) -> list[int]:
