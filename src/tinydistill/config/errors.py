@@ -50,6 +50,7 @@ _NODES = {
     "SomeRows": "task",
     "GlueTask": "task.source",
     "DocstringsTask": "task.source",
+    "DocstringTopics": "task.source",
     "DocstringQuestions": "task.source",
     "Bounds": "export",
 }

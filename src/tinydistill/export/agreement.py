@@ -40,13 +40,13 @@ class Bounds:
     least_correlation: float
     least_cosine: float
 
-    def check(self, file: str, found: Agreement, *, int8: bool) -> None:
-        """Raise InputError where a bound is broken, nan included."""
+    def check(self, file: str, found: Agreement, *, int8: bool, of: str = "rows") -> None:
+        """Raise InputError where a bound is broken, nan included; `of` is what there are answers for."""
         if not int8:
             name, said = "max_difference", f"its logits are {found.difference:.2g} off"
             kept = found.difference <= self.max_difference
         elif found.equal is not None:
-            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the rows"
+            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the {of}"
             kept = found.equal >= self.least_equal
         elif found.cosine is not None:
             name, said = "least_cosine", f"its embeddings have a mean cosine of {found.cosine:.4f}"

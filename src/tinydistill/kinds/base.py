@@ -6,11 +6,12 @@ outputs of the prediction layer, N: rows of a split, P: tokens of all windows of
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
@@ -39,6 +40,8 @@ class TaskKind(ABC):
     """What it predicts, as a noun: classes."""
     metrics: ClassVar[tuple[str, ...]]
     """The scores that there are of it; all are better when they are larger."""
+    answered: ClassVar[str] = "rows"
+    """What there is an answer for, each by itself."""
     pipeline: ClassVar[str]
     """What transformers calls its pipeline, and the hub its task."""
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
@@ -85,6 +88,22 @@ class TaskKind(ABC):
     def soft_logits(self, shares: NDArray[np.float32]) -> Logits:
         """The logits that stand for probabilities [N, C] which come with the rows; a share of 0 is a very small one."""
         return np.log(np.maximum(shares, LEAST_SHARE))
+
+    def fitted_to(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Self:
+        """The kind as one model answers: with what must be chosen for it on labeled rows that are kept aside.
+
+        `logits` are the model's on these rows. Itself where there is nothing to choose.
+        """
+        return self
+
+    def read_from(self, config: PretrainedConfig) -> Self | None:
+        """The kind with what a model's configuration says was chosen for it; None where it should, and doesn't."""
+        return self
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What was chosen, as attributes of a model's configuration."""
+        return {}
 
     @abstractmethod
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Any:

@@ -12,6 +12,8 @@ from tinydistill.errors import InputError
 from tinydistill.models import attention
 from tinydistill.models.loading import THE_MODEL, load_config, load_weights
 
+SEVERAL_LABELS = "multi_label_classification"
+_PREDICTS = ("one label or number", "any number of labels")
 _HEADS = re.compile(r"For(?!MaskedLM|PreTraining|CausalLM)\w+$")
 
 
@@ -66,6 +68,13 @@ class Head:
     ) -> None:
         """Raises InputError where a configuration says that it is of a model without such a head."""
         if not config.architectures or any(name.endswith(self.architecture) for name in config.architectures):
+            theirs, several = getattr(config, "problem_type", None), self.problem_type == SEVERAL_LABELS
+            if theirs and (theirs == SEVERAL_LABELS) != several:
+                raise InputError(
+                    f"{called}={path} predicts {_PREDICTS[theirs == SEVERAL_LABELS]} (its problem_type is {theirs}), "
+                    f"the task asks for {_PREDICTS[several]}",
+                    "name a model of this task, which {stage:finetune} makes, or another task",
+                )
             return
         if has_head(config):
             raise InputError(

@@ -54,6 +54,16 @@ def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> d
     return scores
 
 
+def configure(module: Classifier) -> dict[str, Any]:
+    """Have the model's configuration say what its kind has chosen for it in its last validation, if it chooses.
+
+    For a report, the same under the word `configuration`, or nothing.
+    """
+    for name, value in module.kind.configuration.items():
+        setattr(module.model.config, name, value)
+    return {"configuration": module.kind.configuration} if module.kind.configuration else {}
+
+
 def check_answers(model: str, split: str, logits: Logits) -> None:
     """Raises RunError where a model's answers to a split aren't all finite: there is no score of such."""
     if wrong := int((~np.isfinite(logits)).any(-1).sum()):

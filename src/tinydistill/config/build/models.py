@@ -9,6 +9,7 @@ from transformers import PretrainedConfig
 from tinydistill.config.build.nodes import built, function_of, takes
 from tinydistill.config.names import mapping_name
 from tinydistill.config.schema import Config
+from tinydistill.console import say
 from tinydistill.data.tasks.examples import Target
 from tinydistill.distillation.losses import Loss
 from tinydistill.distillation.mapping import Mapping, check, uniform
@@ -16,7 +17,7 @@ from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_checks import check_head
 from tinydistill.errors import UserError
 from tinydistill.initialization.start import check_start
-from tinydistill.kinds import kind_of
+from tinydistill.kinds import TaskKind, kind_of
 from tinydistill.models import students
 from tinydistill.models.heads import Head
 from tinydistill.models.source import Source
@@ -81,6 +82,15 @@ def check_fit(config: Config, student: PretrainedConfig, teacher: PretrainedConf
             "student.init=closed_form starts in a basis of its own, which objective.projection=none can't compare; "
             "take student.init=teacher_layers"
         )
+
+
+def model_kind(model: Source, target: Target) -> TaskKind:
+    """The task's kind as a model answers that its configuration says all of, or else as usual, which is said."""
+    kind = kind_of(target)
+    found = kind.read_from(model.config)
+    if found is None:
+        say(f"{model.called}={model.path} says nothing of {', '.join(kind.configuration)} in its config.json")
+    return found or kind
 
 
 def check_task_head(model: Source, target: Target, *, check_labels: bool = True, head: Head | None = None) -> None:

@@ -1,6 +1,6 @@
 """The teacher of a task: a fine-tuned model, or probabilities that come with the rows and stand for one's answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -11,6 +11,7 @@ from tinydistill.config.build.trainer import frozen_dtype, precision
 from tinydistill.config.schema import Config
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
@@ -70,6 +71,14 @@ class TaskTeacher:
             return None if split.soft is None else self.scored.kind.soft_logits(split.soft)
         precise = f"{self.source.identity} {precision(self.config)}{self.head.read_as}"
         return stored_logits(self._own_rows, split, precise, lambda: self._model.to(_device(self.config)))
+
+    def as_it_answers(self) -> "TaskTeacher":
+        """The same, scored with what its configuration says was chosen for it, or else what is on rows kept aside."""
+        kept = self.scored.splits.get(SELECTION)
+        kind = None if self.soft else self.scored.kind.read_from(self.source.config)
+        if kind is None and kept is not None and (logits := self.logits(kept)) is not None:
+            kind = self.scored.kind.fitted_to(kept, logits, self.rows.encoded(kept))
+        return self if kind is None else replace(self, scored=replace(self.scored, kind=kind))
 
     def training_logits(self) -> Logits:
         """Its answers to the rows that are trained on. Raises UserError where some have no soft label."""

@@ -59,6 +59,14 @@ class Task:
     text_pair: str | None = option("column of the second text", None)
     label: str | None = option("column of the label", "label")
     labels: list[Any] = option("class names in the order of their numbers; empty to take the training file's", [])
+    label_columns: list[str] = option(
+        "task=multilabel_files: a column of 0 and 1 for each label, in place of the one with lists of labels", []
+    )
+    label_separator: str | None = option(
+        "task=multilabel_files: what is between the labels of a text that is no list: comma, semicolon, tab, pipe, "
+        "space, or the characters themselves",
+        None,
+    )
     answer_start: str = option(
         "task=question_files: column of the answers' first characters, counted from 0; files may lack it",
         "answer_start",
@@ -67,7 +75,8 @@ class Task:
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
     metrics: list[str] = option(
         "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy; of "
-        "answers answer_f1, exact_match; of embeddings spearman, pearson, ndcg_at_10, cosine",
+        "answers answer_f1, exact_match; of embeddings spearman, pearson, ndcg_at_10, cosine; of several labels "
+        "micro_f1, macro_f1, subset_accuracy",
         ["accuracy"],
     )
     monitor: str = option("the one that counts, and chooses the best epoch", "accuracy")

@@ -180,9 +180,10 @@ def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     are those with the same second text where they belong together.
     """
     keys = _keys(split, str(seed))
+    classes = split.classes
     chosen: set[int] = set()
-    for number in np.unique(split.classes):
-        counts = Counter(keys[row] for row in np.flatnonzero(split.classes == number))
+    for number in np.unique(classes):
+        counts = Counter(keys[row] for row in np.flatnonzero(classes == number))
         wanted, taken = max(1, round(share * counts.total())), 0
         for key in sorted(counts)[:-1]:
             if taken >= wanted:
