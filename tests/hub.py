@@ -47,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         if not self.is_of(path, "org/teacher"):
             return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         if path.startswith("api/models/"):
-            files = [{"rfilename": file.name} for file in sorted(self.hub.files.iterdir())]
+            every = sorted(file for file in self.hub.files.rglob("*") if file.is_file())
+            files = [{"rfilename": file.relative_to(self.hub.files).as_posix()} for file in every]
             info = {"id": "org/teacher", "sha": COMMIT, "siblings": files, "private": False, "tags": []}
             return self.send(200, json.dumps(info).encode())
         return self.send_file(path)
@@ -57,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_file(self, path: str, content: bytes | None = None, cut: int = 0, **headers: str) -> None:
         """A file; `content` stands for other bytes than the hash is of, `cut` are those at the end that don't come."""
-        file = self.hub.files / path.split("/")[-1]
+        file = self.hub.files / path.partition("/resolve/")[2].partition("/")[2]
         if "/resolve/" not in path or not file.is_file():
             return self.send(404, b"", {"X-Error-Code": "EntryNotFound"})
         whole = file.read_bytes()

@@ -13,12 +13,16 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
+from tests.embedders import embedder
 from tests.hub import COMMIT, PORTAL, Handler, StandIn, serving
 from tinydistill import hub as hub_module
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.writer import open_artifact
 from tinydistill.errors import InputError
 from tinydistill.models import loading, snapshot
+from tinydistill.models.embedder import EmbedderHead
+from tinydistill.models.loading import save_model
+from tinydistill.models.sentence_modules import Dense
 from tinydistill.models.source import find
 
 NAME = "org/teacher"
@@ -338,3 +342,17 @@ def test_the_variables_of_the_hub_are_the_users_words(hub, tmp_path):
     assert "Retrying" not in done.stderr
     assert hub.asked == [f"api/models/{NAME}"]
     assert not Path(tmp_path / "hub" / "models--org--teacher" / "snapshots").exists()
+
+
+def test_a_sentence_embedder_comes_with_its_pooling_and_its_maps(hub, client, tokenizer):
+    model = embedder(dense=[Dense(32, 8, activation="tanh")], pooling="cls")
+    shutil.rmtree(hub.files)
+    save_model(model, tokenizer, hub.files)
+    source = find(NAME, "teacher.path")
+    found = source.with_head(EmbedderHead())
+    assert str(found.sentence_modules) == "cls pooling, 32 to 8 tanh, normalized"
+    assert (found.dense[0].weight == model.dense[0].weight).all()
+    assert source.identity.count("+") == 1  # two files of weights
+    assert set(hub_module.taken[NAME][COMMIT]) == {"model.safetensors", "2_Dense/model.safetensors"}
+    client(NOWHERE, offline=True)
+    assert (find(NAME, "teacher.path").with_head(EmbedderHead()).dense[0].weight == model.dense[0].weight).all()

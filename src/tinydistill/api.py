@@ -88,7 +88,7 @@ def distill(
         InputError: the model or the rows can't be used.
         UserError: an override is wrong.
 
-    Example:
+    Examples:
         >>> result = distill("my-finetuned-bert", "rows.csv", text="message", label="team", out="small")
         >>> result.student.num_parameters()
     """

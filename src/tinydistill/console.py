@@ -1,4 +1,4 @@
-"""What the user sees: plain lines and tables, in colour only on a terminal, from the leading process."""
+"""What the user sees: plain lines and tables, in color only on a terminal, from the leading process."""
 
 import sys
 import time

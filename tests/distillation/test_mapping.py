@@ -63,8 +63,8 @@ def test_cka_is_one_for_rotated_and_scaled_states_and_small_for_unrelated_ones()
 
 def test_cka_agrees_with_its_definition_by_gram_matrices():
     x, y = torch.randn(30, 4).double(), torch.randn(30, 6).double()
-    centre = torch.eye(30).double() - 1 / 30
-    k, m = centre @ x @ x.T @ centre, centre @ y @ y.T @ centre
+    center = torch.eye(30).double() - 1 / 30
+    k, m = center @ x @ x.T @ center, center @ y @ y.T @ center
     assert mapping.linear_cka(x, y) == pytest.approx(float((k * m).sum() / (k.norm() * m.norm())))
 
 

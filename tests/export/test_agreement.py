@@ -8,7 +8,7 @@ from tinydistill.errors import InputError
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.kinds import kind_of
 
-BOUNDS = Bounds(max_difference=1e-4, least_equal=0.9, least_correlation=0.9)
+BOUNDS = Bounds(max_difference=1e-4, least_equal=0.9, least_correlation=0.9, least_cosine=0.9)
 LOGITS = np.array([[1.0, 0.0], [0.0, 1.0]])
 
 

@@ -10,9 +10,11 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from tests.test_escaping import CASES
+from tinydistill.data.tasks.examples import Target
 from tinydistill.escaping import for_terminal
 from tinydistill.export.card import card
 from tinydistill.export.size import PARTS
+from tinydistill.kinds import kind_of
 
 
 def result_of(text: str) -> dict:
@@ -66,7 +68,7 @@ def test_a_card_is_the_same_card_whatever_labels_and_names_say(tokenizer, text):
             name,
             result_of(name),
             task=name,
-            labels=(name, "other"),
+            kind=kind_of(Target((name, "other"))),
             tokenizer=tokenizer,
             max_length=8,
             license_name=name,
@@ -87,7 +89,7 @@ def test_a_padding_token_is_a_string_in_the_card_s_program():
     tokenizer = SimpleNamespace(pad_token=evil, pad_token_id=0, model_input_names=())
     result = result_of("plain")
     result["checks"] *= 2
-    made = str(card("a", result, task="a", labels=("x",), tokenizer=tokenizer, max_length=8))
+    made = str(card("a", result, task="a", kind=kind_of(Target(("x", "y"))), tokenizer=tokenizer, max_length=8))
     assert f"pad_token={json.dumps(evil)})" in made
     assert "\n<script>" not in made
 
@@ -98,5 +100,5 @@ def test_a_padding_token_is_a_string_in_the_card_s_program():
 def test_a_card_names_models_of_the_hub_as_what_it_comes_from_and_no_directories(tokenizer, path, base):
     result = result_of("plain")
     result["origin"]["teacher"] = path
-    made = card("a", result, task="a", labels=(), tokenizer=tokenizer, max_length=8)
+    made = card("a", result, task="a", kind=kind_of(Target()), tokenizer=tokenizer, max_length=8)
     assert made.data.base_model == base

@@ -5,6 +5,8 @@ import re
 import pytest
 from transformers import AutoModel, ModernBertConfig
 
+from tests.conftest import sentences
+from tests.embedders import write_embedder, write_sts
 from tests.stages.conftest import changed
 from tinydistill.config.compose import composed, plain
 from tinydistill.config.help import CONF_DIR
@@ -29,13 +31,23 @@ def modernbert(tmp_path, tokenizer) -> str:
     return str(tmp_path / "modernbert")
 
 
+@pytest.fixture
+def embedding(tmp_path, tokenizer) -> dict[str, str | None]:
+    directory = write_embedder(tmp_path / "embedder", tokenizer)
+    (tmp_path / "texts.txt").write_text("\n".join(sentences(100)) + "\n")
+    files = {"task.train": str(tmp_path / "texts.txt"), "task.validation": None}
+    files["task.sts"] = str(write_sts(tmp_path / "sts.tsv", directory, tokenizer))
+    return {"task": "embedding_files", "teacher.path": str(directory), **files}
+
+
 @pytest.mark.parametrize("experiment", [file.stem for file in EXPERIMENTS if file.stem != "tinybert6"])  # 4's, larger
-def test_every_experiment_runs(experiment, command, arguments, task_arguments, modernbert, tmp_path):
+def test_every_experiment_runs(experiment, command, arguments, task_arguments, modernbert, embedding, tmp_path):
     on_small_data = {"corpus": "files", "task": "files", "experiment": experiment, "output_dir": None}
     given = {name: value for name, value in (arguments | task_arguments).items() if name != "general.max_steps"}
     teacher = {"teacher.path": modernbert} if experiment == "modernbert" else {}
     relations = {"objective.relation_heads": "8", "student.num_heads": "2"} if experiment == "minilmv2" else {}
-    code, out, err = command(changed(given, **on_small_data, **SMALL, **teacher, **relations))
+    task = embedding if experiment == "embedder" else {}
+    code, out, err = command(changed(given, **on_small_data, **SMALL, **teacher, **relations) | task)
     assert code == 0, err
     assert f"artifact: {tmp_path / 'outputs'}" in out
 

@@ -103,7 +103,7 @@ def test_the_same_settings_again_return_the_finished_result(run, output):
 def forwards(monkeypatch) -> list[PreTrainedModel]:
     """An entry for every forward pass of a teacher that the stage loads."""
     seen: list[PreTrainedModel] = []
-    load = Source.classifier
+    load = Source.with_head
 
     def watched(self, *arguments, **options):
         model = load(self, *arguments, **options)
@@ -113,7 +113,7 @@ def forwards(monkeypatch) -> list[PreTrainedModel]:
         model.base_model.register_forward_hook(lambda *_: seen.append(model))
         return model
 
-    monkeypatch.setattr(Source, "classifier", watched)
+    monkeypatch.setattr(Source, "with_head", watched)
     return seen
 
 

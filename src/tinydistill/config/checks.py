@@ -40,6 +40,9 @@ def check(config: Config) -> None:
     ]:
         check_target(name, node)
     _check_objective(config)
+    embedding = config.prediction.embedding
+    if not (embedding.cosine or embedding.mse or embedding.similarity):
+        raise UserError("every loss on embeddings is switched off; set prediction.embedding.cosine=1")
     if config.finetune.teacher.learning_rate == []:
         raise UserError("finetune.teacher.learning_rate is an empty list: name a rate, or several to try")
     _check_lists(config)

@@ -43,11 +43,14 @@ _NODES = {
     "DocstringsCorpus": "corpus",
     "TextDataModule": "{stage}",
     "TaskFiles": "task",
+    "TextRows": "task",
+    "DocstringSimilarity": "task.source",
     "Target": "task",
     "TaskDataModule": "task",
     "SomeRows": "task",
     "GlueTask": "task.source",
     "DocstringsTask": "task.source",
+    "DocstringTopics": "task.source",
     "DocstringQuestions": "task.source",
     "Bounds": "export",
 }
@@ -216,7 +219,7 @@ def _unknown(key: str) -> str:
         choices = [f"{node}={file.stem}" for file in sorted((CONF_DIR / node).glob("*.yaml")) if _sets(file, name)]
         other = f"take {' or '.join(choices)}" if choices else f"add it with +{key}=VALUE"
         return f"{node} has no {name} as it is; {other}"
-    known = [*known_options, *groups]
+    known = list(dict.fromkeys([*known_options, *groups]))
     parent = key.rpartition(".")[0]
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     matches = nearest(key, known, similarity=0.8)

@@ -13,11 +13,15 @@ from tinydistill.training.scoring import defined
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest difference of a logit, and the share of equal answers, or of numbers the correlation."""
+    """The largest difference of a logit, and the share of equal answers.
+
+    Of numbers it is the correlation, of embeddings the mean cosine.
+    """
 
     difference: float
     equal: float | None = None
     correlation: float | None = None
+    cosine: float | None = None
 
 
 def agreement(kind: TaskKind, exported: tuple[Logits, Any], original: tuple[Logits, Any]) -> Agreement:
@@ -34,15 +38,19 @@ class Bounds:
     max_difference: float
     least_equal: float
     least_correlation: float
+    least_cosine: float
 
-    def check(self, file: str, found: Agreement, *, int8: bool) -> None:
-        """Raise InputError where a bound is broken, nan included."""
+    def check(self, file: str, found: Agreement, *, int8: bool, of: str = "rows") -> None:
+        """Raise InputError where a bound is broken, nan included; `of` is what there are answers for."""
         if not int8:
             name, said = "max_difference", f"its logits are {found.difference:.2g} off"
             kept = found.difference <= self.max_difference
         elif found.equal is not None:
-            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the rows"
+            name, said = "least_equal", f"it answers alike on {found.equal:.2%} of the {of}"
             kept = found.equal >= self.least_equal
+        elif found.cosine is not None:
+            name, said = "least_cosine", f"its embeddings have a mean cosine of {found.cosine:.4f}"
+            kept = found.cosine >= self.least_cosine
         else:
             correlation = float("nan") if found.correlation is None else found.correlation
             name, said = "least_correlation", f"its numbers correlate {correlation:.4f}"

@@ -44,24 +44,24 @@ def card(
         f"{kind.reads(max_length, pair=text_pair)} it predicts {kind.described}. "
         "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351).",
         f"## Scores\n\n{_scores(result)}",
-        f"## How it was distilled\n\n{_origin(result['origin'])}",
+        f"## How it was distilled\n\n{_origin(result['origin'], kind)}",
         f"## Use\n\n{_use(kind, tokenizer, result, max_length, text_pair=text_pair)}",
         f"## Size and latency\n\n{table(*sizes(result))}\n\nFLOPs of a row of {result['sizes'][0]['flops_length']} "
         f"tokens.\n\n{_latency(result)}",
         f"## Provenance\n\n{_provenance(result, license_name)}",
     ]
-    metadata = _metadata(for_terminal(name), result, kind.pipeline, for_terminal(task), repo, license_name)
+    metadata = _metadata(for_terminal(name), result, kind, for_terminal(task), repo, license_name)
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
 def _metadata(
-    name: str, result: dict[str, Any], pipeline: str, task: str, repo: str | None, license_name: str | None
+    name: str, result: dict[str, Any], kind: TaskKind, task: str, repo: str | None, license_name: str | None
 ) -> ModelCardData:
     split, _, metric = result["monitor"].rpartition("/")
     teacher = (result["origin"] or {}).get("teacher", "")
     scores = [
         EvalResult(
-            task_type=pipeline,
+            task_type=kind.pipeline,
             dataset_type=repo or task,
             dataset_name=task,
             dataset_split=split,
@@ -74,8 +74,8 @@ def _metadata(
     return ModelCardData(
         model_name=name,
         license=license_name,
-        library_name="transformers",
-        pipeline_tag=pipeline,
+        library_name=kind.library,
+        pipeline_tag=kind.pipeline,
         tags=["distillation", "tinybert", *(["onnx"] if len(result["checks"]) > 1 else [])],
         base_model=teacher if "/" in teacher and not models.is_path(teacher) else None,
         datasets=[repo] if repo else None,
@@ -91,7 +91,7 @@ def _scores(result: dict[str, Any]) -> str:
     return table(columns, [(name, cell(score, "{:.4f}"), share) for name, score, share in rows])
 
 
-def _origin(origin: dict[str, Any] | None) -> str:
+def _origin(origin: dict[str, Any] | None, kind: TaskKind) -> str:
     if origin is None:
         return "There is no record of its training beside its weights."
     layers = ", ".join(f"{ours} ← {theirs}" for ours, theirs in origin["layers"].items())
@@ -100,7 +100,7 @@ def _origin(origin: dict[str, Any] | None) -> str:
     phases = ", ".join(f"{name} {steps}" for name, steps in origin["phases"].items())
     teacher, mapping, init = (for_markdown(str(origin[name])) for name in ("teacher", "mapping", "init"))
     lines = [
-        f"- Teacher: {teacher}, fine-tuned on the task",
+        f"- Teacher: {teacher}, {kind.taught}",
         f"- Start: {init}{corpus}",
         f"- Rows: the task's training rows{', augmented' if origin['augmented'] else ''}",
         *([f"- Mapping: {mapping} (student ← teacher layer: {layers})"] if layers else []),

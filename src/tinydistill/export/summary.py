@@ -24,12 +24,19 @@ def show(result: dict[str, Any]) -> None:
 
 def kept(check: dict[str, Any]) -> str:
     """How far a file's answers are PyTorch's."""
-    return f"{check['correlation']:.4f}" if check["equal"] is None else f"{check['equal']:.2%}"
+    if check["equal"] is not None:
+        return f"{check['equal']:.2%}"
+    return f"{check[_number(check)]:.4f}"
 
 
 def kept_as(result: dict[str, Any]) -> str:
     """What `kept` is called."""
-    return "correlation" if result["checks"][0]["equal"] is None else "equal answers"
+    first = result["checks"][0]
+    return _number(first) if first["equal"] is None else "equal answers"
+
+
+def _number(check: dict[str, Any]) -> str:
+    return "correlation" if check.get("cosine") is None else "cosine"
 
 
 def sizes(result: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

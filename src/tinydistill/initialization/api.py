@@ -59,7 +59,7 @@ def initialize_student(
     Raises:
         InputError: the sizes, the method or the texts don't fit.
 
-    Example:
+    Examples:
         >>> texts = [f"A sentence about the number {n}." for n in range(400)]
         >>> student = initialize_student("sentence-transformers/all-MiniLM-L6-v2", 3, 96, texts=texts)
         >>> student.config.num_hidden_layers, student.config.intermediate_size

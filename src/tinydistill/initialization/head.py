@@ -6,6 +6,7 @@ Shapes: N rows, D hidden size, C outputs of the prediction layer.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.initialization import linear_algebra as linear
 from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
+from tinydistill.models.embedder import SentenceEmbedder
 from tinydistill.models.encoder_parts import transformer_layers
 from tinydistill.models.observation import encoder_inputs
 
@@ -24,7 +26,7 @@ FIRST = 8  # batches that the states' mean and size are taken from
 
 @torch.no_grad()
 def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], *, per_window: bool = False) -> float:
-    """Sets the linear maps of a head, in place, so that its logits imitate the teacher's.
+    """Sets the linear maps of a head, in place, so that its logits, or its embeddings, imitate the teacher's.
 
     Batches hold `teacher_logits` [B, C] beside what the model takes, or those of every token [B, L, C] and `valid`
     [B, L], true where they count. The first of two maps (BERT's pooler) turns the states by a random rotation and
@@ -61,7 +63,12 @@ def solve_head(model: PreTrainedModel, batches: Iterable[Mapping[str, Tensor]], 
 
 
 def head_maps(model: PreTrainedModel) -> tuple[nn.Linear | None, nn.Linear]:
-    """The linear maps above the Transformer layers: hidden size to hidden size, if there is one, and to the outputs."""
+    """The linear maps above the Transformer layers: hidden size to hidden size, if there is one, and to the outputs.
+
+    Of an embedder the map of its pooled states.
+    """
+    if isinstance(model, SentenceEmbedder):
+        return None, cast(nn.Linear, model.dense[-1])
     modules = list(model.modules())
     last = modules.index(list(transformer_layers(model).modules())[-1])
     maps = [module for module in modules[last + 1 :] if isinstance(module, nn.Linear)]

@@ -6,11 +6,12 @@ outputs of the prediction layer, N: rows of a split, P: tokens of all windows of
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
@@ -39,13 +40,31 @@ class TaskKind(ABC):
     """What it predicts, as a noun: classes."""
     metrics: ClassVar[tuple[str, ...]]
     """The scores that there are of it; all are better when they are larger."""
+    answered: ClassVar[str] = "rows"
+    """What there is an answer for, each by itself."""
     pipeline: ClassVar[str]
     """What transformers calls its pipeline, and the hub its task."""
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
     """What an exported model calls its outputs; several are the columns of the logits."""
+    outputs_called: ClassVar[str] = "logits"
+    """What they are, in the plural."""
+    library: ClassVar[str] = "transformers"
+    """What loads a model, as the hub calls it."""
+    taught: ClassVar[str] = "fine-tuned on the task"
+    """How the teacher came to know the task."""
+    scored_by_teacher: ClassVar[bool] = False
+    """Whether rows without labels are scored against the teacher's answers, which are their labels then."""
 
     def __init__(self, target: Target):
         self.target = target
+
+    def with_losses(self, weights: Mapping[str, float]) -> "TaskKind":
+        """The same with weights of several losses against the teacher, where it has several."""
+        return self
+
+    def measures(self, split: Split) -> tuple[str, ...]:
+        """Which of the metrics there are of a split."""
+        return self.metrics
 
     @property
     @abstractmethod
@@ -69,6 +88,22 @@ class TaskKind(ABC):
     def soft_logits(self, shares: NDArray[np.float32]) -> Logits:
         """The logits that stand for probabilities [N, C] which come with the rows; a share of 0 is a very small one."""
         return np.log(np.maximum(shares, LEAST_SHARE))
+
+    def fitted_to(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Self:
+        """The kind as one model answers: with what must be chosen for it on labeled rows that are kept aside.
+
+        `logits` are the model's on these rows. Itself where there is nothing to choose.
+        """
+        return self
+
+    def read_from(self, config: PretrainedConfig) -> Self | None:
+        """The kind with what a model's configuration says was chosen for it; None where it should, and doesn't."""
+        return self
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What was chosen, as attributes of a model's configuration."""
+        return {}
 
     @abstractmethod
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Any:
@@ -101,8 +136,19 @@ class TaskKind(ABC):
         texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
         return {**texts, "label": self.shown(answers, split)}
 
+    def lines(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A file of predictions by column, a line a row of the split unless a kind says what else: label, prediction.
+
+        Labels are empty where they are unknown.
+        """
+        known = [""] * len(split) if split.labels is None else self.shown(split.labels, split)
+        return {"label": known, "prediction": self.shown(answers, split), **self.columns(split, answers, logits)}
+
     def agreement(self, ours: Any, theirs: Any) -> tuple[str, float]:
-        """How far two models' answers to the same rows agree: `equal`, the share of equal ones, or `correlation`."""
+        """How far two models' answers to the same rows agree.
+
+        `equal`, the share of equal ones, or `correlation`, or `cosine`, the mean one.
+        """
         return "equal", float(np.mean([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)]))
 
     def no_better(self, split: Split, answers: Any) -> str | None:

@@ -31,6 +31,7 @@ class TokenClassification(TaskKind):
     per_token = True
     pipeline = "token-classification"
     predicts = "tags"
+    answered = "words"
     read_out = """(logits,) = session.run(["logits"], inputs)
 labels = json.load(open("DIRECTORY/config.json"))["id2label"]
 for row, tags in zip(rows, logits.argmax(-1)):

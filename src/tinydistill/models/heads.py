@@ -12,12 +12,14 @@ from tinydistill.errors import InputError
 from tinydistill.models import attention
 from tinydistill.models.loading import THE_MODEL, load_config, load_weights
 
+SEVERAL_LABELS = "multi_label_classification"
+_PREDICTS = ("one label or number", "any number of labels")
 _HEADS = re.compile(r"For(?!MaskedLM|PreTraining|CausalLM)\w+$")
 
 
 @dataclass(frozen=True)
 class Head:
-    """What is put on an encoder for a task.
+    """What is put on an encoder for a task. Subclass it for one that no class of transformers has.
 
     Attributes:
         labels: what its outputs are called; none for a single number.
@@ -47,6 +49,70 @@ class Head:
         usual = "single_label_classification" if self.labels else "regression"
         config.problem_type = self.problem_type or (usual if "Sequence" in self.auto_class else None)
 
+    @property
+    def width(self) -> int | None:
+        """The numbers that it puts out for a row, where these aren't what the task predicts."""
+        return None
+
+    @property
+    def read_as(self) -> str:
+        """How a teacher's answers are had from its weights, where that isn't always in the same way."""
+        return ""
+
+    def like(self, path: str, revision: str | None, *, max_length: int, called: str = THE_MODEL) -> "Head":
+        """As a student of the teacher at this path has it, which reads texts of so many tokens: the same."""
+        return self
+
+    def check(
+        self, config: PretrainedConfig, path: str, revision: str | None = None, *, called: str = THE_MODEL
+    ) -> None:
+        """Raises InputError where a configuration says that it is of a model without such a head."""
+        if not config.architectures or any(name.endswith(self.architecture) for name in config.architectures):
+            theirs, several = getattr(config, "problem_type", None), self.problem_type == SEVERAL_LABELS
+            if theirs and (theirs == SEVERAL_LABELS) != several:
+                raise InputError(
+                    f"{called}={path} predicts {_PREDICTS[theirs == SEVERAL_LABELS]} (its problem_type is {theirs}), "
+                    f"the task asks for {_PREDICTS[several]}",
+                    "name a model of this task, which {stage:finetune} makes, or another task",
+                )
+            return
+        if has_head(config):
+            raise InputError(
+                f"{called}={path} is a {config.architectures[0]}, the task needs a model {self.architecture}",
+                "name a model of this task, which {stage:finetune} makes, or another task",
+            )
+        raise _no_head(path, called)
+
+    def add(self, encoder: PreTrainedModel, *, seed: int) -> PreTrainedModel:
+        """The encoder under a new head, as `add_head` says."""
+        config = copy.deepcopy(encoder.config)
+        self.name_outputs(config)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = self.transformers_class.from_config(config, dtype=torch.float32)  # type: ignore[attr-defined]
+        wanted, weights = model.base_model.state_dict().keys(), encoder.state_dict()
+        if missing := [name for name in wanted - weights.keys() if "pooler" not in name]:
+            raise RuntimeError(f"{type(encoder).__name__} lacks {sorted(missing)}, which {type(model).__name__} holds")
+        model.base_model.load_state_dict({name: weights[name] for name in wanted & weights.keys()}, strict=False)
+        return attention.use(model)
+
+    def load(
+        self, path: str, *, revision: str | None = None, dtype: torch.dtype = torch.float32, called: str = THE_MODEL
+    ) -> PreTrainedModel:
+        """A model with such a head, as `load_with_head` says."""
+        config = load_config(path, revision=revision, called=called)
+        self.check(config, path, revision, called=called)
+        wanted = len(self.labels) or 1
+        if config.num_labels != wanted:
+            raise InputError(f"{called}={path} has {config.num_labels} outputs, the task asks for {wanted}")
+        self.name_outputs(config)
+        model, missing = load_weights(
+            self.transformers_class, path, config=config, revision=revision, dtype=dtype, called=called
+        )
+        if missing:
+            raise _no_head(path, called)
+        return model
+
 
 def add_head(encoder: PreTrainedModel, head: Head, *, seed: int) -> PreTrainedModel:
     """The encoder under a new head, random but the same for the same seed.
@@ -54,16 +120,7 @@ def add_head(encoder: PreTrainedModel, head: Head, *, seed: int) -> PreTrainedMo
     The encoder's weights are copied. What the architecture puts between encoder and head (a pooler that the encoder
     lacks) is new too; a pooler that the head doesn't use is left out.
     """
-    config = copy.deepcopy(encoder.config)
-    head.name_outputs(config)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = head.transformers_class.from_config(config, dtype=torch.float32)  # type: ignore[attr-defined]
-    wanted, weights = model.base_model.state_dict().keys(), encoder.state_dict()
-    if missing := [name for name in wanted - weights.keys() if "pooler" not in name]:
-        raise RuntimeError(f"{type(encoder).__name__} lacks {sorted(missing)}, which {type(model).__name__} holds")
-    model.base_model.load_state_dict({name: weights[name] for name in wanted & weights.keys()}, strict=False)
-    return attention.use(model)
+    return head.add(encoder, seed=seed)
 
 
 def load_with_head(
@@ -79,35 +136,12 @@ def load_with_head(
     Raises InputError where there is no such head, where it has another number of outputs, and where weights are missing
     or unreadable. What its own configuration calls the labels gives way to the head's.
     """
-    config = load_config(path, revision=revision, called=called)
-    check_has_head(config, head, path=path, called=called)
-    wanted = len(head.labels) or 1
-    if config.num_labels != wanted:
-        raise InputError(f"{called}={path} has {config.num_labels} outputs, the task asks for {wanted}")
-    head.name_outputs(config)
-    model, missing = load_weights(
-        head.transformers_class, path, config=config, revision=revision, dtype=dtype, called=called
-    )
-    if missing:
-        raise _no_head(path, called)
-    return model
+    return head.load(path, revision=revision, dtype=dtype, called=called)
 
 
 def has_head(config: PretrainedConfig) -> bool:
     """Whether a configuration says that it is of a model with a head for a task, which no masked LM is."""
     return bool(_HEADS.search(" ".join(config.architectures or ())))
-
-
-def check_has_head(config: PretrainedConfig, head: Head, *, path: str, called: str = THE_MODEL) -> None:
-    """Raises InputError where a configuration says that it is of a model without such a head."""
-    if not config.architectures or any(name.endswith(head.architecture) for name in config.architectures):
-        return
-    if has_head(config):
-        raise InputError(
-            f"{called}={path} is a {config.architectures[0]}, the task needs a model {head.architecture}",
-            "name a model of this task, which {stage:finetune} makes, or another task",
-        )
-    raise _no_head(path, called)
 
 
 def _no_head(path: str, called: str) -> InputError:

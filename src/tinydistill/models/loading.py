@@ -98,7 +98,12 @@ def identity(path: str, revision: str | None = None, *, called: str = THE_MODEL)
     directory = Path(path)
     if not directory.is_dir():
         directory = directory_of(path, revision, called=called, weights=True)
-    return "+".join(file_hash(file)[:16] for file in sorted(directory.glob("*.safetensors")))
+    return "+".join(file_hash(file)[:16] for file in weight_files(directory))
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The files that a model's weights are in, those of a sentence embedder's maps last."""
+    return [*sorted(directory.glob("*.safetensors")), *sorted(directory.glob(f"[0-9]*_Dense/{WEIGHTS}"))]
 
 
 def load_config(path: str, *, revision: str | None = None, called: str = THE_MODEL) -> PretrainedConfig:

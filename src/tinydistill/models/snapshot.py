@@ -16,6 +16,7 @@ from tinydistill.console import say
 from tinydistill.models.directory import INDEX, WEIGHTS, parts
 
 _TEXTS = (".json", ".txt", ".model", "README.md")  # configuration, tokenizer, license
+_OF_MODULES = re.compile(r"\d+_\w+/config\.json")  # what a sentence-transformers model has for every module
 _BRIEFLY = 3.0  # seconds to wait for a hub of which there is a cached copy, unless the user has said how many
 _REFUSALS = (401, 403, 404)  # answers with which the cached copy isn't used unasked
 _FAILURES = (OSError, HTTPError, ValueError, KeyError, TypeError)
@@ -71,13 +72,16 @@ def whole(name: str, revision: str | None, shown: str) -> Path:
     """The same directory, with the weights in it. Raises HubError, InputError for an index that names no weights."""
     directory = configuration(name, revision)
     names = parts(directory, shown) if (directory / INDEX).is_file() else [WEIGHTS]
+    names += sorted(f"{place.name}/{WEIGHTS}" for place in directory.glob("[0-9]*_Dense"))
     if not all((directory / file).is_file() for file in names) and not hub.offline():
         say(f"fetching the weights of {name} from {constants.ENDPOINT}")
     try:
         files = [_got(name, file, directory.name) for file in names]
     except EntryNotFoundError:
         raise HubError(f"it has no {names[0]}, and a pickle is never loaded") from None
-    hub.taken.setdefault(name, {})[directory.name] = {file.name: file_hash(file) for file in files}
+    hub.taken.setdefault(name, {})[directory.name] = {
+        place: file_hash(file) for place, file in zip(names, files, strict=True)
+    }
     return directory
 
 
@@ -92,7 +96,8 @@ def _asked(name: str, revision: str | None, patience: float) -> tuple[str, list[
     if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
         raise ValueError(f"{info.sha!r} is no commit")
     files = [one.rfilename for one in info.siblings or ()]
-    return str(info.sha), [one for one in files if "/" not in one and one.endswith(_TEXTS) and one != "config.json"]
+    wanted = [one for one in files if ("/" not in one and one.endswith(_TEXTS)) or _OF_MODULES.fullmatch(one)]
+    return str(info.sha), [one for one in wanted if one != "config.json"]
 
 
 def _check(name: str, cached: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinydistill.export.exported import PYTORCH
 from tinydistill.kinds.metrics import retention
+from tinydistill.models.loading import weight_files
 from tinydistill.report.collected import Collected
 from tinydistill.report.evidence import Difference, differences, with_interval
 from tinydistill.report.run import Run, Scores
@@ -120,7 +121,7 @@ def _model(run: Run, students: Sequence[Run], row: dict[str, Any]) -> Model:
         if taught is not None:  # as its students saw it
             score, all_scores = taught.result["teacher_score"], taught.scores("teacher_scores")
             pupils = (taught,)
-    size = sum(file.stat().st_size for file in run.path.glob("*.safetensors")) or None
+    size = sum(file.stat().st_size for file in weight_files(run.path)) or None
     known: dict[str, Any] = {"retention": run.result.get("retention"), "parameters": run.result.get("parameters")}
     return Model(
         kind, run, **{"score": score, "bytes": size, **known, **_measured(row)}, scores=all_scores, taught=pupils

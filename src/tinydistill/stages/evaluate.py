@@ -5,7 +5,7 @@ from typing import Any
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.models import check_task_head
+from tinydistill.config.build.models import check_task_head, model_kind
 from tinydistill.config.build.sources import check_length
 from tinydistill.config.build.trainer import trainer
 from tinydistill.config.compose import plain
@@ -18,7 +18,7 @@ from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.models.loading import parameters
 from tinydistill.models.source import Source, find
 from tinydistill.training import prediction_files, runtime, scoring
-from tinydistill.training.classifier import Classifier, by_row
+from tinydistill.training.classifier import Classifier, Scoring, by_row
 
 Splits = dict[str, Split]
 
@@ -32,20 +32,20 @@ def run(config: Config) -> float:
     check_task_head(source, task.target)
     check_length(config, source)
     splits = task.validation() | task.test()
-    data.scoring(config, task)
+    scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
     settings = of_evaluated(config).settings(model=source.identity, task=scoring.rows_identity(splits))
+    settings["options"] |= scored.kind.configuration
     place = output_path(config, evaluated_path(config, path))
     with open_artifact(place, settings, overwrite=config.overwrite, inputs={"model": path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(config, artifact, artifact.result)
-        return _report(config, artifact, _evaluate(config, artifact, source, task, splits))
+        return _report(config, artifact, _evaluate(config, artifact, source, task, scored, splits))
 
 
 def _evaluate(
-    config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, splits: Splits
+    config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, scored: Scoring, splits: Splits
 ) -> dict[str, Any]:
-    scored = data.scoring(config, task)
     kind = scored.kind
     predicting = trainer(config, artifact.work)
     rows = data.task_data(config, task, source.tokenizer, batch_size=config.evaluate.batch_size)
@@ -60,13 +60,14 @@ def _evaluate(
     answers = {name: kind.answers(split, logits[name], rows.encoded(split)) for name, split in splits.items()}
     labeled = replace(scored, splits={name: split for name, split in splits.items() if split.labels is not None})
     scores = {name: scoring.score(scored, answers[name], split) for name, split in labeled.splits.items()}
+    reported = scored.reported_split if scored.splits else None
     scoring.tell_undefined(scores)
     result: dict[str, Any] = {
         "model": source.path,
         "scores": scores,
         "majority": scoring.majority_scores(labeled),
         "monitor": scored.reported if scored.splits else None,
-        "score": scores[scored.reported_split][scored.monitor] if scored.splits else None,
+        "score": scores[reported][scored.counting(reported)] if reported in scores else None,
         "rows": {name: len(split) for name, split in splits.items()},
         "parameters": parameters(model),
         "family": prediction_files.family(source.path),

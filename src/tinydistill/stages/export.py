@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.models import check_task_head
+from tinydistill.config.build.models import check_task_head, model_kind
 from tinydistill.config.build.origin import Origin, origin_of
 from tinydistill.config.build.sources import check_length, check_positions
 from tinydistill.config.compose import plain
@@ -27,14 +27,14 @@ from tinydistill.export import onnx_export, publishing, summary
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.export.card import card, license_of
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
-from tinydistill.kinds import TaskKind, kind_of
+from tinydistill.kinds import TaskKind
 from tinydistill.kinds.base import Logits
-from tinydistill.models.loading import save_model
+from tinydistill.models.loading import save_model, weight_files
 from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
-from tinydistill.training.classifier import answered, by_row
+from tinydistill.training.classifier import Scoring, answered, by_row
 
 
 def run(config: Config) -> float:
@@ -50,16 +50,17 @@ def run(config: Config) -> float:
     task = data.task(config)
     check_task_head(source, task.target)
     check_length(config, source)
-    data.scoring(config, task)
+    scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
     check_positions("export.latency.lengths", options.latency.lengths, source)
     rows = scoring.rows_identity(task.validation())
     settings = of_exported(config).settings(model=source.identity, task=rows)
+    settings["options"] |= scored.kind.configuration
     place = output_path(config, exported_path(config, path))
     with open_artifact(place, settings, overwrite=config.overwrite, inputs={"model": path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:
-            _export(config, artifact, source, task)
+            _export(config, artifact, source, task, scored)
     made = record_of(artifact.path)
     assert made is not None
     result = made.result
@@ -70,8 +71,8 @@ def run(config: Config) -> float:
     return scoring.merit(result)
 
 
-def _export(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource) -> None:
-    started, options, kind = time.monotonic(), config.export, kind_of(task.target)
+def _export(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, scored: Scoring) -> None:
+    started, options, kind = time.monotonic(), config.export, scored.kind
     origin = origin_of(source.path, config)
     teacher = origin.teacher if origin is not None else None
     if teacher is not None:
@@ -79,7 +80,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     model = source.with_head(kind.head)
     save_model(model, source.tokenizer, artifact.product)
     student = _written(source, model, kind, artifact.product, options.formats)
-    checks = _check(config, source, task, student)
+    checks = _check(config, source, task, scored, student)
     shown = {"student": student}
     if teacher is None:
         say("its teacher isn't to be found: the student is measured alone")
@@ -89,7 +90,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     say(f"timing {' and '.join(shown)}")
     result = {
         "score": checks[0]["score"],
-        "monitor": data.scoring(config, task).reported,
+        "monitor": scored.reported,
         "scores": _scores(origin, data.training_task(config), checks[0]["score"]),
         "checks": checks,
         "sizes": [{"model": name, **one.sizes()} for name, one in shown.items()],
@@ -130,22 +131,25 @@ def _written(
     files = onnx_export.export_onnx(
         model, names, directory, formats, outputs=kind.output_names, longest=longest_input(source.config)
     )
-    return Exported(model, sorted(Path(source.path).glob("*.safetensors")), files)
+    return Exported(model, weight_files(Path(source.path)), files)
 
 
-def _check(config: Config, source: Source, task: TaskSource, student: Exported) -> list[dict[str, Any]]:
+def _check(
+    config: Config, source: Source, task: TaskSource, scored: Scoring, student: Exported
+) -> list[dict[str, Any]]:
     """What PyTorch and every file answer to the first validation split. Raises InputError where a bound is broken."""
-    options, scored = config.export, data.scoring(config, task)
-    bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation)
+    options, kind = config.export, scored.kind
+    bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
-    split, kind = rows.validation[scored.reported_split], scored.kind
+    split = rows.validation[scored.reported_split]
 
     def said(answer: Callable[[Batch], Tensor]) -> tuple[Logits, Any]:
         logits = by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
         return logits, kind.answers(split, logits, rows.encoded(split))
 
     def row(name: str, found: tuple[Logits, Any], kept: Agreement) -> dict[str, Any]:
-        return {"name": name, **asdict(kept), "score": scoring.score(scored, found[1], split)[scored.monitor]}
+        scores = {} if split.labels is None else scoring.score(scored, found[1], split)
+        return {"name": name, **asdict(kept), "score": scores.get(scored.counting(scored.reported_split))}
 
     with torch.inference_mode():
         original = said(lambda batch: kind.logits(student.model(**encoder_inputs(batch))))
@@ -153,7 +157,7 @@ def _check(config: Config, source: Source, task: TaskSource, student: Exported) 
     for name, file in student.files.items():
         found = said(_onnx_answer(file))
         kept = agreement(kind, found, original)
-        bounds.check(onnx_export.FILES[name], kept, int8=name == "onnx_int8")
+        bounds.check(onnx_export.FILES[name], kept, int8=name == "onnx_int8", of=kind.answered)
         checked.append(row(RUNTIMES[name], found, kept))
     return checked
 

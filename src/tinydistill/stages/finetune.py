@@ -11,7 +11,7 @@ from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
 from tinydistill.config.build.imitation import new_encoder
 from tinydistill.config.build.models import new_student_config
-from tinydistill.config.build.sources import check_length, find_student, find_teacher
+from tinydistill.config.build.sources import check_length, find_student, find_teacher, learns_from_labels
 from tinydistill.config.build.trainer import frozen_dtype, stepping, trainer
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_finetuned
@@ -20,6 +20,7 @@ from tinydistill.config.schema import Config
 from tinydistill.console import count, duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.errors import UserError
 from tinydistill.initialization.start import check_start
 from tinydistill.models.heads import add_head
 from tinydistill.models.loading import parameters, save_model
@@ -37,6 +38,11 @@ from tinydistill.training.task_fit import fit_task, watching
 def run(config: Config) -> float:
     """Publish a fine-tuned model; return the score that it was chosen by."""
     runtime.quiet()
+    if not learns_from_labels(config):
+        raise UserError(
+            f"task={config.task.name} has no labels to learn from: its teacher is taken as it is, with stage=task or "
+            "stage=pipeline"
+        )
     given = find_student(config) if config.finetune.model == "student" else None
     new = config.finetune.model == "student" and given is None  # made of the teacher's configuration and tokenizer
     source = given or find_teacher(config)

@@ -8,7 +8,7 @@ from typing import Any
 from tinydistill.artifacts.files import file_hash, written
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.models import check_task_head
+from tinydistill.config.build.models import check_task_head, model_kind
 from tinydistill.config.build.sources import check_length, find_task_teacher
 from tinydistill.config.build.trainer import trainer
 from tinydistill.config.compose import plain
@@ -19,7 +19,7 @@ from tinydistill.console import count, say
 from tinydistill.data.files import check_file
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.errors import UserError
-from tinydistill.kinds import kind_of
+from tinydistill.kinds import TaskKind
 from tinydistill.models.source import Source, find
 from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Classifier, by_row
@@ -36,20 +36,24 @@ def run(config: Config) -> float:
     task = data.task(config)
     check_task_head(source, task.target)
     check_length(config, source)
+    kind = model_kind(source, task.target)
     settings = of_labeled(config).settings(
         model=source.identity, file=file_hash(Path(config.label.file)), task=repr(task.target)
     )
+    settings["options"] |= kind.configuration
     path = output_path(config, labeled_path(config))
     inputs = {"model": source.path, "file": config.label.file}
     with open_artifact(path, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(artifact, artifact.result)
-        return _report(artifact, _label(config, artifact, source, task))
+        return _report(artifact, _label(config, artifact, source, task, kind))
 
 
-def _label(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource) -> dict[str, Any]:
-    kind, split = kind_of(task.target), task.unlabeled(str(config.label.file))
+def _label(
+    config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, kind: TaskKind
+) -> dict[str, Any]:
+    split = task.unlabeled(str(config.label.file))
     rows = data.task_data(config, task, source.tokenizer, batch_size=config.label.batch_size)
     model = Classifier(source.with_head(kind.head), scoring.make_scoring(task.target, {}, monitor=kind.metrics[0]))
     answering = trainer(config, artifact.work)

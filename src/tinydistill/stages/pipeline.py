@@ -16,6 +16,7 @@ from tinydistill.config.build.sources import (
     check_positions,
     find_student,
     find_teacher,
+    learns_from_labels,
     makes_teacher,
     wants_general,
     wants_masked_lm,
@@ -176,7 +177,7 @@ def _steps(config: Config) -> list[Step]:
 
     if makes_teacher(config):
         add("finetune", f"{task}: {TEACHER}", names.finetuned_path(config), _finetuning(config, "teacher"))
-    if options.baseline:
+    if options.baseline and learns_from_labels(config):
         new = without_distillation(config)
         add("finetune", f"{task}: {BASELINE}", names.finetuned_path(new, "student"), _finetuning(new, "student"))
     if wants_general(config):
@@ -259,7 +260,7 @@ def _contenders(config: Config) -> list[Contender]:
     split, _, name = metric.rpartition("/")
     said = prediction_file(made, split, of="teacher")
     contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]
-    if config.pipeline.baseline:
+    if config.pipeline.baseline and learns_from_labels(config):
         baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
         assert baseline is not None
         alone = str(baseline.path), None, head, metric, baseline.result["score"]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.distillation.layer_phase import show_layers
 from tinydistill.errors import InputError, UserError
 from tinydistill.initialization.start import check_start
+from tinydistill.kinds import kind_of
 from tinydistill.kinds.metrics import retention
 from tinydistill.models import loading
 from tinydistill.models.heads import Head, add_head
@@ -54,6 +56,7 @@ def run(config: Config) -> float:
     if not soft:
         check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
+    answering = None if soft else kind_of(task.target).read_from(teacher.config)
     settings = of_distilled(config).settings(
         teacher=teacher.identity,
         student=start.identity if start else None,
@@ -61,6 +64,8 @@ def run(config: Config) -> float:
         augmentation=_augmentation(config.augmentation.path),
         **_unlabeled(config.task.unlabeled),
     )
+    if answering is not None and answering.configuration:
+        settings["options"] |= {"teacher": answering.configuration}
     path = output_path(config, distilled_path(config))
     inputs = {
         "teacher": teacher.path,
@@ -94,35 +99,49 @@ def _distill(
 ) -> dict[str, Any]:
     begun, scored = time.monotonic(), data.scoring(config, task)
     tokenizer = (start or teacher).tokenizer
+    head = scored.kind.head.like(
+        teacher.path, teacher.revision, max_length=config.task.max_length, called=teacher.called
+    )
     rows = {
         phase: data.task_data(config, task, tokenizer, batch_size=options.batch_size, distilled=True)
         for phase, options in (("intermediate", config.intermediate), ("prediction", config.prediction))
     }
     labeled = rows["prediction"]
     if config.prediction.hard_share and labeled.train.labels is None:
+        rows_of = f"task={config.task.name}"
+        if config.augmentation.path is not None:
+            rows_of = f"augmentation.path={config.augmentation.path}"
+        if config.task.unlabeled is not None:
+            rows_of = f"task.unlabeled={config.task.unlabeled}"
         raise UserError(
-            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which rows of "
-            f"augmentation.path={config.augmentation.path} or task.unlabeled={config.task.unlabeled} don't have: take "
-            "prediction.hard_share=0"
+            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of {rows_of} "
+            "don't have: take prediction.hard_share=0"
         )
     scoring.announce(config.task.name, labeled)
 
-    teaching = TaskTeacher(config, teacher, scored, labeled)
+    teaching = TaskTeacher(config, teacher, scored, labeled, head)
+    if scored.kind.scored_by_teacher:
+        told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
+        for of_phase in rows.values():
+            of_phase.label_validation(told)
+        scored = replace(scored, splits=labeled.validation)
+        teaching = replace(teaching, scored=scored)
+    teaching = teaching.as_it_answers()
     if config.distill.check_score:
         teaching.check()
     teacher_scores = teaching.scores()
     labeled.teacher_logits = teaching.training_logits()
-    student, new_head = _student(config, start, teaching.load, labeled, scored.kind.head)
+    student, new_head = _student(config, start, teaching.load, labeled, head)
     work = TaskPhases(config, artifact, rows, teaching.load, student, new_head, scored, teacher_scores)
-    at_start = work.once("start")["scores"]
+    begin = work.once("start")
     seconds = time.monotonic() - begun
     reports = {phase: work.once(phase) for phase in BY_NAME[config.distill.phases]}
-    last = list(reports.values())[-1] if reports else {"scores": at_start}
-    scores = last["scores"] if "scores" in last else work.score()
+    last = list(reports.values())[-1] if reports else begin
+    last = last if "scores" in last else work.score()
     result = {
-        **_compare(scored, scores, teacher_scores),
+        **_compare(scored, last["scores"], teacher_scores),
         "start": {"kind": "given" if start else config.student.init, "seconds": round(seconds, 1)},
-        "start_scores": at_start,
+        "start_scores": begin["scores"],
         "majority": scoring.majority_scores(scored),
         "phases": reports,
         "rows": {split.name: len(split) for split in (labeled.train, *labeled.validation.values())},
@@ -137,7 +156,7 @@ def _distill(
         for name, split in labeled.validation.items():
             if (logits := teaching.logits(split)) is not None:
                 file = prediction_file(artifact.product, name, of="teacher")
-                write_predictions(file, split, scored.kind, logits, labeled.encoded(split))
+                write_predictions(file, split, teaching.scored.kind, logits, labeled.encoded(split))
         artifact.publish(result, plain(config))
     return result
 
@@ -156,7 +175,7 @@ def _student(
         encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
         return add_head(encoder, head, seed=config.seed), True
     try:
-        check_task_head(start, rows.target)
+        check_task_head(start, rows.target, head=head)
     except InputError:
         say(f"{start.called}={start.path} gets a new head for this task")
         return add_head(start.encoder(), head, seed=config.seed), True

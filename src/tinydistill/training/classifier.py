@@ -7,7 +7,7 @@ tokens.
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.kinds.base import Logits, TaskKind
@@ -37,10 +38,21 @@ class Scoring:
     monitor: str
     splits: Mapping[str, Split]
 
+    def names(self, split: Split) -> tuple[str, ...]:
+        """The metrics of a split: those of `metrics` that there are of it, or else the first that there is."""
+        there = self.kind.measures(split)
+        return tuple(name for name in self.metrics if name in there) or there[:1]
+
+    def counting(self, split: str) -> str:
+        """The metric of a split that counts: `monitor`, or else its first."""
+        names = self.names(self.splits[split])
+        return self.monitor if self.monitor in names else names[0]
+
     @property
     def monitored(self) -> str:
         """The logged name of the score that chooses, SPLIT/METRIC."""
-        return f"{next(iter(self.splits))}/{self.monitor}"
+        first = next(iter(self.splits))
+        return f"{first}/{self.counting(first)}"
 
     @property
     def reported_split(self) -> str:
@@ -50,7 +62,7 @@ class Scoring:
     @property
     def reported(self) -> str:
         """The logged name of the score that is reported, SPLIT/METRIC."""
-        return f"{self.reported_split}/{self.monitor}"
+        return f"{self.reported_split}/{self.counting(self.reported_split)}"
 
 
 class Answered(NamedTuple):
@@ -100,14 +112,21 @@ class Classifier(OptimizedModule):
         super().__init__(learning_rate=learning_rate, **options)
         self.model = model.train()
         self.scoring = scoring
+        self.kind = scoring.kind
+        """The task's kind as the model answered in its last validation: with what was chosen for it there."""
         self._seen: dict[int, list[Answered]] = defaultdict(list)  # by split, of the last validation
+
+    @property
+    def as_scored(self) -> Scoring:
+        """How the last validation was scored, by the kind as the model answers."""
+        return replace(self.scoring, kind=self.kind)
 
     def forward(self, batch: Batch) -> Tensor:
         """The logits [B, C] or [B, L, C]."""
         return self.scoring.kind.logits(self.model(**encoder_inputs(batch)))
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """What is minimised: a mean over the batch."""
+        """What is minimized: a mean over the batch."""
         return self.scoring.kind.loss(logits, batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -125,21 +144,34 @@ class Classifier(OptimizedModule):
         self._seen[dataloader_idx].append(answered(batch, self(batch)))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of every split; nan where an answer is no finite number."""
-        for split, (rows, logits) in self.validated().items():
-            scores = dict.fromkeys(self.scoring.metrics, math.nan)
+        """Log the scores of every split; nan where an answer is no finite number.
+
+        What the kind must choose for a model, as thresholds, it chooses on the rows that are kept aside.
+        """
+        validated = self.validated()
+        self.kind = self.scoring.kind
+        if SELECTION in validated and np.isfinite(validated[SELECTION][1]).all():
+            rows, logits = validated[SELECTION]
+            self.kind = self.kind.fitted_to(*self._scored(SELECTION, rows, logits))
+        for split, (rows, logits) in validated.items():
+            scores = dict.fromkeys(self.scoring.names(self.scoring.splits[split]), math.nan)
             if np.isfinite(logits).all():
                 scores = self._scores(split, rows, logits)
             named = {f"{split}/{name}": torch.tensor(value, device=self.device) for name, value in scores.items()}
             self.log_dict(named, sync_dist=True)
 
     def _scores(self, name: str, rows: NDArray[np.int64], logits: Logits) -> dict[str, float]:
-        kind, split, encoded = self.scoring.kind, self.scoring.splits[name], None
-        if kind.per_token:
+        scored = self._scored(name, rows, logits)
+        return self.kind.scores(self.scoring.names(scored[0]), self.kind.answers(*scored), scored[0])
+
+    def _scored(self, name: str, rows: NDArray[np.int64], logits: Logits) -> tuple[Split, Logits, EncodedRows | None]:
+        """The rows of a split that were validated, the logits, and where its kind needs them the tokens."""
+        split, encoded = self.scoring.splits[name], None
+        if self.kind.per_token:
             encoded = self.trainer.datamodule.encoded(split)
         elif len(rows) < len(split):  # the trainer limits the batches of a validation
             split = split.take(rows)
-        return kind.scores(self.scoring.metrics, kind.answers(split, logits, encoded), split)
+        return split, logits, encoded
 
     def validated(self) -> dict[str, tuple[NDArray[np.int64], Logits]]:
         """By split what the last validation scored: the windows' numbers [N], rising, and their logits, as `in_order`.

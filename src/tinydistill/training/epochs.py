@@ -16,7 +16,7 @@ class EpochScores(pl.Callback):
     """Print and keep the score that counts on every validation split, after each epoch of a fit."""
 
     def __init__(self, scoring: Scoring):
-        self.names = [f"{split}/{scoring.monitor}" for split in scoring.splits]
+        self.names = [f"{split}/{scoring.counting(split)}" for split in scoring.splits]
         self.epochs: list[dict[str, Any]] = []
         """Of every validation: epoch (from 1), step, and SPLIT/METRIC; None where a score isn't defined."""
         self.train_loss: torch.Tensor | None = None

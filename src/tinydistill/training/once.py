@@ -13,13 +13,18 @@ from tinydistill.ranks import rank
 
 
 def once(directory: Path, model: nn.Module, train: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Train a model and return the report; where an earlier run has done so, take weights and report from there."""
+    """Train a model and return the report; where an earlier run has done so, take weights and report from there.
+
+    What the report says of the model's `configuration` it has then too.
+    """
     weights, reported = directory / "trained.safetensors", directory / "report.json"
     found = kept(reported, "this is done again")
     if found is not None and weights.is_file() and file_hash(weights) == found["weights"]:
         say(f"{directory.name}: finished before")
         load_model(model, weights)
         before: dict[str, Any] = found["report"]
+        for name, value in before.get("configuration", {}).items():
+            setattr(model.config, name, value)
         return before
     if found is not None:
         say(f"{weights} is damaged: this is done again")

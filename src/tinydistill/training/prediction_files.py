@@ -63,7 +63,7 @@ def write_predictions(
     *,
     rows: NDArray[np.int64] | None = None,
 ) -> None:
-    """One line a row: its number, its label (empty where unknown), the prediction, and what else its kind tells.
+    """One line a row, or whatever its kind scores: its number, label (empty where unknown), prediction, and the rest.
 
     `encoded` has their tokens, which a kind with outputs for every token needs. Of other kinds `rows` are the numbers
     [N] of those that there are logits of, where these aren't all.
@@ -71,11 +71,9 @@ def write_predictions(
     if rows is not None and not kind.per_token:
         split = split.take(rows)
     answers = kind.answers(split, logits, encoded)
-    every = range(len(split)) if rows is None or kind.per_token else rows
-    known: Sequence[Any] = [""] * len(split)
-    if split.labels is not None:
-        known = kind.shown(split.labels, split)
-    columns = {"label": known, "prediction": kind.shown(answers, split), **kind.columns(split, answers, logits)}
+    columns = kind.lines(split, answers, logits)
+    count = len(columns["label"])
+    every = range(count) if rows is None or kind.per_token or count != len(rows) else rows
     lines = pd.DataFrame({name: map(_cell, values) for name, values in columns.items()}, index=every)
     shares = any(name.startswith("p(") for name in columns)
     _write(file, lines.rename_axis("row"), "%.6f" if shares else "%.9g")  # all digits of fp32

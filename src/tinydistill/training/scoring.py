@@ -20,9 +20,20 @@ from tinydistill.training.classifier import Classifier, Scoring
 Scores = dict[str, float | None]  # by metric; None where one isn't defined, as a correlation with a constant
 
 
-def make_scoring(target: Target, splits: Mapping[str, Split], *, monitor: str, metrics: Iterable[str] = ()) -> Scoring:
-    """How a task is scored on validation splits; raises InputError where a metric doesn't fit what is predicted."""
+def make_scoring(
+    target: Target,
+    splits: Mapping[str, Split],
+    *,
+    monitor: str,
+    metrics: Iterable[str] = (),
+    losses: Mapping[str, float] | None = None,
+) -> Scoring:
+    """How a task is scored on validation splits; raises InputError where a metric doesn't fit what is predicted.
+
+    `losses` are weights of the losses against the teacher, for a kind that has several.
+    """
     kind, names = kind_of(target), tuple(dict.fromkeys([monitor, *metrics]))
+    kind = kind if losses is None else kind.with_losses(losses)
     kind.check_metrics(names)
     return Scoring(kind, names, monitor, splits)
 
@@ -35,9 +46,22 @@ def validate(trainer: pl.Trainer, module: Classifier, data: TaskDataModule) -> d
     for split, (_, logits) in module.validated().items():
         check_answers("the model", split, logits)
     scoring = module.scoring
-    scores = {split: {name: defined(seen[f"{split}/{name}"]) for name in scoring.metrics} for split in scoring.splits}
+    scores = {
+        name: {metric: defined(seen[f"{name}/{metric}"]) for metric in scoring.names(split)}
+        for name, split in scoring.splits.items()
+    }
     tell_undefined(scores)
     return scores
+
+
+def configure(module: Classifier) -> dict[str, Any]:
+    """Have the model's configuration say what its kind has chosen for it in its last validation, if it chooses.
+
+    For a report, the same under the word `configuration`, or nothing.
+    """
+    for name, value in module.kind.configuration.items():
+        setattr(module.model.config, name, value)
+    return {"configuration": module.kind.configuration} if module.kind.configuration else {}
 
 
 def check_answers(model: str, split: str, logits: Logits) -> None:
@@ -56,11 +80,11 @@ def tell_undefined(scores: Mapping[str, Scores]) -> None:
 
 def in_short(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, Any]:
     """The score to report and what it is of, and the score that weights and rates are chosen by and what that is of."""
-    first = next(iter(scoring.splits))
+    first, reported = next(iter(scoring.splits)), scoring.reported_split
     return {
-        "score": scores[scoring.reported_split][scoring.monitor],
+        "score": scores[reported][scoring.counting(reported)],
         "monitor": scoring.reported,
-        "selection_score": scores[first][scoring.monitor],
+        "selection_score": scores[first][scoring.counting(first)],
         "chosen_by": scoring.monitored,
     }
 
@@ -73,11 +97,12 @@ def merit(result: Mapping[str, Any]) -> float:
 
 def majority_scores(scoring: Scoring) -> dict[str, Scores]:
     """The scores of one who always gives a split's commonest answer; None where there is none, as of numbers."""
-    answers = {name: scoring.kind.commonest(split) for name, split in scoring.splits.items()}
-    return {
-        name: dict.fromkeys(scoring.metrics) if said is None else score(scoring, said, scoring.splits[name])
-        for name, said in answers.items()
-    }
+
+    def of_split(split: Split) -> Scores:
+        said = scoring.kind.commonest(split)
+        return dict.fromkeys(scoring.names(split)) if said is None else score(scoring, said, split)
+
+    return {name: of_split(split) for name, split in scoring.splits.items()}
 
 
 def score_logits(scoring: Scoring, split: Split, logits: Logits, data: TaskDataModule) -> Scores:
@@ -87,7 +112,7 @@ def score_logits(scoring: Scoring, split: Split, logits: Logits, data: TaskDataM
 
 def score(scoring: Scoring, answers: Any, split: Split) -> Scores:
     """The scores of answers to a labeled split."""
-    found = scoring.kind.scores(scoring.metrics, answers, split)
+    found = scoring.kind.scores(scoring.names(split), answers, split)
     return {name: defined(value) for name, value in found.items()}
 
 

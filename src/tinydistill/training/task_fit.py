@@ -37,8 +37,9 @@ def fit_task(
     """Train, going on from a checkpoint, and return the report; the module ends with its best weights.
 
     The trainer has the callbacks of `watching`. In the report: `scores` of the best weights by split and metric,
-    `epochs` (the scores of each), `train_loss`, `steps`, `best_step`, `seconds`. What the best weights predict of the
-    validation rows is written below the directory `predictions`.
+    `epochs` (the scores of each), `train_loss`, `steps`, `best_step`, `seconds`, and what the kind of the task has
+    chosen for these weights, which the model's configuration has too, as `configuration`. What the best weights predict
+    of the validation rows is written below the directory `predictions`.
     """
     if checkpoint:
         say(f"going on from {checkpoint}")
@@ -47,8 +48,9 @@ def fit_task(
     best_step = load_best(trainer, module)
     scores = scoring.validate(trainer, module, data)
     if predictions is not None and trainer.is_global_zero:
-        write_validated(predictions, module.scoring, module.validated(), data)
-    dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
+        write_validated(predictions, module.as_scored, module.validated(), data)
+    if data.target.labeled:
+        dashboards.log_table(trainer.loggers, "predictions", *worst_rows(module, data))
     dashboards.finish(trainer.loggers)
     watched = next(one for one in trainer.callbacks if isinstance(one, EpochScores))
     return {
@@ -58,13 +60,14 @@ def fit_task(
         "steps": steps,
         "best_step": best_step,
         "seconds": seconds,
+        **scoring.configure(module),
     }
 
 
 @torch.no_grad()
 def worst_rows(module: Classifier, data: TaskDataModule) -> tuple[list[str], list[list[Any]]]:
     """Columns, and the first rows of the reported split with label, prediction and loss, the worst ones first."""
-    kind, training = module.scoring.kind, module.training
+    kind, training = module.kind, module.training
     some = data.validation[module.scoring.reported_split]
     some = some.take(np.arange(min(ROWS, len(some))))
     encoded, losses = data.encoded(some), np.zeros(len(some))

@@ -30,6 +30,7 @@ from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller
 from tinydistill.distillation.mapping import Mapping
 from tinydistill.errors import UserError
+from tinydistill.kinds import kind_of
 from tinydistill.models.heads import Head, add_head
 from tinydistill.models.masked_lm import load_or_add_head
 from tinydistill.models.source import Source, find, longest_input
@@ -90,10 +91,11 @@ class Bench:
         scored, tokens = data.scoring(self.config, self.task), _tokens(rows, options)
         encoded = rows.encoded(rows.train)
         count = len(encoded.pieces if scored.kind.per_token else encoded)
-        rows.teacher_logits = np.random.default_rng(0).normal(size=(count, self.task.target.outputs))
+        width = self.head.width or self.task.target.outputs
+        rows.teacher_logits = np.random.default_rng(0).normal(size=(count, width))
 
         def work() -> list[Piece]:
-            student = add_head(self.new_student(), scored.kind.head, seed=self.config.seed)
+            student = add_head(self.new_student(), self.head, seed=self.config.seed)
             module = LogitDistiller(
                 student,
                 scored,
@@ -143,6 +145,13 @@ class Bench:
         encoders = {"teacher": self.teacher.encoder(), "student": self.new_student()}
         models = {name: add_head(model, Head(("no", "yes")), seed=0) for name, model in encoders.items()}
         return lambda: measure_latency(models, length, seconds=self.seconds)
+
+    @cached_property
+    def head(self) -> Head:
+        """What a student of the task has on its encoder."""
+        teacher, length = self.teacher, self.config.task.max_length
+        head = kind_of(self.task.target).head
+        return head.like(teacher.path, teacher.revision, max_length=length, called=teacher.called)
 
     @cached_property
     def _corpus(self) -> Any:

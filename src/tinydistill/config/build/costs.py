@@ -16,7 +16,13 @@ from tinydistill.benchmarking.piece import MEDIAN, Piece
 from tinydistill.config.build.bench import Bench, passes
 from tinydistill.config.build.models import check_fit
 from tinydistill.config.build.origin import without_distillation
-from tinydistill.config.build.sources import check_length, find_student, find_teacher, makes_teacher
+from tinydistill.config.build.sources import (
+    check_length,
+    find_student,
+    find_teacher,
+    learns_from_labels,
+    makes_teacher,
+)
 from tinydistill.config.build.trainer import frozen_dtype, one_device
 from tinydistill.config.dependencies import of_finetuned
 from tinydistill.config.names import finetuned_path
@@ -79,7 +85,7 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
         seconds_each = a_pass(step, rows.train, answered + (asked if name == INTERMEDIATE else 0))
         least = 1 if len(phases) == 1 else _LEAST[name]
         parts[name] = _phase(options, seconds_each, len(rows.train), passes(rows, options), least, _MOST[name])
-    if config.pipeline.baseline:
+    if config.pipeline.baseline and learns_from_labels(config):
         parts[BASELINE] = _baseline(quiet, directory, seconds, lambda step: a_pass(step, own, answered))
     heads = len(phases) + 1 if config.distill.head == "solved" else 0
     once = {
@@ -136,7 +142,7 @@ def _answers(bench: Bench, encoder: PreTrainedModel, device: torch.device) -> Pi
     """An encoder's logits of the task's training rows, as they are computed of a teacher."""
     rows = bench.rows(bench.config.prediction)
     kind = kind_of(bench.task.target)
-    model = add_head(encoder, kind.head, seed=bench.config.seed)
+    model = add_head(encoder, bench.head, seed=bench.config.seed)
     model = model.to(device=device, dtype=encoder.dtype)
     return measure_forward(
         "answers",

@@ -1,5 +1,6 @@
 """Text, as it is and in blocks, and labeled rows that a configuration names."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,13 @@ def task_data(
 def scoring(config: Config, source: TaskSource) -> Scoring:
     """How conf/task says that a task is scored. Raises InputError where that doesn't fit what is predicted."""
     options = config.task
-    return make_scoring(source.target, source.validation(), monitor=options.monitor, metrics=options.metrics)
+    return make_scoring(
+        source.target,
+        source.validation(),
+        monitor=options.monitor,
+        metrics=options.metrics,
+        losses=asdict(config.prediction.embedding),
+    )
 
 
 def announce(text: TextDataModule) -> None:

@@ -9,6 +9,7 @@ from transformers import PretrainedConfig
 from tinydistill.config.build.nodes import built, function_of, takes
 from tinydistill.config.names import mapping_name
 from tinydistill.config.schema import Config
+from tinydistill.console import say
 from tinydistill.data.tasks.examples import Target
 from tinydistill.distillation.losses import Loss
 from tinydistill.distillation.mapping import Mapping, check, uniform
@@ -16,9 +17,9 @@ from tinydistill.distillation.objective import Objective
 from tinydistill.distillation.teacher_checks import check_head
 from tinydistill.errors import UserError
 from tinydistill.initialization.start import check_start
-from tinydistill.kinds import kind_of
+from tinydistill.kinds import TaskKind, kind_of
 from tinydistill.models import students
-from tinydistill.models.heads import check_has_head
+from tinydistill.models.heads import Head
 from tinydistill.models.source import Source
 
 
@@ -83,8 +84,21 @@ def check_fit(config: Config, student: PretrainedConfig, teacher: PretrainedConf
         )
 
 
-def check_task_head(model: Source, target: Target, *, check_labels: bool = True) -> None:
-    """Raises InputError where a model has no head, or one that predicts something else than the task asks for."""
-    check_has_head(model.config, kind_of(target).head, path=model.path, called=model.called)
-    theirs = tuple(str(model.config.id2label[number]) for number in sorted(model.config.id2label))
-    check_head(theirs, target, check_labels=check_labels, called=f"{model.called}={model.path}")
+def model_kind(model: Source, target: Target) -> TaskKind:
+    """The task's kind as a model answers that its configuration says all of, or else as usual, which is said."""
+    kind = kind_of(target)
+    found = kind.read_from(model.config)
+    if found is None:
+        say(f"{model.called}={model.path} says nothing of {', '.join(kind.configuration)} in its config.json")
+    return found or kind
+
+
+def check_task_head(model: Source, target: Target, *, check_labels: bool = True, head: Head | None = None) -> None:
+    """Raises InputError where a model has no head, or one that predicts something else than the task asks for.
+
+    The head is that of the task's kind unless a certain one is given.
+    """
+    (head or kind_of(target).head).check(model.config, model.path, model.revision, called=model.called)
+    if target.labeled:
+        theirs = tuple(str(model.config.id2label[number]) for number in sorted(model.config.id2label))
+        check_head(theirs, target, check_labels=check_labels, called=f"{model.called}={model.path}")

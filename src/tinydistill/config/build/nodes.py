@@ -40,12 +40,21 @@ def function_of(option: str, node: Mapping[str, Any]) -> Any:
         raise UserError(f"{option}: {node['_target_']} can't be imported: {_cause(error)}") from error
 
 
-def takes(option: str, node: Mapping[str, Any]) -> set[str]:
-    """The names of the parameters that a node's `_target_` has."""
+def class_of(option: str, node: Mapping[str, Any]) -> Any:
+    """What a node's `_target_` is. Raises UserError where it can't be imported."""
     try:
-        return set(inspect.signature(get_object(node["_target_"])).parameters)
+        return get_object(node["_target_"])
     except Exception as error:
         raise UserError(f"{option}: {node['_target_']} can't be imported: {_cause(error)}") from error
+
+
+def takes(option: str, node: Mapping[str, Any]) -> set[str]:
+    """The names of the parameters that a node's `_target_` has."""
+    target = class_of(option, node)
+    try:
+        return set(inspect.signature(target).parameters)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{option}: {node['_target_']} doesn't say what it takes: {_cause(error)}") from error
 
 
 def _cause(error: BaseException) -> str:

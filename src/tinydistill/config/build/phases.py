@@ -84,25 +84,29 @@ class TaskPhases:
 
         return once(self.directory(phase), self.student, run)
 
-    def score(self, of: str = "") -> dict[str, scoring.Scores]:
-        """The student's scores as it is, under a head solved for if it has a new one; its predictions are written."""
+    def score(self, of: str = "") -> dict[str, Any]:
+        """The student's scores as it is, under a head solved for if it has a new one; its predictions are written.
+
+        As of a phase, they are `scores` of the report.
+        """
         self._solve_head()
         rows, module = self.rows["prediction"], LogitDistiller(self.student, self.scored)
         scores = scoring.validate(trainer(self.config, self.directory("start")), module, rows)
         if rank() == 0:
-            write_validated(self.artifact.work, self.scored, module.validated(), rows, of)
-        return scores
+            write_validated(self.artifact.work, module.as_scored, module.validated(), rows, of)
+        return {"scores": scores, **scoring.configure(module)}
 
     def _start(self) -> dict[str, Any]:
-        return {"scores": self.score("start" if BY_NAME[self.config.distill.phases] else "")}
+        return self.score("start" if BY_NAME[self.config.distill.phases] else "")
 
     def _solve_head(self) -> None:
         if self.new_head and self.config.distill.head == "solved":
             tokens = self.config.distill.head_tokens
             batches = self.rows["prediction"].sample_batches(tokens, logits=True)
-            per_window = self.scored.kind.compared_within_window
-            unexplained = solve_head(self.student, batches, per_window=per_window)
-            say(f"head solved onto the teacher's logits: {unexplained:.0%} of their held-out variance unexplained")
+            kind = self.scored.kind
+            unexplained = solve_head(self.student, batches, per_window=kind.compared_within_window)
+            what = f"the teacher's {kind.outputs_called}"
+            say(f"head solved onto {what}: {unexplained:.0%} of their held-out variance unexplained")
 
     def _intermediate(self) -> dict[str, Any]:
         config, directory, rows = self.config, self.directory("intermediate"), self.rows["intermediate"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tinydistill.config.build.nodes import class_of
 from tinydistill.config.names import finetuned_path, general_path, pretrained_path
 from tinydistill.config.schema import Config
 from tinydistill.errors import UserError
@@ -22,10 +23,20 @@ def find_student(config: Config) -> Source | None:
     return find(config.student.path, "student.path") if config.student.path else None
 
 
+def learns_from_labels(config: Config) -> bool:
+    """Whether the rows of a task have labels; where they have none, the teacher is taken as it is."""
+    return bool(getattr(class_of("task.source", config.task.source), "labeled", True))
+
+
+def knows_the_task(config: Config, teacher: Source) -> bool:
+    """Whether a teacher needs no fine-tuning: it has a head, or there is nothing to fine-tune it on."""
+    return has_head(teacher.config) or not learns_from_labels(config)
+
+
 def find_task_teacher(config: Config) -> Source:
-    """The fine-tuned teacher: teacher.path if it has a classification head, else what stage=finetune made of it."""
+    """The teacher of the task: teacher.path if it knows the task, else what stage=finetune made of it."""
     named = find_teacher(config)
-    if has_head(named.config):
+    if knows_the_task(config, named):
         return named
     made = finetuned_path(config)
     if not made.is_dir():
@@ -53,7 +64,7 @@ def find_start(config: Config) -> Source | None:
 
 def makes_teacher(config: Config) -> bool:
     """Whether stage=finetune must make the teacher: it has no head, nor do its answers come with the rows."""
-    return not config.task.soft_labels and not has_head(find_teacher(config).config)
+    return not config.task.soft_labels and not knows_the_task(config, find_teacher(config))
 
 
 def wants_general(config: Config) -> bool:

@@ -1,6 +1,6 @@
 """The teacher of a task: a fine-tuned model, or probabilities that come with the rows and stand for one's answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -11,10 +11,12 @@ from tinydistill.config.build.trainer import frozen_dtype, precision
 from tinydistill.config.schema import Config
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.distillation.teacher_checks import check_score
 from tinydistill.distillation.teacher_logits import stored_logits
 from tinydistill.errors import UserError
 from tinydistill.kinds.base import Logits
+from tinydistill.models.heads import Head
 from tinydistill.models.source import Source
 from tinydistill.training import scoring
 from tinydistill.training.classifier import Scoring
@@ -28,12 +30,14 @@ class TaskTeacher:
         source: the fine-tuned teacher; where the rows have soft labels, the encoder whose layers are imitated.
         scored: how its answers are scored.
         rows: the task's, as the student reads them.
+        head: what is on the teacher, as it reads its texts.
     """
 
     config: Config
     source: Source
     scored: Scoring
     rows: TaskDataModule
+    head: Head
 
     @property
     def soft(self) -> bool:
@@ -65,8 +69,16 @@ class TaskTeacher:
         """Its answers to a split: computed, and stored, where they aren't there yet; None where no soft labels are."""
         if self.soft:
             return None if split.soft is None else self.scored.kind.soft_logits(split.soft)
-        precise = f"{self.source.identity} {precision(self.config)}"
+        precise = f"{self.source.identity} {precision(self.config)}{self.head.read_as}"
         return stored_logits(self._own_rows, split, precise, lambda: self._model.to(_device(self.config)))
+
+    def as_it_answers(self) -> "TaskTeacher":
+        """The same, scored with what its configuration says was chosen for it, or else what is on rows kept aside."""
+        kept = self.scored.splits.get(SELECTION)
+        kind = None if self.soft else self.scored.kind.read_from(self.source.config)
+        if kind is None and kept is not None and (logits := self.logits(kept)) is not None:
+            kind = self.scored.kind.fitted_to(kept, logits, self.rows.encoded(kept))
+        return self if kind is None else replace(self, scored=replace(self.scored, kind=kind))
 
     def training_logits(self) -> Logits:
         """Its answers to the rows that are trained on. Raises UserError where some have no soft label."""

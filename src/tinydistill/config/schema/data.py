@@ -59,6 +59,14 @@ class Task:
     text_pair: str | None = option("column of the second text", None)
     label: str | None = option("column of the label", "label")
     labels: list[Any] = option("class names in the order of their numbers; empty to take the training file's", [])
+    label_columns: list[str] = option(
+        "task=multilabel_files: a column of 0 and 1 for each label, in place of the one with lists of labels", []
+    )
+    label_separator: str | None = option(
+        "task=multilabel_files: what is between the labels of a text that is no list: comma, semicolon, tab, pipe, "
+        "space, or the characters themselves",
+        None,
+    )
     answer_start: str = option(
         "task=question_files: column of the answers' first characters, counted from 0; files may lack it",
         "answer_start",
@@ -67,12 +75,17 @@ class Task:
     regression: bool | None = option("predict a number; null decides by the training file's labels", None)
     metrics: list[str] = option(
         "of classes accuracy, f1, matthews; of numbers pearson, spearman; of tags entity_f1, token_accuracy; of "
-        "answers answer_f1, exact_match",
+        "answers answer_f1, exact_match; of embeddings spearman, pearson, ndcg_at_10, cosine; of several labels "
+        "micro_f1, macro_f1, subset_accuracy",
         ["accuracy"],
     )
     monitor: str = option("the one that counts, and chooses the best epoch", "accuracy")
     max_length: int = option("tokens in a row, special ones included", 64, at_least=8)
-    train: str | None = option("task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst", None)
+    train: Any = option(
+        "task=files: CSV, TSV, JSONL or Parquet, plain or gz/xz/zst; task=embedding_files: such files, and any others "
+        "with a text a line, directories and globs, or a list of these",
+        None,
+    )
     validation: str | None = option("task=files: the same; null cuts it off the training file", None)
     test: str | None = option("task=files: the same, with or without labels", None)
     soft_labels: list[str] = option(
@@ -110,6 +123,21 @@ class Task:
     test_splits: list[str] = option("test splits", [])
     submission: list[str] = option("files of the test splits in a submission to GLUE; empty for none", [])
     submission_labels: list[str] = option("what these files call the classes, in the order of their numbers", [])
+    corpus: list[str] = option(
+        "task=embedding_files: documents whose sentences are rows too, as corpus.paths takes them", []
+    )
+    max_sentences: int | None = option(
+        "task=embedding_files: sentences of task.corpus, at most; null for all", 50_000, at_least=1
+    )
+    sts: Any = option(
+        "embeddings: a file of pairs of texts with a score of how alike they are, or a list of such files", None
+    )
+    sts_columns: list[str] = option(
+        "embeddings: its columns of first text, second text and score", ["text", "text_pair", "score"]
+    )
+    queries: str | None = option("embeddings: a file of queries, with their ids, as BEIR has it", None)
+    documents: str | None = option("embeddings: a file of documents, with their ids, that queries are to find", None)
+    relevance: str | None = option("embeddings: a file that says which document is relevant to which query", None)
     also: list[str] = option("tasks without training rows that stage=pipeline evaluates this one's model on", [])
     finetune: FinetuneDefaults = field(default_factory=FinetuneDefaults)
     intermediate: IntermediateDefaults = field(default_factory=IntermediateDefaults)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinydistill.config.schema.models import WEIGHT
 from tinydistill.config.schema.option import RATE, option
 
 
@@ -148,6 +149,20 @@ class Intermediate(Training):
 
 
 @dataclass
+class EmbeddingLosses:
+    """The losses between sentence embeddings, the student's and its teacher's, in the teacher's space."""
+
+    cosine: float = option("weight of the cosine distance", 1.0, at_least=0, at_most=WEIGHT)
+    mse: float = option("weight of the squared distance, over the embeddings' square", 0.0, at_least=0, at_most=WEIGHT)
+    similarity: float = option(
+        "weight of the KL divergence of similarities within a batch", 0.0, at_least=0, at_most=WEIGHT
+    )
+    similarity_temperature: float = option(
+        "what the cosines of that divergence are divided by", 0.05, at_least=0.001, at_most=1000
+    )
+
+
+@dataclass
 class Prediction(Training):
     """The prediction phase: the teacher's logits, or for a regression its scores."""
 
@@ -165,6 +180,7 @@ class Prediction(Training):
         "classes: multiply the loss by temperature², which keeps its gradients' size", False
     )
     hard_share: float = option("weight of the labels' loss; the teacher has the rest", 0.0, at_least=0, at_most=1)
+    embedding: EmbeddingLosses = field(default_factory=EmbeddingLosses)
 
     def passes(self, rows: int) -> int:
         """Over so many training rows."""
@@ -218,6 +234,7 @@ class Export:
     max_difference: float = option("fp32: largest difference of a logit from PyTorch's", 1e-4, at_least=0)
     least_equal: float = option("int8, classes: share of the rows with PyTorch's answer, at least", 0.99, at_least=0)
     least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", 0.99, at_least=-1)
+    least_cosine: float = option("int8, embeddings: mean cosine with PyTorch's, at least", 0.98, at_least=-1)
     batch_size: int = option("rows per forward pass of these checks", 64, at_least=1)
     license: str | None = option("license of the weights, as in apache-2.0; null for the teacher's", None)
     push: bool = option("upload the finished directory to the hub, with the token of HF_TOKEN or hf auth login", False)

@@ -1,8 +1,10 @@
 """A task as a LightningDataModule: an epoch is every training row once, in an order that is a function of the seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -79,6 +81,13 @@ class TaskDataModule(ResumableDataModule):
     def validation(self) -> dict[str, Split]:
         """The validation splits by name; the first is the one that chooses."""
         return self.source.validation()
+
+    def label_validation(self, labels: Mapping[str, Any]) -> None:
+        """Give validation splits, by name, labels that they don't have."""
+        self.validation = {
+            name: replace(split, labels=labels[name]) if name in labels else split
+            for name, split in self.validation.items()
+        }
 
     @cached_property
     def test(self) -> dict[str, Split]:

@@ -51,7 +51,7 @@ class DocstringQuestions(TaskSource):
 
     cache_dir: str | Path
     max_answer_length: int = 30
-    train_rows: int = 2000
+    train_rows: int = 1500
     validation_rows: int = 500
 
     @property

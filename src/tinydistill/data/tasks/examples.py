@@ -5,6 +5,7 @@ N: rows of a split, C: classes.
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -53,20 +54,46 @@ class Table:
         return f"{self.source} {self.unit} {self.places[row]}"
 
 
+class Judgments(ABC):
+    """What is known of the texts of a split together, in place of a label for each."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of texts."""
+
+    @abstractmethod
+    def __getitem__(self, rows: NDArray[np.int64]) -> "Judgments":
+        """What is known of the texts in these rows alone."""
+
+    @abstractmethod
+    def few(self, count: int) -> NDArray[np.int64]:
+        """The rows of at most so many texts of which something is known."""
+
+    @property
+    @abstractmethod
+    def uniform(self) -> bool:
+        """Whether no score says anything."""
+
+    @abstractmethod
+    def tobytes(self) -> bytes:
+        """What a hash is made of."""
+
+
 @dataclass(frozen=True)
 class Split:
     """A part of a task, row by row in the order of its source.
 
-    `labels`: class numbers int64 [N], or real targets float32 [N], or what else its Target encodes; None where they are
-    unknown. `source_rows` int64 [N]: of augmented rows, the numbers of the training rows that they were made from; -1
-    for a row of its own. `soft` float32 [N, C]: probabilities that stand for a teacher's, where there are some.
-    `by_pair`: whether rows with the same second text belong together, as several questions about it do.
+    `labels`: class numbers int64 [N], real targets float32 [N], 0 and 1 float32 [N, C] for several labels at once, or
+    what else its Target encodes; None where they are unknown. `source_rows` int64 [N]: of augmented rows, the numbers
+    of the training rows that they were made from; -1 for a row of its own. `soft` float32 [N, C]: probabilities that
+    stand for a teacher's, where there are some. `by_pair`: whether rows with the same second text belong together, as
+    several questions about it do.
     """
 
     name: str
     texts: list[str]
     pairs: list[str] | None = None
-    labels: NDArray[Any] | Ragged | None = None
+    labels: NDArray[Any] | Ragged | Judgments | None = None
     source_rows: NDArray[np.int64] | None = None
     soft: NDArray[np.float32] | None = None
     skipped: int = 0
@@ -77,15 +104,23 @@ class Split:
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Class numbers [N], all 0 where a row has no single class."""
-        known = isinstance(self.labels, np.ndarray) and self.labels.ndim == 1 and self.labels.dtype.kind == "i"
-        return self.labels if known else np.zeros(len(self), np.int64)  # type: ignore[return-value]
+        """Class numbers [N]: of rows with several labels the rarest one's, C where there is none; of all others 0."""
+        labels = self.labels
+        if isinstance(labels, np.ndarray):
+            if labels.ndim == 1 and labels.dtype.kind == "i":
+                return labels
+            if labels.ndim == 2 and labels.dtype.kind == "f" and np.isin(labels, (0, 1)).all():
+                counts = np.where(labels > 0, labels.sum(0), np.inf)
+                return np.where(labels.any(1), counts.argmin(1), labels.shape[1])
+        return np.zeros(len(self), np.int64)
 
     @property
     def uniform(self) -> bool:
         """Whether all labels are the same, so that no score of them says anything."""
         if self.labels is None:
             return False
+        if isinstance(self.labels, Judgments):
+            return self.labels.uniform
         if isinstance(self.labels, Ragged):
             none_too = bool((np.diff(self.labels.offsets) == 0).any())
             return len(np.unique(self.labels.values, axis=0)) + none_too < 2
@@ -131,6 +166,8 @@ class Target:
 
     labels: tuple[str, ...] = ()
 
+    labeled: ClassVar[bool] = True
+    """Whether rows have labels; where they have none, the teacher as it is knows all that there is to learn."""
     windows: ClassVar[Windows | None] = None
     """How long rows are cut into several windows; None where they are cut off."""
     of_whole_texts: ClassVar[bool] = True
@@ -157,6 +194,14 @@ class Target:
         """Outputs of the prediction layer: C, or 1."""
         return len(self.labels) or 1
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Class numbers by name and, unless the names are whole numbers themselves, by the number as text."""
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        if not any(map(_is_whole, self.labels)):
+            numbers |= {str(number): number for number in range(len(self.labels))}
+        return numbers
+
     def in_batches(self, labels: Any, rows: Any) -> Any:
         """The labels of every window [W, ...] or token [P, ...] of `rows` (EncodedRows), as batches hold them."""
         return labels
@@ -179,19 +224,20 @@ class Target:
                     "fix the row, or set {TaskFiles.regression} to false if these are class names",
                 )
             return np.array(targets, np.float32)
-        numbers = {label: number for number, label in enumerate(self.labels)}
-        if not any(map(_is_whole, self.labels)):
-            numbers |= {str(number): number for number in range(len(self.labels))}
+        numbers = self.numbers
         classes = np.array([numbers.get(label_name(value), -1) for value in table.labels], np.int64)
         if (unknown := np.flatnonzero(classes < 0)).size:
             row = int(unknown[0])
-            known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
-            raise InputError(
-                f"{table.where(row)}: {shortened(table.labels[row])} in column '{column}' is no label of this task, "
-                f"whose labels are {known}",
-                "fix the row, or name all that there are in {Target.labels}",
-            )
+            raise self.unknown(table.where(row), table.labels[row], column)
         return classes
+
+    def unknown(self, where: str, label: Any, column: str) -> InputError:
+        """What to raise for a label that is none of the task's."""
+        known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
+        return InputError(
+            f"{where}: {shortened(label)} in column '{column}' is no label of this task, whose labels are {known}",
+            "fix the row, or name all that there are in {Target.labels}",
+        )
 
 
 def infer_target(table: Table, column: str, regression: bool | None) -> Target:
@@ -213,11 +259,7 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
     names = set(of_rows)
     longest = max(of_rows, key=len)
     if len(longest) > MAX_LABEL:
-        where = table.where(of_rows.index(longest))
-        raise InputError(
-            f"{where}: {shortened(longest)} in column '{column}' has {len(longest):,} characters, too many for a label",
-            "set {TaskFiles.label} to another column",
-        )
+        raise too_long(table.where(of_rows.index(longest)), longest, column)
     if len(names) < 2:
         raise InputError(
             f"{table.source}: all {len(table)} rows have the label {''.join(names)!r} in column '{column}'; a task "
@@ -230,7 +272,20 @@ def infer_target(table: Table, column: str, regression: bool | None) -> Target:
             "set {TaskFiles.label} to another column, {TaskFiles.regression} to true to predict numbers, or list the "
             "labels in {Target.labels}",
         )
-    return Target(tuple(sorted(names, key=(lambda name: (int(name), name)) if all(map(_is_whole, names)) else None)))
+    return Target(in_order(names))
+
+
+def in_order(names: set[str]) -> tuple[str, ...]:
+    """Names of classes by number where they are whole numbers, else by name."""
+    return tuple(sorted(names, key=(lambda name: (int(name), name)) if all(map(_is_whole, names)) else None))
+
+
+def too_long(where: str, name: str, column: str) -> InputError:
+    """What to raise for a text that is none of a label."""
+    return InputError(
+        f"{where}: {shortened(name)} in column '{column}' has {len(name):,} characters, too many for a label",
+        "set {TaskFiles.label} to another column",
+    )
 
 
 def label_name(value: Any) -> str:

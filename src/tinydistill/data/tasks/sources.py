@@ -5,11 +5,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Split, Target, to_split
+from tinydistill.data.tasks.examples import Judgments, Split, Target, to_split
 from tinydistill.data.tasks.tables import Layout, read_table
 from tinydistill.errors import InputError
 
@@ -25,6 +26,9 @@ class TaskSource(ABC):
     A subclass needs `target`, `train` and `validation`. The command line shows an `InputError` that they raise as one
     line.
     """
+
+    labeled: ClassVar[bool] = True
+    """As its target has it; known before any row is read."""
 
     @property
     @abstractmethod
@@ -104,6 +108,8 @@ class SomeRows(TaskSource):
     def _few(self, split: Split) -> Split:
         if self.rows is None or self.rows >= len(split):
             return split
+        if isinstance(split.labels, Judgments):
+            return split.take(split.labels.few(self.rows))
         rows = np.random.default_rng(0).permutation(len(split))
         _, firsts = np.unique(split.classes[rows], return_index=True)
         rows = np.concatenate([rows[np.sort(firsts)], np.delete(rows, firsts)])
@@ -162,7 +168,7 @@ class WithSelection(TaskSource):
             return whole, None
         chosen = _kept_aside(whole, wanted, self.seed)
         kept = replace(whole.take(np.flatnonzero(chosen)), name=SELECTION, skipped=0)
-        if len(kept) < LEAST_SELECTED or kept.labels is None or kept.uniform:
+        if len(kept) < LEAST_SELECTED or (self.target.labeled and (kept.labels is None or kept.uniform)):
             return whole, None
         return whole.take(np.flatnonzero(~chosen)), kept
 
@@ -174,9 +180,10 @@ def smallest_hashes(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     are those with the same second text where they belong together.
     """
     keys = _keys(split, str(seed))
+    classes = split.classes
     chosen: set[int] = set()
-    for number in np.unique(split.classes):
-        counts = Counter(keys[row] for row in np.flatnonzero(split.classes == number))
+    for number in np.unique(classes):
+        counts = Counter(keys[row] for row in np.flatnonzero(classes == number))
         wanted, taken = max(1, round(share * counts.total())), 0
         for key in sorted(counts)[:-1]:
             if taken >= wanted:

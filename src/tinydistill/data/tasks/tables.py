@@ -40,7 +40,9 @@ class Layout:
     has). `header` names the columns of files whose first line doesn't. `skip_damaged` leaves out rows of a wrong number
     of cells. `arguments` begins what the arguments are called that name the columns, as "TaskFiles." in
     {TaskFiles.text_pair}, `dialect` those of encoding, quoting and delimiter; they are empty where these are fixed.
-    `others` are further columns, which are read as they are.
+    `others` are further columns, which are read as they are. Where several columns stand for labels, `label_columns`
+    names them in place of `label`, and a row's label is the list of their cells; with `lists` the one column may hold
+    lists.
     """
 
     text: str
@@ -54,16 +56,19 @@ class Layout:
     skip_damaged: bool = False
     dialect: str = ""
     others: Sequence[str] = ()
+    label_columns: Sequence[str] = ()
+    lists: bool = False
 
     def advice(self, role: str, argument: str) -> str:
         """What to do about a column that is missing or holds the wrong thing, in the file that `argument` named."""
+        role = "label_columns" if role == "label" and self.label_columns else role
         return f"set {{{self.arguments}{role}}} to another column" if self.arguments else f"check {argument}"
 
     def roles(self) -> list[tuple[str, str]]:
         """(text, text_pair, label or other, the column) of all that there are."""
-        roles = ("text", "text_pair", "label")
-        named = [(role, column) for role in roles if (column := getattr(self, role)) is not None]
-        return named + [("others", column) for column in self.others]
+        texts = [(role, column) for role in ("text", "text_pair") if (column := getattr(self, role)) is not None]
+        labels = self.label_columns or ([] if self.label is None else [self.label])
+        return texts + [("label", column) for column in labels] + [("others", column) for column in self.others]
 
 
 def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", label_needed: bool = True) -> Table:
@@ -75,7 +80,8 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
     found: list[tuple[str, str, str]] = []
 
     def choose(names: Sequence[str], where: str) -> list[int]:
-        roles = [role for role in layout.roles() if label_needed or role[0] != "label" or role[1] in names]
+        labeled = label_needed or any(column in names for role, column in layout.roles() if role == "label")
+        roles = [role for role in layout.roles() if labeled or role[0] != "label"]
         found[:] = [(*role, layout.advice(role[0], argument)) for role in roles]
         return [column_index(names, column, where, advice) for _, column, advice in found]
 
@@ -87,12 +93,14 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
         table = Table(name, "row")
         found_rows = memory_rows(rows, choose, name)
 
-    cells_of: dict[str, list[Any]] = {"text": table.texts, "text_pair": [], "label": []}
+    cells_of: dict[str, list[Any]] = {"text": table.texts, "text_pair": []}
+    labels: list[Any] = []
     for place, cells in found_rows:
         if cells is None:
             table.skipped += 1
             continue
         table.places.append(place)
+        of_row: list[Any] = []
         table.others.append([cell for (role, *_), cell in zip(found, cells, strict=True) if role == "others"])
         for (role, column, advice), cell in zip(found, cells, strict=True):
             where = f"{table.source} {table.unit} {place}"
@@ -100,21 +108,27 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
                 continue
             if role != "label" and not isinstance(cell, str):
                 cell = no_text(cell, where, column, advice)
-            elif not (cell is None or isinstance(cell, str | Number)):
+            elif role == "label" and not (layout.lists or cell is None or isinstance(cell, str | Number)):
                 raise InputError(f"{where}: column '{column}' holds {shortened(cell)}, no name or number", advice)
-            cells_of[role].append(cell)
+            (of_row if role == "label" else cells_of[role]).append(cell)
+        if of_row:
+            labels.append(of_row if layout.label_columns else of_row[0])
     if not found:
         raise InputError(f"{table.source} is empty", f"check {argument}")
     table.pairs = cells_of["text_pair"] if layout.text_pair is not None else None
-    table.labels = cells_of["label"] or None
-    if len(cells_of["label"]) not in (0, len(table)):  # JSON lines may differ
-        message = f"{table.source}: some rows have a column '{layout.label}' and others don't"
+    table.labels = labels or None
+    if len(labels) not in (0, len(table)):  # JSON lines may differ
+        named = f"a column '{layout.label}'" if not layout.label_columns else "columns of labels"
+        message = f"{table.source}: some rows have {named} and others don't"
         raise InputError(message, "give it to all or none")
     return table
 
 
 def rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:
-    """(line or row, the chosen cells) of every row of a file of any format, None for the cells of a damaged one."""
+    """(line or row, the chosen cells) of every row of a file, None for the cells of a damaged one.
+
+    Raises InputError as `read_table` does.
+    """
     check_file(path, argument)
     suffix = extension(path)
     encoding_argument = f"{{{layout.dialect}encoding}}" if layout.dialect else ""

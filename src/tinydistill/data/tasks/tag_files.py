@@ -8,8 +8,9 @@ from typing import Any
 
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
-from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, memory_rows, parquet_rows, shortened
+from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, memory_rows, parquet_rows
 from tinydistill.data.tasks.examples import FIX_ROW, Split, Table, Target, label_name
+from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.tags import Tags, in_iob1, tag_names, to_iob2
 from tinydistill.errors import InputError
@@ -69,7 +70,7 @@ class TagFiles(OwnRows):
         found: Rows
         if not isinstance(rows, str | Path):
             found = memory_rows(rows, self._chooser(argument, label_needed=label_needed), name)
-            names = _names_of(rows, self.label)
+            names = names_of(rows, self.label)
         else:
             path, names = Path(rows), []
             check_file(path, argument)
@@ -107,7 +108,7 @@ class TagFiles(OwnRows):
         tags: list[list[str]] = []
         for place, cells in rows:
             where = f"{table.source} {table.unit} {place}"
-            words = _list(cells[0], where, self.text, "words")
+            words = as_list(cells[0], where, self.text, "words")
             if not words:
                 raise InputError(f"{where}: there is no word", FIX_ROW)
             if (empty := next((i for i, word in enumerate(words, 1) if not str(word).strip()), None)) is not None:
@@ -115,7 +116,7 @@ class TagFiles(OwnRows):
             table.places.append(place)
             table.texts.append(" ".join("\u00a0".join(str(word).split()) for word in words))
             if len(cells) > 1 and cells[1] is not None:
-                given = [self._tag(tag, names) for tag in _list(cells[1], where, self.label, "tags")]
+                given = [self._tag(tag, names) for tag in as_list(cells[1], where, self.label, "tags")]
                 if len(given) != len(words):
                     raise InputError(f"{where}: there are {len(words)} words and {len(given)} tags", FIX_ROW)
                 tags.append(given)
@@ -171,17 +172,3 @@ class TagFiles(OwnRows):
                 "fix the line, or set {TaskFiles.text} and {TaskFiles.label} to the numbers of the columns",
             )
         return cells[place]
-
-
-def _list(value: Any, where: str, column: str, what: str) -> list[Any]:
-    if hasattr(value, "tolist"):  # of pandas
-        value = value.tolist()
-    if not isinstance(value, list | tuple):
-        raise InputError(f"{where}: column '{column}' holds {shortened(value)}, which is no list of {what}", FIX_ROW)
-    return list(value)
-
-
-def _names_of(rows: Any, column: str) -> Sequence[str]:
-    """What a `datasets.Dataset` calls the numbers of a column of lists."""
-    feature = (getattr(rows, "features", None) or {}).get(column)
-    return getattr(getattr(feature, "feature", None), "names", None) or []

@@ -203,7 +203,7 @@ def join_wikitext(lines: Iterable[str]) -> Iterator[str]:
     yield "".join(article)
 
 
-def expand(paths: Iterable[str], copies: Path) -> list[Path]:
+def expand(paths: Iterable[str], copies: Path, argument: str = "{FilesCorpus.paths}") -> list[Path]:
     """Files, directories, globs and URLs as a list of files, each once; sorted within each directory or glob.
 
     What URLs name is copied below `copies`. Raises InputError for a path that doesn't exist, and a glob or directory
@@ -218,22 +218,22 @@ def expand(paths: Iterable[str], copies: Path) -> list[Path]:
         there = os.path.exists(path)  # noqa: PTH110  # which a name that is too long doesn't stop
         # unlike Path.glob, glob.glob skips hidden files and takes absolute patterns
         matches = [path] if there else map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207
-        found = [file for match in matches for file in _files_below(match)]
+        found = [file for match in matches for file in _files_below(match, argument)]
         if not found:
             absent = "matches no files" if glob.has_magic(name) else "does not exist"
             problem = "holds no files" if there else absent
-            raise InputError(f"'{name}' {problem}", "check {FilesCorpus.paths}")
+            raise InputError(f"'{name}' {problem}", f"check {argument}")
         files.update(dict.fromkeys(found))
     if not files:
-        raise InputError("no files of text are named", "set {FilesCorpus.paths} to [FILE, DIR, or a glob]")
+        raise InputError("no files of text are named", f"set {argument} to [FILE, DIR, or a glob]")
     return list(files)
 
 
-def _files_below(path: Path) -> list[Path]:
+def _files_below(path: Path, argument: str) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             return []
-        check_file(path, "{FilesCorpus.paths}")
+        check_file(path, argument)
         return [path]
     below = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
     return [path / file for file in below if not any(part.startswith(".") for part in file.parts)]
