@@ -87,7 +87,7 @@ class SentenceEmbedder(PreTrainedModel):
         with exact:
             vectors = pooled(seen.last_hidden_state.float(), attention_mask, self.sentence_modules.pooling)
             for one, linear in zip(self.sentence_modules.dense, self.dense, strict=True):
-                vectors = _ACTIVATIONS[one.activation]()(linear(vectors.to(linear.weight.dtype)).float())
+                vectors = _ACTIVATIONS[one.activation]()(linear(vectors.to(self.encoder.dtype)).float())
             if self.sentence_modules.normalize:
                 vectors = F.normalize(vectors, dim=-1)
         return EmbedderOutput(vectors, seen.get("hidden_states"), seen.get("attentions"))
@@ -107,7 +107,7 @@ class SentenceEmbedder(PreTrainedModel):
             (directory / place / WEIGHTS).chmod(0o644)
 
     @classmethod
-    def from_pretrained(cls, path: Any, **options: Any) -> Any:  # type: ignore[override]
+    def from_pretrained(cls, path: Any, **options: Any) -> Any:
         """What `save_pretrained` wrote; with `output_loading_info` also the names of tensors that are missing: none."""
         model = load_embedder(str(path))
         nothing: dict[str, list[str]] = {"missing_keys": [], "unexpected_keys": []}

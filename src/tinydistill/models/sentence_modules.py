@@ -124,9 +124,9 @@ def write_modules(directory: Path, modules: SentenceModules) -> None:
     modes = {f"pooling_mode_{older}": mode == modules.pooling for mode, older in POOLINGS.items()}
     write_json(directory / "1_Pooling" / "config.json", {"word_embedding_dimension": modules.width, **modes})
     classes = {name: path for path, name in ACTIVATIONS.items()}
-    for place, one in zip(modules.directories, modules.dense, strict=True):
-        sizes = {"in_features": one.inputs, "out_features": one.outputs, "bias": one.bias}
-        write_json(directory / place / "config.json", {**sizes, "activation_function": classes[one.activation]})
+    for place, dense in zip(modules.directories, modules.dense, strict=True):
+        sizes = {"in_features": dense.inputs, "out_features": dense.outputs, "bias": dense.bias}
+        write_json(directory / place / "config.json", {**sizes, "activation_function": classes[dense.activation]})
     if modules.normalize:
         write_json(directory / str(listed[-1]["path"]) / "config.json", {})
     write_json(directory / "config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "cosine"})
