@@ -87,8 +87,7 @@ class SentenceEmbedder(PreTrainedModel):
         with exact:
             vectors = pooled(seen.last_hidden_state.float(), attention_mask, self.sentence_modules.pooling)
             for one, linear in zip(self.sentence_modules.dense, self.dense, strict=True):
-                dtype = next(linear.parameters()).dtype
-                vectors = _ACTIVATIONS[one.activation]()(linear(vectors.to(dtype)).float())
+                vectors = _ACTIVATIONS[one.activation]()(linear(vectors.to(self.encoder.dtype)).float())
             if self.sentence_modules.normalize:
                 vectors = F.normalize(vectors, dim=-1)
         return EmbedderOutput(vectors, seen.get("hidden_states"), seen.get("attentions"))

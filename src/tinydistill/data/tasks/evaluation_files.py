@@ -31,7 +31,8 @@ def read_similarities(file: str | Path, name: str, columns: Sequence[str], diale
             "set {TextRows.sts_columns} to those of first text, second text and score",
         )
     try:
-        table = read_table(file, Layout(columns[0], columns[1], columns[2], **dialect), argument=argument)
+        layout = Layout(columns[0], columns[1], columns[2], **dialect)
+        table = read_table(file, layout, argument=argument)
     except InputError as error:
         if "has no column" in error.message:
             raise InputError(error.message, "set {TextRows.sts_columns} to [FIRST, SECOND, SCORE]") from None
