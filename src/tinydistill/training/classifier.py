@@ -76,7 +76,7 @@ class Classifier(OptimizedModule):
         return logits
 
     def loss(self, logits_BC: Tensor, batch: Batch) -> Tensor:
-        """What is minimized: a mean over the batch."""
+        """What is minimised: a mean over the batch."""
         return supervised_loss(logits_BC, batch["labels"], regression=self.scoring.regression)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
