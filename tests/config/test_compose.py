@@ -57,7 +57,13 @@ def arguments(target: str) -> set[str]:
     if made is timedelta:  # in C, without a signature
         return {"days", "hours", "minutes", "seconds"}
     beside = {"name"} if inspect.isclass(made) and issubclass(made, Corpus) else set()
-    return beside | set(inspect.signature(made).parameters)
+    makers = [one.__init__ for one in made.__mro__ if "__init__" in vars(one)] if inspect.isclass(made) else [made]
+    for maker in makers:  # a class that takes any further arguments hands them to the next one
+        parameters = inspect.signature(maker).parameters
+        beside |= set(parameters)
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            break
+    return beside
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -249,4 +249,4 @@ def test_a_small_task_of_pairs_learns_from_new_pairs_too(run, outputs, teacher_d
     }
     code, _, err = run(**given, **labels, task__max_length="24")
     assert code == 2
-    assert "learns from labels, which rows of" in err
+    assert "learns from labels, which the rows of" in err

@@ -108,6 +108,8 @@ def _line(error: BaseException) -> str | None:
         return "a number on the command line has too many digits"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         no_group = type(error) is ValueError and str(error).startswith("Config group override must be")  # student=null
+        if type(error) is ValueError and str(error).startswith("Config group override deletion value"):  # ~logger=-1
+            return "a group is taken away as ~GROUP, or as ~GROUP=CHOICE where it has that choice"
         return "a group can't be null: name one of its choices, which --help lists" if no_group else None
     if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
         patterns = [r"full_key: (\S+)", r"[Mm]issing mandatory value: (\S+)"]
