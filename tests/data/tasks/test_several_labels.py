@@ -116,7 +116,7 @@ def test_a_label_that_no_row_has_is_said(capsys):
     [
         ({"labels": "screen"}, "line 4: column 'labels' holds 'screen', which is no list of labels: fix the row, or "
          "say with TaskFiles.label_separator what separates labels in a text"),
-        ({"labels": {"a": 1}}, "line 4: the list in column 'labels' holds ('a', 1), no name or number"),
+        ({"labels": {"a": 1}}, "line 4: column 'labels' holds {'a': 1}, which is no list of labels: fix the row"),
         ({"labels": 3}, "line 4: column 'labels' holds 3, which is no list of labels: fix the row"),
         ({"labels": "[screen"}, "line 4: column 'labels' holds '[screen', which is no list in JSON"),
         ({"labels": None}, "line 4: there is no list of labels in column 'labels': write an empty one for no label"),
