@@ -48,6 +48,7 @@ _NODES = {
     "Target": "task",
     "TaskDataModule": "task",
     "SomeRows": "task",
+    "Trainer": "trainer",
     "GlueTask": "task.source",
     "DocstringsTask": "task.source",
     "DocstringTopics": "task.source",

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION
+from tinydistill.errors import InputError
 from tinydistill.kinds.base import Logits, TaskKind
 from tinydistill.models.observation import encoder_inputs
 from tinydistill.training.optimization import OptimizedModule
@@ -169,6 +170,12 @@ class Classifier(OptimizedModule):
         split, encoded = self.scoring.splits[name], None
         if self.kind.per_token:
             encoded = self.trainer.datamodule.encoded(split)
+            if len(rows) < len(encoded):
+                raise InputError(
+                    f"{len(rows)} of the {len(encoded)} windows of {name} were validated, and a row's answer needs all "
+                    "of its own",
+                    "leave out {Trainer.limit_val_batches}; {SomeRows.max_rows} takes fewer rows",
+                )
         elif len(rows) < len(split):  # the trainer limits the batches of a validation
             split = split.take(rows)
         return split, logits, encoded
