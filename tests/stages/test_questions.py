@@ -144,7 +144,7 @@ def test_one_command_distills_a_question_answerer_and_ships_it(command, quick, t
         ({"task__monitor": "accuracy"}, "accuracy is no metric of this task: this task predicts answers"),
         (
             {"+trainer__limit_val_batches": "1", "stage": "finetune", "finetune__batch_size": "4"},
-            "of validation were validated, and a row's answer needs all of its own: leave out trainer.limit_val_batches",
+            "were validated, and a row's answer needs all of its own: leave out trainer.limit_val_batches",
         ),
         ({"augmentation__method": "neighbors", "stage": "augment"}, "which are none of task=question_files: take"),
     ],
