@@ -20,7 +20,7 @@ from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 
 LABELS = ("cat", "dog", "fish", "red")
-NAME = "tiny3_uniform_tinybert_multilabel_files"
+NAME = "tiny3_uniform_tinybert_multilabel-files"
 
 
 def labeled_rows(count: int, seed: int) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def test_a_user_s_file_becomes_a_shipped_model_with_thresholds_of_its_own(comman
     code, out, err = command(changed(several, stage="pipeline", pipeline__export="true"))
     assert code == 0, err
     outputs, name = tmp_path / "outputs", f"{teacher_dir.name}_{NAME}"
-    teacher, student = outputs / "finetune" / f"{teacher_dir.name}_multilabel_files", outputs / "task" / name
+    teacher, student = outputs / "finetune" / f"{teacher_dir.name}_multilabel-files", outputs / "task" / name
     rows = read(outputs / "pipeline" / name / "result.json")["models"]
     assert [row["model"] for row in rows] == [
         *("teacher", "student, not distilled", "student, no training", "student, distilled")
@@ -98,7 +98,7 @@ def test_a_user_s_file_becomes_a_shipped_model_with_thresholds_of_its_own(comman
     assert chosen[teacher] != chosen[student]
     # what is scored, evaluated and shipped goes by them
     result = read(student / "result.json")
-    (evaluated,) = (outputs / "evaluate").iterdir()
+    evaluated = next((outputs / "evaluate").glob("*/result.json")).parent
     assert read(evaluated / "result.json")["scores"]["validation"] == pytest.approx(result["scores"]["validation"])
     made = outputs / "export" / name
     assert read(made / "config.json")[THRESHOLDS] == chosen[student]
