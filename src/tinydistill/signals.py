@@ -3,6 +3,9 @@
 Nothing is changed for who imports tinydistill: only a process that calls `take` handles them.
 """
 
+import atexit
+import functools
+import multiprocessing
 import os
 import select
 import signal
@@ -77,6 +80,15 @@ def ignore(*_: object) -> None:
         signal.signal(signum, signal.SIG_IGN)
 
 
+@functools.cache
+def end_workers() -> None:
+    """From now on, kill the workers that are left when this process ends.
+
+    They ignore the signal by which multiprocessing ends them, and it would wait for them forever.
+    """
+    atexit.register(_end_workers)
+
+
 def hold() -> None:
     """Keep a signal until `check`, while what could be saved in between would not be whole."""
     _held[:] = [True]
@@ -136,6 +148,14 @@ def _handle(signum: int, _frame: FrameType | None) -> None:
             _silence(descriptor)
     if not _held:
         raise Stopped.by(signum)
+
+
+def _end_workers() -> None:
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler takes each of them for an accident
+    for worker in multiprocessing.active_children():
+        if worker.daemon:
+            worker.kill()
 
 
 def _name(signum: int) -> str:

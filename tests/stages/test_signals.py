@@ -212,3 +212,18 @@ def test_processes_that_belong_together_stop_together(more, signum, send, argume
         for _ in range(100):  # the others end a moment later
             os.killpg(process.pid, 0)
             time.sleep(0.1)
+
+
+READS_AND_ENDS = """
+import sys
+from tinydistill.data.loading import BatchLoader
+
+batches = iter(BatchLoader(range(100), range(100), num_workers=2))
+next(batches)
+sys.exit(5)
+"""
+
+
+def test_a_process_ends_though_its_workers_heed_no_signal_and_something_still_holds_them():
+    ended = subprocess.run([sys.executable, "-c", READS_AND_ENDS], timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (5, "")

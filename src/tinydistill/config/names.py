@@ -29,9 +29,14 @@ def output_path(config: Config, default: Path) -> Path:
 
 def named_path(config: Config, stage: str, *words: str) -> Path:
     """Where a stage publishes unless `output_dir` says otherwise; what is a sweep's job's own, below its directory."""
-    name = "_".join(re.sub(r"[^a-z0-9.]+", "-", word.lower()).strip("-") for word in words)
+    name = "_".join(map(_word, words))
     job = config.paths.job if stage in OF_A_JOB else None
     return Path(job or config.paths.outputs) / stage / name
+
+
+def without_task(config: Config, name: str) -> str:
+    """The name of an artifact on the task, less the task's."""
+    return name.removesuffix(f"_{_word(config.task.name)}")
 
 
 def general_path(config: Config) -> Path:
@@ -72,9 +77,9 @@ def distilled_path(config: Config) -> Path:
 
 def evaluated_path(config: Config, model: str) -> Path:
     """The place of a model's scores on the task, named after the model and the stage that made it."""
-    path, task = Path(model), config.task.name
+    path = Path(model)
     stage = f"{path.parent.name}-" if path.parent.name in STAGES else ""
-    return named_path(config, "evaluate", stage + _model_name(path).removesuffix(f"_{task}"), task)
+    return named_path(config, "evaluate", stage + without_task(config, _model_name(path)), config.task.name)
 
 
 def labeled_path(config: Config) -> Path:
@@ -85,8 +90,8 @@ def labeled_path(config: Config) -> Path:
 
 def exported_path(config: Config, model: str) -> Path:
     """The place of what a model of the task is shipped as, named after the model."""
-    task = config.task.name
-    return named_path(config, "export", *_model_name(Path(model)).removesuffix(f"_{task}").split("_"), task)
+    words = without_task(config, _model_name(Path(model))).split("_")
+    return named_path(config, "export", *words, config.task.name)
 
 
 def report_path(config: Config) -> Path:
@@ -113,6 +118,11 @@ def mapping_name(config: Config) -> str:
 def corpus_name(config: Config) -> str:
     """What the corpus is called: as it says, or by its class."""
     return str(config.corpus.get("name") or str(config.corpus["_target_"]).rpartition(".")[2])
+
+
+def _word(word: str) -> str:
+    """A word of a name, in which words are joined by underscores."""
+    return re.sub(r"[^a-z0-9.]+", "-", word.lower()).strip("-")
 
 
 def _recipe(config: Config) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         remaining = (self.order[batch] for batch in range(self._first(), len(self)))
+        signals.end_workers()
         # batch_size=None: what the sampler yields, the row numbers of a whole batch, indexes the data set
         yield from DataLoader(
             self.rows,

@@ -174,4 +174,4 @@ for found in answer([{row}]):
 
 def _probabilities(logits: Logits) -> NDArray[np.float64]:
     """Sigmoids [N, C]."""
-    return torch.from_numpy(np.asarray(logits, np.float32)).double().sigmoid().numpy()
+    return torch.tensor(np.asarray(logits, np.float32), dtype=torch.float64).sigmoid().numpy()

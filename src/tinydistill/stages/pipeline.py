@@ -275,5 +275,5 @@ def _contenders(config: Config) -> list[Contender]:
 
 def _path(config: Config) -> Path:
     name = "-".join(config.pipeline.tasks) or config.task.name
-    recipe = names.distilled_path(_with_rows(config)).name.removesuffix(f"_{config.task.name}")
+    recipe = names.without_task(config, names.distilled_path(_with_rows(config)).name)
     return names.output_path(config, names.named_path(config, "pipeline", *recipe.split("_"), name))

@@ -132,6 +132,7 @@ class _Parts(Dataset[Path | Exception]):
 
 def _of_parts(parts: _Parts, processes: int) -> Iterator[Document]:
     """The documents of all parts in their order; each process is at most two parts ahead."""
+    signals.end_workers()
     loader = DataLoader(
         parts,
         batch_size=None,
