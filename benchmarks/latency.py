@@ -15,8 +15,9 @@ from transformers import AutoModelForSequenceClassification, BertConfig
 
 from common import parser
 from tinydistill.console import count
-from tinydistill.export import onnx_export
+from tinydistill.export import onnx_files
 from tinydistill.export.exported import Exported, timed
+from tinydistill.export.onnx_export import FILES
 from tinydistill.export.size import PARTS
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -29,8 +30,8 @@ MODELS = {
 def exported(config: BertConfig, directory: Path) -> Exported:
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_config(config).eval()
-    formats = list(onnx_export.FILES)
-    return Exported(model, [], onnx_export.export_onnx(model, INPUTS, directory, formats, longest=512))
+    formats = list(FILES)
+    return Exported(model, [], onnx_files.write(model, INPUTS, directory, formats, longest=512).kept)
 
 
 def main() -> None:

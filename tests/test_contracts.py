@@ -28,7 +28,10 @@ MAY_IMPORT = {
     "export": {"artifacts", "data", "kinds", "models", "training"},
     "report": {"artifacts", "distillation", "export", "kinds", "models", "training"},
     "benchmarking": {"artifacts", "augmentation", "data", "export", "models"},
-    "config": {"artifacts", "benchmarking", "data", "distillation", "initialization", "kinds", "models", "training"},
+    "config": {
+        *("artifacts", "benchmarking", "data", "distillation", "export", "initialization", "kinds", "models"),
+        *("report", "training"),
+    },
 }
 ROOMS = sorted(path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").is_file())
 BELOW = [room for room in ROOMS if room not in ("config", "stages")]

@@ -45,3 +45,17 @@ class RunError(Exception):
     def within(self, place: str) -> "RunError":
         """The same, with the place named at which it happened."""
         return RunError(f"{place}, {self.message}", self.code)
+
+
+class WithheldError(RunError):
+    """Something that was asked for isn't good enough to be published. All else is: the run has come to its end.
+
+    The command line prints the message without a traceback and exits with code 3.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(message, 3)
+
+    def within(self, place: str) -> "WithheldError":
+        """The same, with the place named at which it happened."""
+        return WithheldError(f"{place}, {self.message}")

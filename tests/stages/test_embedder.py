@@ -149,7 +149,7 @@ def test_the_onnx_files_answer_as_the_model(outputs, tokenizer):
     with torch.no_grad():
         expected = load_embedder(str(directory))(**inputs).sentence_embedding.numpy()
     np.testing.assert_allclose(OnnxModel(directory / "onnx" / "model.onnx")(inputs), expected, atol=1e-5)
-    said = OnnxModel(directory / "onnx" / "model_int8.onnx")(inputs)
+    said = OnnxModel(directory / "onnx" / "model_quantized.onnx")(inputs)
     assert (said * expected).sum(1).mean() > 0.98
     checks = {row["name"]: row for row in record_of(directory).result["checks"]}
     assert checks["ONNX int8"]["cosine"] > 0.98

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tinydistill.config.build import data, sources
 from tinydistill.config.build.origin import without_distillation
 from tinydistill.config.compose import composed, plain
 from tinydistill.config.names import finetuned_path
-from tinydistill.export import onnx_export, publishing
+from tinydistill.export import checks, onnx_files, publishing
 from tinydistill.export.onnx_session import OnnxModel
 from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
@@ -96,7 +97,8 @@ def test_the_directory_holds_what_every_tool_looks_for_and_nothing_else_is_print
     files = {str(file.relative_to(shipped["path"])) for file in shipped["path"].rglob("*") if file.is_file()}
     assert files == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"),
-        *("onnx/model.onnx", "onnx/model_int8.onnx", "README.md", "result.json", "provenance.json", "checksums.json"),
+        *("onnx/model.onnx", "onnx/model_quantized.onnx"),
+        *("README.md", "result.json", "provenance.json", "checksums.json"),
     }
     assert shipped["out"].rstrip().endswith(f"artifact: {shipped['path']}")
     assert shipped["err"] == ""
@@ -120,7 +122,7 @@ def test_both_files_answer_as_pytorch_at_any_batch_and_length(shipped, shape):
     mask[-1, max(1, shape[1] // 2) :] = 0
     with torch.no_grad():
         logits = model(input_ids=ids, attention_mask=mask).logits.numpy()
-    for file, near in (("model.onnx", 1e-5), ("model_int8.onnx", 0.5)):
+    for file, near in (("model.onnx", 1e-5), ("model_quantized.onnx", 0.5)):
         answer = OnnxModel(shipped["path"] / "onnx" / file)({"input_ids": ids, "attention_mask": mask})
         assert answer.shape == logits.shape
         assert abs(answer - logits).max() < near
@@ -153,7 +155,7 @@ def test_the_result_says_how_true_how_large_and_how_fast(shipped):
     assert result["score"] == plain["score"] == fp32["score"]
     assert result["scores"] == {"teacher": 0.9, "not distilled": 0.6, "student": result["score"]}
     teacher, student = result["sizes"]
-    for name, file in (("PyTorch fp32", "model.safetensors"), ("ONNX int8", "onnx/model_int8.onnx")):
+    for name, file in (("PyTorch fp32", "model.safetensors"), ("ONNX int8", "onnx/model_quantized.onnx")):
         assert student["bytes"][name] == (shipped["path"] / file).stat().st_size
     assert student["bytes"]["ONNX fp32"] > student["bytes"]["ONNX int8"]
     assert teacher["encoder"] == 2 * student["encoder"]
@@ -237,7 +239,7 @@ def test_a_regression_without_int8_or_teacher_is_told_by_its_correlation(run, to
     fp32 = result_of(made)["checks"][1]
     assert fp32["equal"] is None
     assert fp32["correlation"] == pytest.approx(1, abs=1e-5)
-    assert not (made / "onnx" / "model_int8.onnx").exists()
+    assert not (made / "onnx" / "model_quantized.onnx").exists()
     assert ModelCard.load(made / "README.md").data.license == "apache-2.0"
 
 
@@ -263,31 +265,48 @@ def test_without_onnx_there_is_the_directory_alone(run, tokenizer, tmp_path, mon
             "0.001 off, beyond the bound of 0.0001: set export.max_difference anew",
         ),
         (
-            "model_int8.onnx",
+            "model_quantized.onnx",
             lambda logits: -logits,
-            "on 0.00% of the rows, beyond the bound of 0.9: set export.least_equal anew",
+            "of 40 rows, too many for a bound of 0.9: set export.least_equal anew",
         ),
     ],
 )
-def test_a_file_that_answers_otherwise_fails_loudly_and_leaves_nothing(
+def test_a_file_that_answers_otherwise_is_left_out_and_the_rest_is_published(
     run, shipped, tmp_path, monkeypatch, file, wrong, message
 ):
-    def made_before(model, inputs, directory, formats, **options):
-        return {name: shipped["path"] / made for name, made in onnx_export.FILES.items()}
+    def made_before(model, inputs, made, **options):
+        copy_file(shipped["path"] / "onnx" / "model.onnx", made)
 
-    right = export._onnx_answer
-    monkeypatch.setattr(onnx_export, "export_onnx", made_before)
+    right = checks._onnx_answer
+    monkeypatch.setattr(onnx_files, "export_onnx", made_before)
     monkeypatch.setattr(
-        export,
+        checks,
         "_onnx_answer",
         lambda made: lambda batch: wrong(right(made)(batch)) if made.name == file else right(made)(batch),
     )
-    code, _, err = run(export__path=str(shipped["student"]))
-    assert code == 2
-    assert f"onnx/{file} doesn't answer as PyTorch does: " in err
-    assert message in err
-    assert err.count("\n") == 1
-    assert not list((tmp_path / "outputs").glob("made*"))
+    made = tmp_path / "outputs" / "made"
+    for _ in range(2):  # the second time it is finished
+        code, out, err = run(export__path=str(shipped["student"]))
+        assert code == 3
+        assert f"onnx/{file} doesn't answer as PyTorch does: " in err
+        assert message in err
+        assert err.count("\n") == 1
+        assert f"artifact: {made}" in out
+    assert [path.name for path in (made / "onnx").iterdir()] == [
+        *({"model.onnx", "model_quantized.onnx"} - {file}),
+    ]
+    result = result_of(made)
+    (kept,) = {row["name"] for row in result["checks"]} - {"PyTorch fp32"}
+    (left,) = result["withheld"]
+    assert {kept, left} == {"ONNX fp32", "ONNX int8"}
+    assert message in result["withheld"][left]
+    assert left not in str(result["latency"])
+    assert left not in (made / "README.md").read_text()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
 
 
 def test_an_input_that_is_missing_foreign_or_half_made_is_one_clear_line(run, tokenizer, tmp_path):

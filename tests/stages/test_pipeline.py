@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import bert
 from tests.stages.conftest import Cut, animal_rows, changed, write_csv
 from tinydistill.distillation.logit_distiller import LogitDistiller
+from tinydistill.errors import InputError
+from tinydistill.export.agreement import Bounds
 from tinydistill.models.heads import Head, add_head
 from tinydistill.models.loading import save_model
 
@@ -145,6 +147,34 @@ def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     made = outputs / "export" / "tuned_tiny3_uniform_tinybert_files"
     assert "Teacher: tuned, fine-tuned on the task" in (made / "README.md").read_text()
     assert [row["model"] for row in json.loads((made / "result.json").read_text())["sizes"]] == ["teacher", "student"]
+
+
+def test_a_file_that_is_left_out_costs_neither_table_nor_report_and_latencies_are_measured_once(
+    run, outputs, tokenizer, tmp_path, monkeypatch
+):
+    def refuse(*_, int8: bool, **__):
+        if int8:
+            raise InputError("it answers otherwise", "set {Bounds.least_equal} anew")
+
+    monkeypatch.setattr(Bounds, "check", refuse)
+    teacher, student = tmp_path / "tuned", tmp_path / "start"
+    save_model(add_head(bert(4, 32, seed=1), Head(("cat", "dog")), seed=0), tokenizer, teacher)
+    save_model(bert(2, 16, seed=2), tokenizer, student)
+    given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__report": "true"}
+    short = {"export__latency.lengths": "[4,8]", "export__latency.seconds": "0.001", "export__latency.threads": "[1]"}
+    code, out, err = run(**given, **short, pipeline__export="true")
+    refused = "tinydistill: error: stage=export, it answers otherwise: set export.least_equal anew\n"
+    assert (code, err) == (3, refused)
+    assert "results" in out
+    name = "tuned_tiny3_uniform_tinybert_files"
+    assert (outputs / "report" / name / "report.html").is_file()
+    exported = json.loads((outputs / "export" / name / "result.json").read_text())
+    assert list(exported["withheld"]) == ["ONNX int8"]
+    timed = next(row for row in exported["latency"] if (row["batch_size"], row["length"]) == (1, 8))["latency"]
+    rows = {row["model"]: row["latency_ms"] for row in rows_of(outputs, name)}
+    assert rows["teacher"] == timed["teacher, PyTorch fp32"]["median"]
+    of_students = {rows[f"student, {which}"] for which in ("distilled", "not distilled", "no training")}
+    assert of_students == {timed["student, PyTorch fp32"]["median"]}
 
 
 def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):

@@ -118,7 +118,7 @@ def test_one_command_distills_a_question_answerer_and_ships_it(command, quick, t
     longest = max(range(60), key=lambda row: len(rows[row][1]))
 
     def written_for(word: str, number: int) -> str:
-        code = program(card, word).replace("DIRECTORY", str(shipped)).replace("model_int8.onnx", "model.onnx")
+        code = program(card, word).replace("DIRECTORY", str(shipped)).replace("model_quantized.onnx", "model.onnx")
         return code.replace("a question", rows[number][0]).replace("a text that may answer it", rows[number][1])
 
     for number in (0, 1, 2, longest):

@@ -105,7 +105,7 @@ def test_a_user_s_file_becomes_a_shipped_model_with_thresholds_of_its_own(comman
     made = outputs / "export" / name
     assert read(made / "config.json")[THRESHOLDS] == chosen[student]
     assert read(made / "result.json")["score"] == pytest.approx(result["score"])
-    assert (made / "onnx" / "model_int8.onnx").is_file()
+    assert (made / "onnx" / "model_quantized.onnx").is_file()
     check_answers(made, evaluated / "predictions" / "validation.tsv")
 
 
@@ -128,7 +128,7 @@ def check_answers(made: Path, predictions: Path) -> None:
     assert ["transformers" in program for program in programs] == [True, False]
     for program in programs:
         code = program.replace("DIRECTORY", str(made)).replace('["a text"]', json.dumps(texts))
-        code = code.replace("model_int8.onnx", "model.onnx")
+        code = code.replace("model_quantized.onnx", "model.onnx")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert [set(json.loads(line.replace("'", '"'))) for line in done.stdout.splitlines()] == said

@@ -123,7 +123,7 @@ def _use(
 ```"""
     if len(result["checks"]) == 1:
         return text
-    file = "model_int8.onnx" if any(row["name"] == "ONNX int8" for row in result["checks"]) else "model.onnx"
+    file = "model_quantized.onnx" if any(row["name"] == "ONNX int8" for row in result["checks"]) else "model.onnx"
     fields = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     fed = "\n".join(
         f'    "{name}": np.array([row.{field} for row in rows]),'
@@ -162,7 +162,10 @@ def _latency(result: dict[str, Any]) -> str:
         )
         for row in result["latency"]
     ]
-    said = "Milliseconds for an answer on CPU, the median and the 95th percentile; all measured alternating in one run."
+    said = (
+        "Milliseconds for an answer on CPU, the median of the fastest part of the run and the 95th percentile; all "
+        "measured alternating."
+    )
     return f"{said}\n\n{table(('threads', 'rows', 'tokens', *systems), rows, words=0)}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from tinydistill.console import Meter
 from tinydistill.export.latency import System, latencies, onnx_system, torch_call, use_threads
 from tinydistill.export.size import file_bytes, size, tensor_bytes
 
@@ -52,10 +53,18 @@ def timed(
     """
     systems = {f"{name}, {runtime}": call for name, one in models.items() for runtime, call in one.systems().items()}
     counts = dict.fromkeys(count or os.cpu_count() or 1 for count in threads)
+    combinations = list(itertools.product(counts, batch_sizes, lengths))
     rows = []
-    for count, batch_size, length in itertools.product(counts, batch_sizes, lengths):
-        with use_threads(count):
-            calls = {name: system(count, batch_size, length) for name, system in systems.items()}
-            latency = latencies(calls, seconds=seconds)
-        rows.append({"threads": count, "batch_size": batch_size, "length": length, "latency": latency})
+    with Meter("latencies", "combination", len(combinations)) as meter:
+        for count, batch_size, length in combinations:
+            with use_threads(count):
+                calls = {name: system(count, batch_size, length) for name, system in systems.items()}
+                latency = latencies(calls, seconds=seconds)
+            rows.append({"threads": count, "batch_size": batch_size, "length": length, "latency": latency})
+            meter.update(1)
     return rows
+
+
+def busy() -> float | None:
+    """How many processes wanted each core in the last minute; None on Windows, which can't tell."""
+    return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2) if hasattr(os, "getloadavg") else None

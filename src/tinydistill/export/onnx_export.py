@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -16,8 +17,10 @@ from transformers import PreTrainedModel
 from tinydistill.errors import InputError
 from tinydistill.models import attention
 
-FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_int8.onnx"}
+FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_quantized.onnx"}
 """The formats, and where they stand in a model directory: where other tools look for them."""
+QUANTIZED = ("all products", "all but the last product of each layer")
+"""What is computed in int8, the fastest first: the input of a layer's last product has the largest outliers."""
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
@@ -32,32 +35,12 @@ def check_installed() -> None:
 
 
 def export_onnx(
-    model: PreTrainedModel,
-    inputs: Sequence[str],
-    directory: Path,
-    formats: Sequence[str],
-    *,
-    outputs: Sequence[str] = ("logits",),
-    longest: int,
-) -> dict[str, Path]:
-    """Write the model in these formats below a directory; their files.
+    model: PreTrainedModel, inputs: Sequence[str], file: Path, *, outputs: Sequence[str] = ("logits",), longest: int
+) -> None:
+    """Write the model in fp32.
 
     The inputs are tensors [B, L] of int64, of any B and of L up to `longest`; `outputs` are what a model returns.
     """
-    files = {name: directory / file for name, file in FILES.items() if name in formats}
-    if files:
-        plain = directory / FILES["onnx"]
-        _export(model, inputs, outputs, plain, longest)
-        if "onnx_int8" in files:
-            _quantize(plain, files["onnx_int8"])
-        if "onnx" not in files:
-            for part in plain.parent.glob(f"{plain.name}*"):
-                part.unlink()
-    return files
-
-
-def _export(model: PreTrainedModel, inputs: Sequence[str], outputs: Sequence[str], file: Path, longest: int) -> None:
-    """Write the model in fp32."""
     model = model.cpu().eval()
     shape = (2, min(8, longest))
     rows = {name: torch.full(shape, int(name != "token_type_ids")) for name in inputs}  # a tensor for every input
@@ -78,19 +61,29 @@ def _export(model: PreTrainedModel, inputs: Sequence[str], outputs: Sequence[str
         program.save(str(file))
 
 
-def _quantize(source: Path, file: Path) -> None:
+def quantize(source: Path, file: Path, what: str = QUANTIZED[0]) -> None:
     """Write an exported model with its weights, embeddings among them, in int8; activations are quantized as it runs.
 
     Each output channel of a matrix has a scale of its own. All 8 bits are used: processors without VNNI, which add two
-    products in 16 bits, may overflow there (7 bits would be safe but a fifth further from PyTorch's logits).
+    products in 16 bits, may overflow there (7 bits would be safe but a fifth further from PyTorch's logits). `what` is
+    one of QUANTIZED.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(source)
     del graph.graph.value_info[:]  # the shapes noted for fp32 tensors contradict those of their int8 parts
+    left = [] if what == QUANTIZED[0] else _last_products(graph.graph)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
-        quantize_dynamic(graph, file, weight_type=QuantType.QInt8, per_channel=True)
+        quantize_dynamic(graph, file, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=left)
+
+
+def _last_products(graph: Any) -> list[str]:
+    """The names of the products that make the wide part of a feed-forward layer narrow again."""
+    shapes = {weight.name: tuple(weight.dims) for weight in graph.initializer}
+    matrices = {node.name: shapes.get(node.input[1], ()) for node in graph.node if node.op_type == "MatMul"}
+    return [name for name, shape in matrices.items() if len(shape) == 2 and shape[0] > shape[1]]
 
 
 @contextmanager

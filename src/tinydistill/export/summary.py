@@ -5,6 +5,8 @@ from typing import Any
 from tinydistill.console import count, duration, say, table
 from tinydistill.export.size import PARTS
 
+BUSY = 1.5  # processes a core, from which on latencies are to be doubted
+
 
 def show(result: dict[str, Any]) -> None:
     """Print three tables of an export's result."""
@@ -12,14 +14,25 @@ def show(result: dict[str, Any]) -> None:
     say()
     checks = [(row["name"], row["score"], kept(row), f"{row['difference']:.1e}") for row in result["checks"]]
     table(f"answers on {split}", ("", metric, kept_as(result), "largest difference"), checks)
+    for row in result["checks"]:
+        if "quantized" in row:
+            say(f"{row['name']}: {row['quantized']} in int8{_otherwise(row)}")
     table("sizes", *sizes(result))
     if measured := result["latency"]:
         table(
-            "milliseconds (medians; threads: rows x tokens), alternating",
+            "milliseconds (medians of the fastest part; threads: rows x tokens), alternating",
             ("", *(f"{row['threads']}: {row['batch_size']}x{row['length']}" for row in measured)),
             [(name, *(f"{row['latency'][name]['median']:.2f}" for row in measured)) for name in measured[0]["latency"]],
         )
+    if result["latency"] and (result["load"] or 0) > BUSY:
+        say(f"the machine was busy: {result['load']:g} processes a core when timing began")
     say(f"FLOPs of a row of {result['sizes'][0]['flops_length']} tokens; all in {duration(result['seconds'])}")
+
+
+def _otherwise(check: dict[str, Any]) -> str:
+    if check["answers"] is None:
+        return ""
+    return f"; of {check['answers']} answers {check['clear']} clearly differ from PyTorch's"
 
 
 def kept(check: dict[str, Any]) -> str:

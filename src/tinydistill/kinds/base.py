@@ -144,12 +144,17 @@ class TaskKind(ABC):
         known = [""] * len(split) if split.labels is None else self.shown(split.labels, split)
         return {"label": known, "prediction": self.shown(answers, split), **self.columns(split, answers, logits)}
 
-    def agreement(self, ours: Any, theirs: Any) -> tuple[str, float]:
-        """How far two models' answers to the same rows agree.
+    def equal(self, ours: Any, theirs: Any) -> NDArray[np.bool_] | None:
+        """Whether two models' answers to the same rows are equal, one for each; None where they can only be near."""
+        return np.array([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)], bool)
 
-        `equal`, the share of equal ones, or `correlation`, or `cosine`, the mean one.
-        """
-        return "equal", float(np.mean([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)]))
+    def margins(self, logits: Logits) -> NDArray[np.float64] | None:
+        """By how much more probable each answer of a model is than another one, from 0 to 1; None if it isn't known."""
+        return None
+
+    def nearness(self, ours: Any, theirs: Any) -> tuple[str, float]:
+        """How near two models' answers are that can only be near: their `correlation`, or their mean `cosine`."""
+        raise NotImplementedError
 
     def no_better(self, split: Split, answers: Any) -> str | None:
         """What is wrong with a model whose answers to a labeled split show no knowledge; None if they do."""

@@ -65,6 +65,12 @@ class SequenceClassification(_OfSequences):
         numbers: NDArray[np.int64] = logits.argmax(-1)
         return numbers
 
+    def margins(self, logits: Logits) -> NDArray[np.float64]:
+        """The largest probability [N] less the next."""
+        shares = np.sort(torch.tensor(np.asarray(logits), dtype=torch.float64).softmax(-1).numpy())
+        margins: NDArray[np.float64] = shares[:, -1] - shares[:, -2]
+        return margins
+
     def commonest(self, split: Split) -> NDArray[np.int64]:
         """The commonest class, N times."""
         return np.full(len(split), np.bincount(split.classes).argmax())
@@ -140,7 +146,10 @@ class SequenceRegression(_OfSequences):
             return None
         return f": its scores on {split.name} don't rise with the labels (correlation {correlation:.2f})"
 
-    def agreement(self, ours: Any, theirs: Any) -> tuple[str, float]:
+    def equal(self, ours: Any, theirs: Any) -> None:
+        """Numbers can only be near."""
+
+    def nearness(self, ours: Any, theirs: Any) -> tuple[str, float]:
         """The correlation of both models' numbers."""
         return "correlation", float(np.corrcoef(ours, theirs)[0, 1])
 

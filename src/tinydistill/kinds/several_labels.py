@@ -136,9 +136,13 @@ for scores in 1 / (1 + np.exp(-logits)):
         counts = self._counts(answers, split)
         return found | {f"n({for_spreadsheet(name)})": values.astype(np.int64) for name, values in counts.items()}
 
-    def agreement(self, ours: Said, theirs: Said) -> tuple[str, float]:
-        """The share of labels, of all rows, that both give or both don't."""
-        return "equal", float((ours == theirs).mean())
+    def equal(self, ours: Said, theirs: Said) -> NDArray[np.bool_]:
+        """Whether both give a label or both don't, for every label of every row."""
+        return np.ravel(ours == theirs)
+
+    def margins(self, logits: Logits) -> NDArray[np.float64]:
+        """How far each probability is from its threshold."""
+        return np.abs(_probabilities(logits) - np.array(self.thresholds)).ravel()
 
     @property
     def described(self) -> str:

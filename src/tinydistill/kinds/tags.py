@@ -102,9 +102,10 @@ for row, tags in zip(rows, logits.argmax(-1)):
         """Words and their tags as lists."""
         return {"tokens": [text.split(" ") for text in split.texts], "tags": self._names(answers)}
 
-    def agreement(self, ours: Ragged, theirs: Ragged) -> tuple[str, float]:
-        """The share of words with the same tag."""
-        return "equal", float((ours.values == theirs.values).mean())
+    def equal(self, ours: Ragged, theirs: Ragged) -> NDArray[np.bool_]:
+        """Whether each word has the same tag."""
+        same: NDArray[np.bool_] = ours.values == theirs.values
+        return same
 
     def _names(self, labels: Ragged) -> list[list[str]]:
         return [[self.target.labels[tag] for tag in labels.row(row)] for row in range(len(labels))]

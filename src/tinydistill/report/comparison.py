@@ -1,9 +1,11 @@
 """Models of tasks side by side: how good, how small, how fast."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from transformers import PreTrainedModel
 
 from tinydistill.console import count, say, table
 from tinydistill.export.latency import latencies, torch_call, use_threads
@@ -35,27 +37,39 @@ class Contender:
     predictions: Path | None = None  # its file of the rows that are scored
 
 
-def compare(task: str, contenders: Sequence[Contender], length: int, seconds: float) -> list[Row]:
-    """One row a model of a task; they are measured against the first, the teacher, and once where the paths agree.
+def compare(
+    task: str,
+    contenders: Sequence[Contender],
+    length: int,
+    seconds: float,
+    known: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[Row]:
+    """One row a model of a task; they are measured against the first, the teacher, and once where the shapes agree.
 
     Latency is the median time for one row of `length` tokens, in fp32 on one CPU thread, all models alternating.
+    `known` are those of paths that were measured before, if all are.
     """
     loaded = {
         one.path: heads.load_with_head(one.path, one.head, revision=one.revision) for one in contenders if one.path
     }
-    with use_threads(1):
-        timed = latencies({path: torch_call(model, 1, length) for path, model in loaded.items()}, seconds=seconds)
+    shapes = {path: _shape(model) for path, model in loaded.items()}
+    timed: Mapping[str, Mapping[str, float]] = {shapes[path]: latency for path, latency in (known or {}).items()}
+    if not timed.keys() >= set(shapes.values()):
+        calls = {shapes[path]: torch_call(model, 1, length) for path, model in loaded.items()}
+        with use_threads(1):
+            timed = latencies(calls, seconds=seconds)
     first = contenders[0]
 
     def measured(path: str | None) -> Row:
         if path is None:
             return {}
-        speedup = timed[first.path]["median"] / timed[path]["median"] if first.path else None
+        latency = timed[shapes[path]]
+        speedup = timed[shapes[first.path]]["median"] / latency["median"] if first.path else None
         return {
             "parameters": models.parameters(loaded[path]),
             "bytes": tensor_bytes(loaded[path]),
-            "latency_ms": timed[path]["median"],
-            "latency_p95_ms": timed[path]["p95"],
+            "latency_ms": latency["median"],
+            "latency_p95_ms": latency["p95"],
             "speedup": speedup,
         }
 
@@ -72,6 +86,11 @@ def compare(task: str, contenders: Sequence[Contender], length: int, seconds: fl
         }
         for one in contenders
     ]
+
+
+def _shape(model: PreTrainedModel) -> str:
+    """What its latency depends on: equal for models of the same layers and sizes."""
+    return f"{type(model).__name__} {[tuple(weight.shape) for weight in model.parameters()]}"
 
 
 def _interval(one: Contender) -> list[float] | None:

@@ -1,13 +1,11 @@
 """stage=export: a model of a task as it is shipped: Hugging Face directory, ONNX in fp32 and int8, model card."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.provenance import record_of
@@ -18,23 +16,24 @@ from tinydistill.config.build.origin import Origin, origin_of
 from tinydistill.config.build.sources import check_length, check_positions
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_exported
+from tinydistill.config.errors import option_of
 from tinydistill.config.names import exported_path, output_path, task_model
 from tinydistill.config.schema import Config
 from tinydistill.console import say
-from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.export import onnx_export, publishing, summary
-from tinydistill.export.agreement import Agreement, Bounds, agreement
+from tinydistill.errors import WithheldError
+from tinydistill.export import onnx_export, onnx_files, publishing, summary
+from tinydistill.export.agreement import Bounds
 from tinydistill.export.card import card, license_of
-from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
+from tinydistill.export.checks import Checks
+from tinydistill.export.exported import RUNTIMES, Exported, busy, timed
 from tinydistill.kinds import TaskKind
-from tinydistill.kinds.base import Logits
 from tinydistill.models.loading import save_model, weight_files
-from tinydistill.models.observation import ENCODER_INPUTS, encoder_inputs
+from tinydistill.models.observation import ENCODER_INPUTS
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
-from tinydistill.training.classifier import Scoring, answered, by_row
+from tinydistill.training.classifier import Scoring
 
 
 def run(config: Config) -> float:
@@ -68,6 +67,8 @@ def run(config: Config) -> float:
     if options.push and rank() == 0:
         say(f"pushed: {publishing.push(artifact.path, str(options.repo), private=options.private)}")
     say(f"artifact: {artifact.path}")
+    if withheld := result["withheld"]:
+        raise WithheldError(". ".join(withheld.values()))
     return scoring.merit(result)
 
 
@@ -79,21 +80,32 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         check_positions("export.latency.lengths", options.latency.lengths, teacher)
     model = source.with_head(kind.head)
     save_model(model, source.tokenizer, artifact.product)
-    student = _written(source, model, kind, artifact.product, options.formats)
-    checks = _check(config, source, task, scored, student)
-    shown = {"student": student}
+    bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
+    rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
+    checks = Checks(model, rows, scored, bounds, close=options.close)
+    files = _onnx_files(source, model, kind, artifact.product, options.formats, check=checks.add)
+    named = partial(option_of, stage="export")
+    withheld = {RUNTIMES[name]: error.told(named) for name, error in files.withheld.items()}
+    for name in withheld:
+        say(f"{name} is left out: {withheld[name]}")
+    shown = {"student": Exported(model, weight_files(Path(source.path)), files.kept)}
     if teacher is None:
         say("its teacher isn't to be found: the student is measured alone")
     else:
-        large = _written(teacher, teacher.with_head(kind.head), kind, artifact.work / "teacher", options.formats)
-        shown = {"teacher": large, **shown}
+        large = teacher.with_head(kind.head)
+        files = _onnx_files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
+        shown = {"teacher": Exported(large, weight_files(Path(teacher.path)), files.kept), **shown}
     say(f"timing {' and '.join(shown)}")
+    load = busy()
+    score = checks.rows[0]["score"]
     result = {
-        "score": checks[0]["score"],
+        "score": score,
         "monitor": scored.reported,
-        "scores": _scores(origin, data.training_task(config), checks[0]["score"]),
-        "checks": checks,
+        "scores": _scores(origin, data.training_task(config), score),
+        "checks": checks.rows,
+        "withheld": withheld,
         "sizes": [{"model": name, **one.sizes()} for name, one in shown.items()],
+        "load": load,
         "latency": timed(shown, **asdict(options.latency)),
         "weights": source.identity,
         "origin": None if origin is None else origin.summary(),
@@ -124,46 +136,14 @@ def _scores(origin: Origin | None, task: TaskSource, score: float | None) -> dic
     return {name: known for name, known in scores.items() if known is not None}
 
 
-def _written(
-    source: Source, model: PreTrainedModel, kind: TaskKind, directory: Path, formats: Sequence[str]
-) -> Exported:
+def _onnx_files(
+    source: Source,
+    model: PreTrainedModel,
+    kind: TaskKind,
+    directory: Path,
+    formats: Sequence[str],
+    check: onnx_files.Check = lambda *_: None,
+) -> onnx_files.OnnxFiles:
     names = [name for name in ENCODER_INPUTS if name in source.tokenizer.model_input_names]
-    files = onnx_export.export_onnx(
-        model, names, directory, formats, outputs=kind.output_names, longest=longest_input(source.config)
-    )
-    return Exported(model, weight_files(Path(source.path)), files)
-
-
-def _check(
-    config: Config, source: Source, task: TaskSource, scored: Scoring, student: Exported
-) -> list[dict[str, Any]]:
-    """What PyTorch and every file answer to the first validation split. Raises InputError where a bound is broken."""
-    options, kind = config.export, scored.kind
-    bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
-    rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
-    split = rows.validation[scored.reported_split]
-
-    def said(answer: Callable[[Batch], Tensor]) -> tuple[Logits, Any]:
-        logits = by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
-        return logits, kind.answers(split, logits, rows.encoded(split))
-
-    def row(name: str, found: tuple[Logits, Any], kept: Agreement) -> dict[str, Any]:
-        scores = {} if split.labels is None else scoring.score(scored, found[1], split)
-        return {"name": name, **asdict(kept), "score": scores.get(scored.counting(scored.reported_split))}
-
-    with torch.inference_mode():
-        original = said(lambda batch: kind.logits(student.model(**encoder_inputs(batch))))
-    checked = [row(PYTORCH, original, agreement(kind, original, original))]
-    for name, file in student.files.items():
-        found = said(_onnx_answer(file))
-        kept = agreement(kind, found, original)
-        bounds.check(onnx_export.FILES[name], kept, int8=name == "onnx_int8", of=kind.answered)
-        checked.append(row(RUNTIMES[name], found, kept))
-    return checked
-
-
-def _onnx_answer(file: Path) -> Callable[[Batch], Tensor]:
-    from tinydistill.export.onnx_session import OnnxModel  # where onnxruntime is installed
-
-    session = OnnxModel(file)
-    return lambda batch: torch.from_numpy(session(batch))
+    longest = longest_input(source.config)
+    return onnx_files.write(model, names, directory, formats, outputs=kind.output_names, longest=longest, check=check)

@@ -9,7 +9,7 @@ from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.provenance import RESULT, record_of
 from tinydistill.artifacts.writer import open_artifact
 from tinydistill.config import names
-from tinydistill.config.build import data
+from tinydistill.config.build import compared, data
 from tinydistill.config.build.origin import without_distillation
 from tinydistill.config.build.plan import in_time
 from tinydistill.config.build.sources import (
@@ -24,15 +24,12 @@ from tinydistill.config.build.sources import (
 from tinydistill.config.compose import composed_with, plain
 from tinydistill.config.schema import Config
 from tinydistill.console import say, table
-from tinydistill.errors import UserError
+from tinydistill.errors import UserError, WithheldError
 from tinydistill.export import onnx_export, publishing
-from tinydistill.kinds import kind_of
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
-from tinydistill.report.comparison import Contender
-from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER, UNTRAINED
+from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
 from tinydistill.training import drawing, runtime, scoring
-from tinydistill.training.prediction_files import prediction_file
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,16 @@ def run(config: Config) -> float:
         say(f"[{number}/{len(listed)}] stage={step.config.stage}: {step.makes}")
         step.run()
 
+    withheld = []
     for number, step in enumerate(steps.values(), start=1):
-        run_step(number, step)
+        try:
+            run_step(number, step)
+        except WithheldError as error:
+            withheld.append(str(error))
     length, seconds = config.pipeline.latency_length, config.pipeline.latency_seconds
-    contenders = {of_task.task.name: _contenders(of_task) for of_task in tasks}
-    students = {of_task.task.name: names.distilled_path(_with_rows(of_task)) for of_task in tasks}
+    contenders = {of_task.task.name: compared.contenders(of_task) for of_task in tasks}
+    known = {of_task.task.name: compared.latencies(of_task) for of_task in tasks}
+    students = {of_task.task.name: names.distilled_path(compared.with_rows(of_task)) for of_task in tasks}
     settings = {
         "students": {name: file_hash(path / "model.safetensors") for name, path in students.items()},
         "models": {name: [model.name for model in of_task] for name, of_task in contenders.items()},
@@ -85,7 +87,11 @@ def run(config: Config) -> float:
     }
     with open_artifact(_path(config), settings, overwrite=True) as artifact:
         if artifact.result is None and rank() == 0:
-            rows = [row for task, of in contenders.items() for row in comparison.compare(task, of, length, seconds)]
+            rows = [
+                row
+                for task, of in contenders.items()
+                for row in comparison.compare(task, of, length, seconds, known[task])
+            ]
             means = comparison.averages(rows)
             averages = means if len(tasks) > 1 else []
             chosen_by = comparison.mean(
@@ -101,6 +107,8 @@ def run(config: Config) -> float:
     say()
     comparison.show(result["models"] + result["averages"], length)
     say(f"artifact: {artifact.path}")
+    if withheld:
+        raise WithheldError(". ".join(withheld))
     return scoring.merit(result)
 
 
@@ -165,7 +173,7 @@ def _with_pairs_made(config: Config) -> Config:
     if not config.pipeline.pairs:
         return config
     Step(replace(config, stage="augment"), "new pairs", names.augmented_path(config)).run()
-    return replace(_with_rows(config), pipeline=replace(config.pipeline, pairs=False, augment=False))
+    return replace(compared.with_rows(config), pipeline=replace(config.pipeline, pairs=False, augment=False))
 
 
 def _steps(config: Config) -> list[Step]:
@@ -187,7 +195,7 @@ def _steps(config: Config) -> list[Step]:
             add("pretrain", "masked language model", names.pretrained_path(config), config)
         what = "new pairs of its texts" if config.augmentation.method == "neighbors" else "augmented rows"
         add("augment", f"{task}: {what}", names.augmented_path(config), config)
-    config = _with_rows(config)
+    config = compared.with_rows(config)
     made = names.distilled_path(config)
     add("task", f"{task}: {STUDENT}", made, config)
     for of in [config, *_also(config)]:
@@ -238,42 +246,7 @@ def _made(config: Config, usual: Path, shared: Path) -> Path:
     return shared
 
 
-def _with_rows(config: Config) -> Config:
-    """With the augmented rows to train on that the pipeline makes."""
-    if not config.pipeline.augment:
-        return config
-    rows = str(names.augmented_path(config) / names.AUGMENTED)
-    return replace(config, augmentation=replace(config.augmentation, path=rows))
-
-
-def _contenders(config: Config) -> list[Contender]:
-    """Teacher, baseline and student of a task, with their scores as the stages found them."""
-    made, teacher = names.distilled_path(_with_rows(config)), find_teacher(config)
-    head = kind_of(data.task(config).target).head
-    student = record_of(made)
-    assert student is not None
-    found = student.result
-    metric = found["monitor"]
-    path: str | None = str(names.finetuned_path(config)) if makes_teacher(config) else teacher.path
-    if config.task.soft_labels:  # its answers come with the rows
-        path = None
-    split, _, name = metric.rpartition("/")
-    said = prediction_file(made, split, of="teacher")
-    contenders = [Contender(TEACHER, path, teacher.revision, head, metric, found["teacher_score"], said)]
-    if config.pipeline.baseline and learns_from_labels(config):
-        baseline = record_of(names.finetuned_path(without_distillation(config), "student"))
-        assert baseline is not None
-        alone = str(baseline.path), None, head, metric, baseline.result["score"]
-        contenders.append(Contender(BASELINE, *alone, prediction_file(baseline.path, split)))
-    if found["phases"]:
-        untrained = found["start_scores"][split][name]
-        said = prediction_file(made, split, of="start")
-        contenders.append(Contender(UNTRAINED, str(made), None, head, metric, untrained, said))
-    said = prediction_file(made, split)
-    return [*contenders, Contender(STUDENT, str(made), None, head, metric, found["score"], said)]
-
-
 def _path(config: Config) -> Path:
     name = "-".join(config.pipeline.tasks) or config.task.name
-    recipe = names.without_task(config, names.distilled_path(_with_rows(config)).name)
+    recipe = names.without_task(config, names.distilled_path(compared.with_rows(config)).name)
     return names.output_path(config, names.named_path(config, "pipeline", *recipe.split("_"), name))

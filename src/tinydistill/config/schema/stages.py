@@ -232,7 +232,18 @@ class Export:
     path: str | None = option("directory or hub name of a model with a head; null for what stage=task made", None)
     formats: list[str] = option("beside the Hugging Face directory: any of onnx, onnx_int8", ["onnx", "onnx_int8"])
     max_difference: float = option("fp32: largest difference of a logit from PyTorch's", 1e-4, at_least=0)
-    least_equal: float = option("int8, classes: share of the rows with PyTorch's answer, at least", 0.99, at_least=0)
+    least_equal: float = option(
+        "int8, classes: share of the rows with PyTorch's answer, at least; refused where chance can't explain the rest",
+        0.99,
+        at_least=0,
+        at_most=1,
+    )
+    close: float = option(
+        "int8, classes: where PyTorch's most probable answer leads by no more than this, another one is as good",
+        0.1,
+        at_least=0,
+        at_most=1,
+    )
     least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", 0.99, at_least=-1)
     least_cosine: float = option("int8, embeddings: mean cosine with PyTorch's, at least", 0.98, at_least=-1)
     batch_size: int = option("rows per forward pass of these checks", 64, at_least=1)

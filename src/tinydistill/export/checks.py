@@ -1,0 +1,62 @@
+"""What a model and the files made of it answer to the first validation split, side by side."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tinydistill.data.loading import Batch
+from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.export.agreement import Agreement, Bounds, agreement
+from tinydistill.export.exported import PYTORCH, RUNTIMES
+from tinydistill.export.onnx_export import FILES
+from tinydistill.kinds.base import Logits
+from tinydistill.models.observation import encoder_inputs
+from tinydistill.training import scoring
+from tinydistill.training.classifier import Scoring, answered, by_row
+
+
+class Checks:
+    """One of `rows` a file that keeps to the bounds, the first of them the model's own.
+
+    `close` is a margin in probability up to which another answer is as good.
+    """
+
+    def __init__(self, model: PreTrainedModel, data: TaskDataModule, scored: Scoring, bounds: Bounds, *, close: float):
+        self.data, self.scored, self.bounds, self.close = data, scored, bounds, close
+        self.split = data.validation[scored.reported_split]
+        self.rows: list[dict[str, Any]] = []
+        with torch.inference_mode():
+            self.original = self._said(lambda batch: scored.kind.logits(model(**encoder_inputs(batch))))
+        self.margins = scored.kind.margins(self.original[0])
+        self._keep(PYTORCH, self.original, self._compared(self.original))
+
+    def add(self, name: str, file: Path, quantized: str) -> None:
+        """Check a format's file, of which `quantized` is in int8. Raises InputError where a bound is broken."""
+        found = self._said(_onnx_answer(file))
+        kept = self._compared(found)
+        self.bounds.check(FILES[name], kept, int8=bool(quantized), of=self.scored.kind.answered)
+        self._keep(RUNTIMES[name], found, kept, **({"quantized": quantized} if quantized else {}))
+
+    def _said(self, answer: Callable[[Batch], Tensor]) -> tuple[Logits, Any]:
+        logits = by_row(answered(batch, answer(batch)) for batch in self.data.loader(self.split))
+        return logits, self.scored.kind.answers(self.split, logits, self.data.encoded(self.split))
+
+    def _compared(self, found: tuple[Logits, Any]) -> Agreement:
+        return agreement(self.scored.kind, found, self.original, margins=self.margins, close=self.close)
+
+    def _keep(self, name: str, found: tuple[Logits, Any], kept: Agreement, **more: str) -> None:
+        scores = {} if self.split.labels is None else scoring.score(self.scored, found[1], self.split)
+        score = scores.get(self.scored.counting(self.scored.reported_split))
+        self.rows.append({"name": name, **asdict(kept), **more, "score": score})
+
+
+def _onnx_answer(file: Path) -> Callable[[Batch], Tensor]:
+    from tinydistill.export.onnx_session import OnnxModel  # where onnxruntime is installed
+
+    session = OnnxModel(file)
+    return lambda batch: torch.from_numpy(session(batch))

@@ -1,0 +1,64 @@
+"""The ONNX files of a model that are shipped: those that answer as it does."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from tinydistill.errors import InputError
+from tinydistill.export.onnx_export import FILES, QUANTIZED, export_onnx, quantize
+
+Check = Callable[[str, Path, str], None]
+"""Raises InputError of a format's file that answers otherwise; the last argument says what is in int8, if anything."""
+
+
+@dataclass
+class OnnxFiles:
+    """Those that were kept, by format, and why others weren't."""
+
+    kept: dict[str, Path] = field(default_factory=dict)
+    withheld: dict[str, InputError] = field(default_factory=dict)
+
+
+def write(
+    model: PreTrainedModel,
+    inputs: Sequence[str],
+    directory: Path,
+    formats: Sequence[str],
+    *,
+    outputs: Sequence[str] = ("logits",),
+    longest: int,
+    check: Check = lambda *_: None,
+) -> OnnxFiles:
+    """Write the model in these formats below a directory, each if it passes the check; arguments as of `export_onnx`.
+
+    For int8 there are ways that are slower and nearer to the model: the first that passes is kept.
+    """
+    made = OnnxFiles()
+    if not formats:
+        return made
+    plain = directory / FILES["onnx"]
+    export_onnx(model, inputs, plain, outputs=outputs, longest=longest)
+    for name in (name for name in FILES if name in formats):
+        file = directory / FILES[name]
+        for quantized in QUANTIZED if name == "onnx_int8" else [""]:
+            if quantized:
+                quantize(plain, file, quantized)
+            try:
+                check(name, file, quantized)
+            except InputError as error:
+                made.withheld[name] = error
+            else:
+                made.withheld.pop(name, None)
+                made.kept[name] = file
+                break
+    for name in FILES.keys() - made.kept:
+        _remove(directory / FILES[name])
+    return made
+
+
+def _remove(file: Path) -> None:
+    """With what it keeps beside itself because it is too large for one file."""
+    for part in file.parent.glob(f"{file.name}*"):
+        part.unlink()
