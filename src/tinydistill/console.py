@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -32,11 +33,15 @@ def say(line: str = "") -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> None:
-    """A table; the first columns are words, the others are figures, - where there is none."""
+    """A table; the first columns are words, the others are figures, - where there is none.
+
+    Where it is too wide, words go on in a further line, and figures are whole.
+    """
     _console.print(for_terminal(title), style="bold")
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
-        drawn.add_column(for_terminal(column), justify="left" if i < words else "right", no_wrap=True)
+        justify: Any = "left" if i < words else "right"
+        drawn.add_column(for_terminal(column), justify=justify, no_wrap=i >= words, overflow="fold")
     for row in rows:
         cells = ["-" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row]
         drawn.add_row(*map(for_terminal, cells))

@@ -22,6 +22,12 @@ def test_it_fits_a_terminal_of_a_hundred_columns_and_tells_how_sure_a_score_is(c
     ]
 
 
+def test_a_class_that_a_model_never_predicts_is_said_below(capsys):
+    show([row(TEACHER, 0.9, never=None), row(STUDENT, 0.8, never="never predicts neutral (24 rows)")], 128)
+    said = [line for line in capsys.readouterr().out.splitlines() if "never" in line]
+    assert said == ["docstrings: the student, distilled never predicts neutral (24 rows)"]
+
+
 def test_means_over_tasks_have_no_interval(capsys):
     rows = [row(TEACHER, 0.5, interval=[0.4, 0.6]), row(TEACHER, 0.7, task="pets", interval=[0.6, 0.8])]
     show(rows + averages(rows), 128)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedTokenizerBase
 
@@ -13,6 +14,7 @@ from tinydistill.export.markdown import cell, table
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
 from tinydistill.kinds import TaskKind
+from tinydistill.kinds.confusion import Confusion
 from tinydistill.models import loading as models
 
 PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
@@ -88,7 +90,21 @@ def _scores(result: dict[str, Any]) -> str:
     known = [(_OTHERS[name], score, "") for name, score in result["scores"].items() if name in _OTHERS]
     rows = [*known, *((f"this model, {row['name']}", row["score"], kept(row)) for row in result["checks"])]
     columns = ("model", for_markdown(result["monitor"]), f"{kept_as(result)}, with PyTorch fp32")
-    return table(columns, [(name, cell(score, "{:.4f}"), share) for name, score, share in rows])
+    return table(columns, [(name, cell(score, "{:.4f}"), share) for name, score, share in rows]) + _classes(result)
+
+
+def _classes(result: dict[str, Any]) -> str:
+    """Recall and precision of every class; empty where there are none."""
+    if result["confusion"] is None:
+        return ""
+    found = Confusion.read(result["confusion"])
+    rows = [
+        (for_markdown(name), count, *(("-" if np.isnan(share) else f"{share:.3f}") for share in shares))
+        for name, count, *shares in zip(found.names, found.rows, found.recall, found.precision, strict=True)
+    ]
+    said = table(("class", "rows", "recall", "precision"), [*rows, ("**macro F1**", "", f"{found.macro_f1:.3f}", "")])
+    never = f"\n\n**It {for_markdown(found.warning() or '')}.**" if found.never else ""
+    return f"\n\nEach class by itself, on the same rows:\n\n{said}{never}"
 
 
 def _origin(origin: dict[str, Any] | None, kind: TaskKind) -> str:

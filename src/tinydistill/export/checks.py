@@ -33,6 +33,8 @@ class Checks:
         with torch.inference_mode():
             self.original = self._said(lambda batch: scored.kind.logits(model(**encoder_inputs(batch))))
         self.margins = scored.kind.margins(self.original[0])
+        labeled = self.split.labels is not None
+        self.confusion = scored.kind.confusion(self.original[1], self.split) if labeled else None
         self._keep(PYTORCH, self.original, self._compared(self.original))
 
     def add(self, name: str, file: Path, quantized: str) -> None:

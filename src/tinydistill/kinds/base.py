@@ -16,6 +16,7 @@ from transformers import PretrainedConfig
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.errors import InputError
+from tinydistill.kinds.confusion import Confusion
 from tinydistill.models.heads import Head
 from tinydistill.models.observation import output_logits
 
@@ -115,6 +116,10 @@ class TaskKind(ABC):
     @abstractmethod
     def scores(self, names: Sequence[str], answers: Any, split: Split) -> dict[str, float]:
         """The scores of answers to a labeled split; nan for one that isn't defined."""
+
+    def confusion(self, answers: Any, split: Split) -> Confusion | None:
+        """Which classes are taken for which; None where answers to rows aren't one of several classes."""
+        return None
 
     @abstractmethod
     def commonest(self, split: Split) -> Any:

@@ -16,6 +16,7 @@ from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.escaping import for_markdown, for_spreadsheet
 from tinydistill.kinds.base import Batch, Logits, TaskKind, of_targets
+from tinydistill.kinds.confusion import Confusion
 from tinydistill.kinds.functional import soft_cross_entropy
 from tinydistill.kinds.metrics import OF_CLASSES, OF_NUMBERS, task_metrics
 from tinydistill.models.heads import Head
@@ -64,6 +65,10 @@ class SequenceClassification(_OfSequences):
         """The numbers [N] of the classes with the largest logits."""
         numbers: NDArray[np.int64] = logits.argmax(-1)
         return numbers
+
+    def confusion(self, answers: NDArray[np.int64], split: Split) -> Confusion:
+        """That of the class numbers [N] that a model answers."""
+        return Confusion.of(self.target.labels, split.classes, answers)
 
     def margins(self, logits: Logits) -> NDArray[np.float64]:
         """The largest probability [N] less the next."""

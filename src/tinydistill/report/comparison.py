@@ -81,6 +81,7 @@ def compare(
             "metric": one.metric,
             "score": one.score,
             "interval": _interval(one),
+            "never": _never(one),
             "retention": retention(one.score, first.score),
             **measured(one.path),
         }
@@ -98,6 +99,13 @@ def _interval(one: Contender) -> list[float] | None:
     found = None if one.predictions is None else read_predictions(one.predictions)
     ends = None if found is None else interval(one.metric, found)
     return None if ends is None or ends.low is None or ends.high is None else [ends.low, ends.high]
+
+
+def _never(one: Contender) -> str | None:
+    """What it says nowhere of its classes."""
+    found = None if one.predictions is None else read_predictions(one.predictions)
+    confusion = None if found is None else found.confusion
+    return None if confusion is None else confusion.warning()
 
 
 def averages(rows: Sequence[Row]) -> list[Row]:
@@ -134,6 +142,9 @@ def show(rows: Sequence[Row], length: int) -> None:
         ],
         words=2,
     )
+    for row in rows:
+        if row.get("never"):
+            say(f"{row['task']}: the {row['model']} {row['never']}")
     say("±: half of a 95% bootstrap interval, rows resampled; one seed")
     say(f"ms: the median for one row of {length} tokens, fp32, one CPU thread, all models measured in alternation")
 

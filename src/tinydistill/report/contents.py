@@ -8,7 +8,7 @@ from typing import Any
 from tinydistill.artifacts.portable import without_home
 from tinydistill.escaping import for_markdown
 from tinydistill.export.markdown import code
-from tinydistill.report import attention, drawings, figures, tables
+from tinydistill.report import attention, classes, drawings, figures, tables
 from tinydistill.report.attention import AttentionMaps
 from tinydistill.report.collected import Collected
 from tinydistill.report.evidence import DEVIATION, caption
@@ -72,6 +72,7 @@ class Report:
         for task in self.tasks:
             parts += [f"### {for_markdown(task.title)}", _lead(task), tables.of_task(task), _remarks(task)]
             parts += [tables.of_differences(task.differences) if task.differences else "", _certainty(task)]
+            parts.append(classes.of_classes(task))
             parts.append(images(self.figures.trade_offs(task)))
             for export in task.exports:
                 said = timed_as(export)

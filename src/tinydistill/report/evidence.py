@@ -33,8 +33,8 @@ class Difference:
 
 def with_interval(model: Model, metric: str) -> Model:
     """The model with the interval of its score, which `metric` names as SPLIT/METRIC, where it is known by row."""
-    seen = _seen(model, metric)
-    found = _resampled(metric, seen) if seen is not None else None
+    predicted = seen(model, metric)
+    found = _resampled(metric, predicted) if predicted is not None else None
     return model if found is None else replace(model, interval=found[0].score())
 
 
@@ -56,7 +56,7 @@ def differences(models: Sequence[Model], metric: str) -> list[Difference]:
 
 def between(model: Model, against: str, metric: str, other: BySeed | None) -> Difference | None:
     """A model against another's predictions; None where either's are unknown, or of other rows."""
-    ours = _seen(model, metric)
+    ours = seen(model, metric)
     if ours is None or other is None or (found := _resampled(metric, ours, other)) is None:
         return None
     one, two = found
@@ -90,7 +90,7 @@ def _resampled(metric: str, *models: BySeed) -> list[Resampled] | None:
     return bootstrap(name, first.labels, said, classes=first.classes, counts=first.names)
 
 
-def _seen(model: Model, metric: str) -> BySeed | None:
+def seen(model: Model, metric: str) -> BySeed | None:
     """What it predicts: a teacher as its students saw it, else its own; a student before training as it began."""
     kept = {TEACHER: "teacher", UNTRAINED: "start"}.get(model.kind)
     found = predictions(model.taught, metric, of=kept) if kept else None

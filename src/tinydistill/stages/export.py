@@ -103,6 +103,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         "monitor": scored.reported,
         "scores": _scores(origin, data.training_task(config), score),
         "checks": checks.rows,
+        "confusion": None if checks.confusion is None else checks.confusion.as_json(),
         "withheld": withheld,
         "sizes": [{"model": name, **one.sizes()} for name, one in shown.items()],
         "load": load,

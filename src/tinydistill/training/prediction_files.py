@@ -21,6 +21,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
 from tinydistill.escaping import for_spreadsheet
 from tinydistill.kinds.base import Logits, TaskKind
+from tinydistill.kinds.confusion import Confusion
 from tinydistill.ranks import rank
 from tinydistill.training.classifier import Scoring
 
@@ -29,7 +30,7 @@ PREDICTIONS = "predictions"  # the directory of an artifact that they are in
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicts of labeled rows: numbers of one of `classes` classes, or real numbers where that is 0.
+    """What a model predicts of labeled rows: numbers of one of the named classes, or real numbers where there are none.
 
     Of kinds that are scored by what they count, `counts` [N, K] of these `names`, and labels and predictions in words.
     """
@@ -37,9 +38,19 @@ class Predictions:
     rows: NDArray[np.int64]  # [N], rising
     labels: NDArray[Any]  # [N]
     predictions: NDArray[Any]  # [N]
-    classes: int
+    class_names: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     counts: NDArray[np.float64] | None = None
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def confusion(self) -> Confusion | None:
+        """Which classes are taken for which; None where there are none."""
+        return Confusion.of(self.class_names, self.labels, self.predictions) if self.class_names else None
 
     def same_rows(self, other: "Predictions") -> bool:
         """Whether both are of the same rows with the same labels."""
@@ -111,7 +122,7 @@ def read_predictions(file: Path) -> Predictions | None:
         if counted := [name for name in lines if name.startswith("n(")]:
             words, counts = lines[["label", "prediction"]].to_numpy(str), lines[counted].to_numpy(np.float64)
             names = tuple(name[2:-1] for name in counted)
-            return Predictions(lines["row"].to_numpy(np.int64), words[:, 0], words[:, 1], 0, names, counts)
+            return Predictions(lines["row"].to_numpy(np.int64), words[:, 0], words[:, 1], (), names, counts)
         if not len(lines) or not lines["label"].str.len().all():
             return None
         rows, found = lines["row"].to_numpy(np.int64), lines[["label", "prediction"]]
@@ -120,7 +131,7 @@ def read_predictions(file: Path) -> Predictions | None:
         raise InputError(
             f"{file} holds no predictions of tinydistill ({error!r})", "make the artifact again"
         ) from error
-    return Predictions(rows, numbers["label"].to_numpy(), numbers["prediction"].to_numpy(), len(classes))
+    return Predictions(rows, numbers["label"].to_numpy(), numbers["prediction"].to_numpy(), tuple(classes))
 
 
 def write_submission(file: Path, answers: NDArray[Any], labels: Sequence[str]) -> None:
