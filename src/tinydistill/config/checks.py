@@ -10,7 +10,7 @@ from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.models import WEIGHT
 from tinydistill.config.schema.option import check_options, nearest
-from tinydistill.config.schema.stages import PIECES, Benchmark, Export, Pretrain
+from tinydistill.config.schema.stages import PIECES, Benchmark, Export, Pretrain, Search
 from tinydistill.errors import UserError
 
 _FORMATS = ("onnx", "onnx_int8")
@@ -50,6 +50,7 @@ def check(config: Config) -> None:
     _check_strategy(str(config.trainer.get("strategy", "")))
     _check_masking(config.pretrain)
     _check_export(config.export)
+    _check_search(config.search)
     _check_benchmark(config.benchmark)
     if config.pipeline.budget is not None:
         seconds_of("pipeline.budget", config.pipeline.budget)
@@ -119,6 +120,18 @@ def _check_export(export: Export) -> None:
         for number in getattr(export.latency, name):
             if not ((type(number) is int and number > 0) or (number is None and name == "threads")):
                 raise UserError(f"export.latency.{name} holds {number!r}: these are whole numbers from 1 on")
+
+
+def _check_search(search: Search) -> None:
+    for name in ("num_layers", "hidden_size", "feed_forward"):
+        numbers = getattr(search, name)
+        if not numbers:
+            raise UserError(f"search.{name} is empty: name one number at least")
+        for number in numbers:
+            if isinstance(number, bool) or not number > 0:
+                raise UserError(f"search.{name} holds {number!r}: these are numbers above 0")
+    if search.retention is not None and search.retention > 2:
+        raise UserError(f"search.retention={search.retention:g} is a share: 0.98 for 98% of the teacher's score")
 
 
 def _check_benchmark(benchmark: Benchmark) -> None:

@@ -94,6 +94,11 @@ def exported_path(config: Config, model: str) -> Path:
     return named_path(config, "export", *words, config.task.name)
 
 
+def searched_path(config: Config) -> Path:
+    """The place of a search for the shape of the task's student, named after the teacher."""
+    return named_path(config, "search", Path(config.teacher.path).name, config.task.name)
+
+
 def report_path(config: Config) -> Path:
     """The place of a report, named after what it is of."""
     return named_path(config, "report", *([Path(path).name for path in config.report.paths][:3] or ["all"]))

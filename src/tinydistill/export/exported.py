@@ -46,12 +46,19 @@ def timed(
     batch_sizes: Sequence[int],
     lengths: Sequence[int],
     seconds: float,
+    runtimes: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Time every model in every runtime, alternating, for full rows: `seconds` for each in each combination of options.
 
-    One entry a combination. `threads` are numbers, or None for all cores; `lengths` are the tokens in a row.
+    One entry a combination. `threads` are numbers, or None for all cores; `lengths` are the tokens in a row; `runtimes`
+    are those that are timed, where not all.
     """
-    systems = {f"{name}, {runtime}": call for name, one in models.items() for runtime, call in one.systems().items()}
+    systems = {
+        f"{name}, {runtime}": call
+        for name, one in models.items()
+        for runtime, call in one.systems().items()
+        if runtimes is None or runtime in runtimes
+    }
     counts = dict.fromkeys(count or os.cpu_count() or 1 for count in threads)
     combinations = list(itertools.product(counts, batch_sizes, lengths))
     rows = []

@@ -23,6 +23,7 @@ from tinydistill.config.schema.stages import (
     Prediction,
     Pretrain,
     Report,
+    Search,
 )
 
 STAGES = {
@@ -36,6 +37,7 @@ STAGES = {
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
     "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
+    "search": "the shape of a student that answers in time, or keeps enough of its teacher",
     "benchmark": "how fast this machine does all of it, beside its matrix products, and how long a run takes",
 }
 
@@ -72,6 +74,7 @@ class Config:
     export: Export = field(default_factory=Export)
     report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)
+    search: Search = field(default_factory=Search)
     benchmark: Benchmark = field(default_factory=Benchmark)
     optimizer: dict[str, Any] = option("a class of torch.optim, or any function of parameters and lr", {})
     scheduler: dict[str, Any] = option("a function of an optimizer and the number of steps", {})

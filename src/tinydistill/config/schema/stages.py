@@ -273,6 +273,25 @@ class Report:
 
 
 @dataclass
+class Search:
+    """Which shapes of a student are tried, and what is asked of the one that is chosen."""
+
+    target_ms: float | None = option("milliseconds for an answer, at most; null for any", None, at_least=0)
+    retention: float | None = option(
+        "share of the teacher's score, at least; the fastest shape that keeps it is chosen", None, at_least=0
+    )
+    num_layers: list[int] = option("Transformer layers of the shapes", [2, 3, 4])
+    hidden_size: list[int] = option("widths of the hidden states", [96, 144, 192, 288])
+    feed_forward: list[float] = option("widths of the feed-forward layers, as multiples of those", [4.0])
+    train: int = option("shapes, at most, that are trained after all were solved and timed", 3, at_least=1)
+    runtime: str = option("the form that is timed", "onnx_int8", choices=("onnx_int8", "onnx", "pytorch"))
+    threads: int = option("threads that compute", 1, at_least=1)
+    batch_size: int = option("rows in an answer that is timed", 1, at_least=1)
+    length: int = option("tokens in a row that is timed", 128, at_least=1)
+    seconds: float = option("how long each shape is timed", 1.0, at_least=0, at_most=3600)
+
+
+@dataclass
 class Pipeline:
     """All stages that a distilled model of a task takes."""
 

@@ -1,0 +1,154 @@
+"""Shapes of a student by latency and score: which is worth training next, which is chosen, and how they look."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tinydistill.console import count
+from tinydistill.console import table as printed
+from tinydistill.export.markdown import cell
+from tinydistill.report import plots
+
+LEAST_RANKED = 4  # trained shapes, of fewer a rank correlation says nothing
+COLUMNS = ("shape", "parameters", "MB", "ms", "faster", "solved", "trained", "95% interval", "of teacher")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A shape of a student.
+
+    `ms` and `bytes` are those of the form that is shipped; `solved` is its score before any step, `trained` that of the
+    same shape after training, `retention` its share of the teacher's in percent, `interval` that of `trained`.
+    """
+
+    name: str
+    parameters: int
+    bytes: int
+    ms: float
+    speedup: float
+    solved: float | None
+    trained: float | None = None
+    retention: float | None = None
+    interval: Sequence[float] | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is asked of a student: milliseconds for an answer, at most, and a share of the teacher's score, at least."""
+
+    ms: float | None = None
+    retention: float | None = None  # from 0 to 1
+
+    def fast_enough(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those that answer in time."""
+        return [one for one in candidates if self.ms is None or one.ms <= self.ms]
+
+    def reached(self, candidate: Candidate) -> bool:
+        """Whether a trained one keeps as much of the teacher."""
+        return self.retention is None or (candidate.retention or 0) >= 100 * self.retention
+
+    def next(self, candidates: Sequence[Candidate]) -> Candidate | None:
+        """Which to train next; None where no other could be chosen.
+
+        Of those that are fast enough and that no other is both faster and better solved than: with a retention the
+        middle one between the slowest that missed it and the fastest that reached it, else the best solved one, and
+        after these the others, the best solved first.
+        """
+        eligible = self.fast_enough(candidates)
+        front = frontier(eligible, lambda one: one.solved)
+        if self.retention is not None:
+            missed = [i for i, one in enumerate(front) if one.trained is not None and not self.reached(one)]
+            reached = [i for i, one in enumerate(front) if one.trained is not None and self.reached(one)]
+            first, last = max(missed, default=-1) + 1, min(reached, default=len(front))
+            return front[(first + last) // 2] if first < last else None
+        others = sorted((one for one in eligible if one not in front), key=_solved)
+        return next((one for one in [*reversed(front), *reversed(others)] if one.trained is None), None)
+
+    def choice(self, candidates: Sequence[Candidate]) -> Candidate | None:
+        """The fastest trained one that reaches both; without a retention the best one in time. None where none does."""
+        trained = [one for one in self.fast_enough(candidates) if one.trained is not None and self.reached(one)]
+        if self.retention is not None:
+            return min(trained, key=lambda one: one.ms, default=None)
+        return max(trained, key=lambda one: one.trained or 0.0, default=None)
+
+
+def frontier(candidates: Sequence[Candidate], score: Callable[[Candidate], float | None]) -> list[Candidate]:
+    """Those with a score that no other is at least as fast and better than, the fastest first."""
+    front: list[Candidate] = []
+    best = float("-inf")
+    for one in sorted(candidates, key=lambda one: (one.ms, -(score(one) or 0.0))):
+        if (found := score(one)) is not None and found > best:
+            front.append(one)
+            best = found
+    return front
+
+
+def rank_correlation(candidates: Sequence[Candidate]) -> float | None:
+    """Spearman's, of scores before any step and after training; None of fewer than LEAST_RANKED trained shapes."""
+    trained = [one for one in candidates if one.trained is not None and one.solved is not None]
+    if len(trained) < LEAST_RANKED:
+        return None
+    ranks = pd.DataFrame([(one.solved, one.trained) for one in trained]).rank()
+    found = float(ranks[0].corr(ranks[1]))
+    return None if pd.isna(found) else found
+
+
+def lines(candidates: Sequence[Candidate], chosen: str | None) -> list[list[str]]:
+    """A row a shape under COLUMNS, the fastest first; what is chosen has a star."""
+    return [
+        [
+            f"{one.name} *" if one.name == chosen else one.name,
+            count(one.parameters),
+            f"{one.bytes / 1e6:.1f}",
+            f"{one.ms:.2f}",
+            f"{one.speedup:.1f}x",
+            cell(one.solved),
+            cell(one.trained),
+            "-" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}",
+            cell(one.retention, "{:.1f}%"),
+        ]
+        for one in sorted(candidates, key=lambda one: one.ms)
+    ]
+
+
+def show(candidates: Sequence[Candidate], chosen: str | None) -> None:
+    """Print them as a table."""
+    printed("shapes", COLUMNS, lines(candidates, chosen))
+
+
+def draw(file: Path, title: str, candidates: Sequence[Candidate], teacher: float | None, target: Target) -> None:
+    """Score against latency as a PNG: solved and trained shapes, the frontier of each, the teacher and the target."""
+    with plots.panel(file, title) as axes:
+        series: list[tuple[str, str, str, Any]] = [
+            ("solved, no training", plots.GREY, "o", lambda one: one.solved),
+            ("trained", plots.BLUE, "D", lambda one: one.trained),
+        ]
+        for label, color, marker, score in series:
+            known = [one for one in candidates if score(one) is not None]
+            axes.scatter(
+                [one.ms for one in known], [score(one) for one in known], color=color, marker=marker, label=label, s=26
+            )
+            front = frontier(known, score)
+            axes.plot([one.ms for one in front], [score(one) for one in front], color=color, linewidth=1)
+        for one in candidates:
+            if one.trained is not None:
+                axes.annotate(one.name, (one.ms, one.trained), xytext=(3, 4), textcoords="offset points", fontsize=7.5)
+        if teacher is not None:
+            axes.axhline(teacher, color=plots.ORANGE, linewidth=1, label="teacher")
+            if target.retention is not None:
+                axes.axhline(
+                    teacher * target.retention, color=plots.ORANGE, linewidth=1, linestyle=":", label="asked for"
+                )
+        if target.ms is not None:
+            axes.axvline(target.ms, color=plots.ORANGE, linewidth=1, linestyle=":")
+        axes.set_xlabel("ms for an answer")
+        axes.set_ylabel("score")
+        axes.legend(loc="lower right")
+
+
+def _solved(candidate: Candidate) -> float:
+    return float("-inf") if candidate.solved is None else candidate.solved

@@ -1,0 +1,210 @@
+"""stage=search: which shape of a student answers in the time, or keeps as much of its teacher, as is asked for."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from tinydistill.artifacts.files import file_hash
+from tinydistill.artifacts.provenance import record_of
+from tinydistill.artifacts.writer import open_artifact
+from tinydistill.config import names
+from tinydistill.config.build import data
+from tinydistill.config.build.models import check_fit, new_student_config
+from tinydistill.config.build.sources import find_task_teacher, makes_teacher
+from tinydistill.config.compose import plain
+from tinydistill.config.schema import Config
+from tinydistill.console import say
+from tinydistill.errors import InputError, UserError
+from tinydistill.export import onnx_export, onnx_files
+from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
+from tinydistill.kinds import kind_of
+from tinydistill.kinds.base import TaskKind
+from tinydistill.models.loading import parameters
+from tinydistill.models.observation import ENCODER_INPUTS
+from tinydistill.models.source import Source, find, longest_input
+from tinydistill.ranks import rank
+from tinydistill.report import frontier
+from tinydistill.report.evidence import interval
+from tinydistill.report.frontier import Candidate, Target
+from tinydistill.stages.pipeline import Step
+from tinydistill.training import drawing, runtime
+from tinydistill.training.prediction_files import prediction_file, read_predictions
+
+FRONTIER = "frontier.png"
+TEACHER = "teacher"
+Shapes = Mapping[str, Config]
+"""The configuration of stage=task with each shape, by what the shape is called."""
+
+
+def run(config: Config) -> float:
+    """Publish the table of shapes; return the chosen one's score, or else the best trained one's."""
+    runtime.quiet()
+    options, target = config.search, Target(config.search.target_ms, config.search.retention)
+    if options.runtime != "pytorch":
+        onnx_export.check_installed()
+    if makes_teacher(config):
+        finetuning = replace(config, stage="finetune", finetune=replace(config.finetune, model="teacher"))
+        _step(finetuning, f"{config.task.name}: teacher", names.finetuned_path(config)).run()
+    teacher = find_task_teacher(config)
+    shapes = _shapes(config, teacher.config)
+    place = names.output_path(config, names.searched_path(config))
+    solved = {name: place.with_name(f"{place.name}_solved") / name for name in shapes}
+    say(f"{len(shapes)} shapes: {', '.join(shapes)}")
+    for i, (name, of_shape) in enumerate(shapes.items(), 1):
+        say(f"[{i}/{len(shapes)}] {name}: solved from the teacher, without training")
+        without = replace(of_shape, distill=replace(of_shape.distill, phases="none"), output_dir=str(solved[name]))
+        Step(without, "", solved[name]).run()
+    weights = {name: file_hash(path / "model.safetensors") for name, path in solved.items()}
+    settings = {"search": asdict(options), "solved": weights, "teacher": teacher.identity}
+    with open_artifact(place, settings, overwrite=True) as artifact:
+        if artifact.result is None and rank() == 0:
+            candidates = _timed(config, teacher, solved, artifact.work)
+            _check_fast_enough(candidates, target)
+            candidates = _trained(candidates, shapes, target, options.train)
+            chosen = target.choice(candidates)
+            record = record_of(next(iter(solved.values())))
+            assert record is not None
+            best = chosen or max(candidates, key=lambda one: one.trained or 0.0)
+            result = {
+                "candidates": [asdict(one) for one in candidates],
+                "chosen": None if chosen is None else asdict(chosen),
+                "teacher_score": record.result["teacher_score"],
+                "monitor": record.result["monitor"],
+                "rank_correlation": frontier.rank_correlation(candidates),
+                "target": asdict(target),
+                "runtime": options.runtime,
+                "score": best.trained,
+            }
+            if drawing.possible():
+                title = f"{config.task.name}: shapes of a student"
+                frontier.draw(artifact.product / FRONTIER, title, candidates, result["teacher_score"], target)
+            artifact.publish(result, plain(config))
+    made = record_of(place)
+    assert made is not None
+    _show(config, made.result)
+    say(f"artifact: {place}")
+    return float("nan") if made.result["score"] is None else float(made.result["score"])
+
+
+def _step(config: Config, makes: str, path: Path) -> Step:
+    return Step(replace(config, output_dir=None), makes, path)
+
+
+def _shapes(config: Config, teacher: PretrainedConfig) -> dict[str, Config]:
+    """Every combination of the options. Raises UserError for one that no student of this teacher can have."""
+    options, found = config.search, {}
+    if config.student.path is not None:
+        raise UserError("student.path has a shape of its own: leave it out of stage=search")
+    for layers, width, wider in itertools.product(options.num_layers, options.hidden_size, options.feed_forward):
+        name = f"{layers}x{width}" + ("" if len(options.feed_forward) == 1 else f"x{round(width * wider)}")
+        size: dict[str, Any] = {"num_layers": layers, "hidden_size": width, "intermediate_size": round(width * wider)}
+        of_shape = replace(config, stage="task", output_dir=None, student=replace(config.student, name=name, **size))
+        check_fit(of_shape, new_student_config(of_shape, teacher), teacher)
+        found[name] = of_shape
+    return found
+
+
+def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Path) -> list[Candidate]:
+    """The shapes with their latencies, measured beside the teacher's, all alternating."""
+    options = config.search
+    kind = kind_of(data.task(config).target)
+    sources = {TEACHER: teacher, **{name: find(str(path), "student.path") for name, path in solved.items()}}
+    say(f"timing the teacher and {len(solved)} shapes, {options.runtime}")
+    exported = {name: _exported(source, kind, work / name, options.runtime) for name, source in sources.items()}
+    runtime_name = RUNTIMES.get(options.runtime, PYTORCH)
+    (row,) = timed(
+        exported,
+        threads=[options.threads],
+        batch_sizes=[options.batch_size],
+        lengths=[options.length],
+        seconds=options.seconds,
+        runtimes=[runtime_name],
+    )
+    ms = {name: row["latency"][f"{name}, {runtime_name}"]["median"] for name in sources}
+    found = []
+    for name, path in solved.items():
+        made = record_of(path)
+        assert made is not None
+        found.append(
+            Candidate(
+                name,
+                parameters(exported[name].model),
+                exported[name].sizes()["bytes"][runtime_name],
+                ms[name],
+                ms[TEACHER] / ms[name],
+                made.result["score"],
+            )
+        )
+    return found
+
+
+def _exported(source: Source, kind: TaskKind, directory: Path, form: str) -> Exported:
+    model = source.with_head(kind.head)
+    inputs = [name for name in ENCODER_INPUTS if name in source.tokenizer.model_input_names]
+    formats = [] if form == "pytorch" else [form]
+    longest = longest_input(source.config)
+    files = onnx_files.write(model, inputs, directory, formats, outputs=kind.output_names, longest=longest)
+    return Exported(model, [], files.kept)
+
+
+def _check_fast_enough(candidates: Sequence[Candidate], target: Target) -> None:
+    if not target.fast_enough(candidates):
+        fastest = min(candidates, key=lambda one: one.ms)
+        raise InputError(
+            f"the fastest of the shapes, {fastest.name}, takes {fastest.ms:.2f} ms for an answer, longer than "
+            f"search.target_ms={target.ms:g}",
+            "ask for more time, or for fewer layers in search.num_layers and less width in search.hidden_size",
+        )
+
+
+def _trained(candidates: list[Candidate], shapes: Shapes, target: Target, most: int) -> list[Candidate]:
+    """With the scores of those that were worth training."""
+    for number in range(1, most + 1):
+        one = target.next(candidates)
+        if one is None:
+            break
+        of_shape = shapes[one.name]
+        path = names.distilled_path(of_shape)
+        say()
+        say(f"training {one.name}, {number} of at most {most}: {one.ms:.2f} ms, {one.solved:.3f} before training")
+        Step(of_shape, "", path).run()
+        candidates[candidates.index(one)] = _with_score(one, path)
+    return candidates
+
+
+def _with_score(candidate: Candidate, path: Path) -> Candidate:
+    made = record_of(path)
+    assert made is not None
+    result: dict[str, Any] = made.result
+    predictions = read_predictions(prediction_file(path, result["monitor"].rpartition("/")[0]))
+    sure = None if predictions is None else interval(result["monitor"], predictions)
+    ends = None if sure is None or sure.low is None or sure.high is None else (sure.low, sure.high)
+    return replace(candidate, trained=result["score"], retention=result["retention"], interval=ends, path=str(path))
+
+
+def _show(config: Config, result: Mapping[str, Any]) -> None:
+    candidates = [Candidate(**one) for one in result["candidates"]]
+    target, chosen = Target(**result["target"]), result["chosen"]
+    say()
+    frontier.show(candidates, chosen and chosen["name"])
+    options = config.search
+    say(
+        f"ms: the median for {options.batch_size} rows of {options.length} tokens, {result['runtime']}, "
+        f"{options.threads} threads, alternating with the teacher; {result['monitor']}, the teacher's is "
+        f"{result['teacher_score']:.3f}"
+    )
+    if result["rank_correlation"] is not None:
+        say(f"rank correlation of scores before and after training: {result['rank_correlation']:.2f}")
+    if chosen is not None:
+        say(f"chosen: {chosen['name']}: tinydistill stage=export task={config.task.name} export.path={chosen['path']}")
+        return
+    best = max((one for one in candidates if one.retention is not None), key=lambda one: one.retention or 0.0)
+    in_time = "" if target.ms is None else f" in {target.ms:g} ms"
+    say(
+        f"none of the shapes that were trained keeps {target.retention:.1%} of its teacher{in_time}: the most is "
+        f"{best.retention:.1f}%, of {best.name}. Larger shapes may: search.num_layers, search.hidden_size"
+    )

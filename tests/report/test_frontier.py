@@ -1,0 +1,69 @@
+"""Which shapes are worth training, and which one is chosen."""
+
+from dataclasses import replace
+
+import pytest
+
+from tinydistill.report.frontier import Candidate, Target, draw, frontier, lines, rank_correlation
+
+
+def shape(name: str, ms: float, solved: float | None, trained: float | None = None) -> Candidate:
+    retention = None if trained is None else 100 * trained / 0.9
+    return Candidate(name, 1000, 4000, ms, 10 / ms, solved, trained, retention)
+
+
+SHAPES = [shape("a", 1, 0.5), shape("b", 2, 0.7), shape("c", 3, 0.6), shape("d", 4, 0.8), shape("e", 5, 0.85)]
+
+
+def search(target: Target, candidates: list[Candidate], trained: dict[str, float], most: int) -> list[str]:
+    """The names of the shapes that are trained, in their order; scores as given."""
+    order = []
+    while len(order) < most and (one := target.next(candidates)) is not None:
+        order.append(one.name)
+        score = trained[one.name]
+        candidates[candidates.index(one)] = replace(one, trained=score, retention=100 * score / 0.9)
+    return order
+
+
+def test_a_shape_that_another_is_faster_and_better_than_is_not_on_the_frontier():
+    assert [one.name for one in frontier(SHAPES, lambda one: one.solved)] == ["a", "b", "d", "e"]
+
+
+def test_with_a_time_the_best_solved_shapes_that_keep_to_it_are_trained_and_the_best_of_them_is_chosen():
+    candidates, target = list(SHAPES), Target(ms=4.5)
+    assert search(target, candidates, {"d": 0.82, "b": 0.83, "a": 0.6}, 3) == ["d", "b", "a"]
+    assert target.choice(candidates).name == "b"
+
+
+def test_with_a_share_of_the_teacher_the_fastest_shape_that_keeps_it_is_looked_for_in_the_middle():
+    candidates, target = list(SHAPES), Target(retention=0.9)
+    trained = {"a": 0.6, "b": 0.82, "c": 0.8, "d": 0.84, "e": 0.88}
+    assert search(target, candidates, trained, 3) == ["d", "b", "a"]
+    assert target.choice(candidates).name == "b"
+
+
+def test_a_share_that_no_shape_keeps_chooses_none_and_ends():
+    candidates, target = list(SHAPES), Target(retention=0.99)
+    assert search(target, candidates, dict.fromkeys("abcde", 0.8), 9) == ["d", "e"]
+    assert target.choice(candidates) is None
+
+
+def test_without_anything_asked_for_all_can_be_trained_those_on_the_frontier_first():
+    candidates, target = list(SHAPES), Target()
+    assert search(target, candidates, dict.fromkeys("abcde", 0.8), 9) == ["e", "d", "b", "a", "c"]
+    assert Target(ms=0.5).fast_enough(SHAPES) == []
+
+
+def test_how_well_the_cheap_ranking_predicts_the_dear_one_is_spearmans_correlation():
+    trained = [shape("a", 1, 0.5, 0.6), shape("b", 2, 0.6, 0.7), shape("c", 3, 0.7, 0.65), shape("d", 4, 0.8, 0.9)]
+    assert rank_correlation(trained) == pytest.approx(0.8)
+    assert rank_correlation(trained[:3]) is None
+    assert rank_correlation([shape(one.name, one.ms, 0.5, one.trained) for one in trained]) is None
+
+
+def test_a_shape_without_a_defined_score_stands_in_the_table_and_nowhere_else(tmp_path):
+    candidates = [*SHAPES[:2], shape("x", 0.5, None)]
+    assert [one.name for one in frontier(candidates, lambda one: one.solved)] == ["a", "b"]
+    assert [row[0] for row in lines(candidates, "b")] == ["x", "a", "b *"]
+    draw(tmp_path / "frontier.png", "title", candidates, 0.9, Target(2, 0.9))
+    assert (tmp_path / "frontier.png").stat().st_size > 1000
