@@ -78,7 +78,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     if teacher is not None:
         check_positions("export.latency.lengths", options.latency.lengths, teacher)
     model = source.with_head(kind.head)
-    save_model(model, source.tokenizer, artifact.product)
+    save_model(model, source.tokenizer, artifact.product, max_length=config.task.max_length)
     student = _written(source, model, kind, artifact.product, options.formats)
     checks = _check(config, source, task, scored, student)
     shown = {"student": student}

@@ -75,7 +75,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
         "parameters": parameters(made.model),
     }
     if rank() == 0:
-        save_model(made.model, source.tokenizer, artifact.product)
+        save_model(made.model, source.tokenizer, artifact.product, max_length=config.task.max_length)
         artifact.keep_logs(made.directory)
         artifact.keep(made.directory / PREDICTIONS)
         artifact.publish(result, plain(config))

@@ -149,7 +149,7 @@ def _distill(
         "seconds": round(seconds + sum(report["seconds"] for report in reports.values()), 1),
     }
     if rank() == 0:
-        loading.save_model(student, tokenizer, artifact.product)
+        loading.save_model(student, tokenizer, artifact.product, max_length=config.task.max_length)
         for phase in reports:
             artifact.keep_logs(work.directory(phase), phase)
         artifact.keep(artifact.work / PREDICTIONS)
