@@ -42,6 +42,10 @@ class OwnRows(TaskSource):
     def table(self, name: str, *, label_needed: bool = True) -> Table:
         """One of the tables, with labels if there are any or they are needed."""
 
+    def predicted(self, name: str) -> bool:
+        """Whether there are files of predictions of these rows, so that all columns are kept for them."""
+        return name != "train" or self.rows["validation"] is None
+
     def train(self) -> Split:
         """The training rows, less what is cut off for validation."""
         return self._training if self.rows["validation"] is not None else self._training.take(self._sides[0])
