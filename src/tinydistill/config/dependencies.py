@@ -135,10 +135,18 @@ def of_exported(config: Config) -> Dependencies:
     return Dependencies(options, {"model": config.export.path, "task": _rows(config)})
 
 
+def of_predicted(config: Config) -> Dependencies:
+    """What the answers to a file depend on."""
+    kept = _without(asdict(config.predict), "file", "path", "batch_size")
+    inputs = {"model": config.predict.path, "file": config.predict.file, "task": _rows(config)}
+    return Dependencies({"columns": [config.task.text, config.task.text_pair], "predict": kept}, inputs)
+
+
 def of_labeled(config: Config) -> Dependencies:
     """What the labels of a file depend on."""
     inputs = {"model": config.label.path or asdict(config.teacher), "file": config.label.file, "task": _rows(config)}
-    return Dependencies({"max_length": config.task.max_length}, inputs)
+    columns = [config.task.text, config.task.text_pair]
+    return Dependencies({"columns": columns, "max_length": config.task.max_length}, inputs)
 
 
 OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
@@ -148,6 +156,7 @@ OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
     "augment": of_augmented,
     "task": of_distilled,
     "evaluate": of_evaluated,
+    "predict": of_predicted,
     "label": of_labeled,
     "export": of_exported,
 }

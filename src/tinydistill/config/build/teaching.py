@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
 from transformers import PreTrainedModel
 
 from tinydistill.config.build import data
-from tinydistill.config.build.trainer import frozen_dtype, precision
+from tinydistill.config.build.trainer import frozen_device, frozen_dtype, precision
 from tinydistill.config.schema import Config
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
@@ -70,7 +69,7 @@ class TaskTeacher:
         if self.soft:
             return None if split.soft is None else self.scored.kind.soft_logits(split.soft)
         precise = f"{self.source.identity} {precision(self.config)}{self.head.read_as}"
-        return stored_logits(self._own_rows, split, precise, lambda: self._model.to(_device(self.config)))
+        return stored_logits(self._own_rows, split, precise, lambda: self._model.to(frozen_device(self.config)))
 
     def as_it_answers(self) -> "TaskTeacher":
         """The same, scored with what its configuration says was chosen for it, or else what is on rows kept aside."""
@@ -108,8 +107,3 @@ class TaskTeacher:
             answers = self.scored.kind.answers(split, logits, self.rows.encoded(split))
             called = "task.soft_labels" if self.soft else f"{self.source.called}={self.source.path}"
             check_score(self.scored.kind, split, answers, called=called)
-
-
-def _device(config: Config) -> torch.device:
-    gpu = config.trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")

@@ -3,12 +3,15 @@
 N: rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+CutRow = tuple[Any, list[Any], dict[str, Any]]
+"""Where a row stands, its cells with a role, and the others by name."""
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,7 @@ class FurtherColumns:
         """A row's cells as they were chosen: those with a role, and the others by name."""
         roles = len(cells) - len(self._names)
         return cells[:roles], dict(zip(self._names, cells[roles:], strict=True))
+
+    def cuts(self, rows: Iterable[tuple[Any, list[Any]]]) -> Iterator[CutRow]:
+        """Rows with their places, each cut as it is read: the next one of JSON lines may have other columns."""
+        return ((place, *self.cut(cells)) for place, cells in rows)

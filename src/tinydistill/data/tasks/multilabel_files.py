@@ -93,6 +93,10 @@ class MultiLabelFiles(TaskFiles):
             say(f"no row of {self.training_table.source} has the label {shown}: no model can learn it")
         return target
 
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """Any number of them."""
+        return SeveralLabels(labels)
+
     def _found(self, counts: Counter[str]) -> tuple[str, ...]:
         """The names that occur, in order. Raises InputError where these aren't labels to tell apart."""
         table, names = self.training_table, {name for name in counts if name}

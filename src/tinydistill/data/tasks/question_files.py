@@ -77,6 +77,10 @@ class QuestionFiles(OwnRows):
         labels = (table or self.training_table).labels or []
         return Spans(unanswerable=not all(labels), max_answer_length=self.max_answer_length)
 
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """Spans, or none."""
+        return Spans(unanswerable=True, max_answer_length=self.max_answer_length)
+
     def table(self, name: str, *, label_needed: bool = True) -> Table:
         """A file, or a table in memory."""
         for role in ("text", "text_pair", "label"):
@@ -132,8 +136,7 @@ class QuestionFiles(OwnRows):
 
     def _of_cells(self, rows: Iterable[tuple[int, Any]], table: Table, further: FurtherColumns) -> Iterator[Row]:
         """Rows of a table: question, text, answers if there are any, and where these start if that is known."""
-        for place, chosen in rows:
-            cells, others = further.cut(chosen)
+        for place, cells, others in further.cuts(rows):
             where = f"{table.source} {table.unit} {place}"
             question, text = (
                 cell if isinstance(cell, str) else no_text(cell, where, column, self.layout.advice(role, ""))

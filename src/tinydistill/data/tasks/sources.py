@@ -61,7 +61,7 @@ class TaskSource(ABC):
     def unlabeled(self, file: str) -> Split:
         """All of them together."""
         (table,) = self.tables(file)
-        return to_split("unlabeled", table, self.target, label=None, empty_texts=self.empty_texts)
+        return to_split("unlabeled", table, Target(), label=None, empty_texts=self.empty_texts)
 
     def identity(self) -> str:
         """The same for the same training and validation rows, wherever they lie."""

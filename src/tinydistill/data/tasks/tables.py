@@ -109,13 +109,15 @@ def read_tables(
     else:
         source, unit = name, "row"
         found_rows = memory_rows(rows, choose, name)
-    for some in in_parts(found_rows, at_once):
+    # As a row is read: the next one of JSON lines may have other columns.
+    divided = ((place, None if cells is None else (*further.cut(cells), tuple(found))) for place, cells in found_rows)
+    for some in in_parts(divided, at_once):
         table = Table(source, unit, pairs=None if layout.text_pair is None else [])
-        for place, cells in some:
-            if cells is None:
+        for place, row in some:
+            if row is None:
                 table.skipped += 1
             else:
-                _add(table, place, *further.cut(cells), found, layout)
+                _add(table, place, *row, layout)
         if not found:
             raise InputError(f"{table.source} is empty", f"check {argument}")
         if len(table.labels or ()) not in (0, len(table)):  # JSON lines may differ

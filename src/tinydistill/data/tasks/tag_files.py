@@ -11,7 +11,7 @@ from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
 from tinydistill.data.formats import JSON_LINES, Choose, Rows, column_index, json_rows, memory_rows, parquet_rows
 from tinydistill.data.tasks.examples import FIX_ROW, Table, Target, label_name
-from tinydistill.data.tasks.file_rows import FurtherColumns
+from tinydistill.data.tasks.file_rows import CutRow, FurtherColumns
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import UNLABELED
@@ -67,6 +67,10 @@ class TagFiles(OwnRows):
         """The tags, as given or as the training rows have them."""
         return Tags(self.labels or tag_names(self.training_table.labels or []))
 
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """Tags."""
+        return Tags(labels)
+
     def table(self, name: str, *, label_needed: bool = True) -> Table:
         """A file, or a table in memory."""
         rows, argument = self.rows[name], f"{{TaskFiles.{name}}}"
@@ -75,7 +79,8 @@ class TagFiles(OwnRows):
             (table,) = self._of_file(Path(rows), argument, further, label_needed=label_needed)
             return table
         choose = self._chooser(argument, further, label_needed=label_needed)
-        return self._filled(Table(name, "row"), memory_rows(rows, choose, name), further, names_of(rows, self.label))
+        found = further.cuts(memory_rows(rows, choose, name))
+        return self._filled(Table(name, "row"), found, names_of(rows, self.label))
 
     def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
         """Rows of another file, whose tags are not looked at."""
@@ -102,8 +107,8 @@ class TagFiles(OwnRows):
             found = parquet_rows(path, choose, argument=argument)
         else:
             found = self._conll(path, lines, conllu=suffix == ".conllu", label_needed=label_needed)
-        for some in in_parts(found, at_once):
-            yield self._filled(Table(str(path), "row" if suffix == ".parquet" else "line"), some, further, [])
+        for some in in_parts(further.cuts(found), at_once):
+            yield self._filled(Table(str(path), "row" if suffix == ".parquet" else "line"), some, [])
 
     def _chooser(self, argument: str, further: FurtherColumns, *, label_needed: bool | None) -> Choose:
         def choose(names: Sequence[str], where: str) -> list[int]:
@@ -118,13 +123,10 @@ class TagFiles(OwnRows):
 
         return choose
 
-    def _filled(
-        self, table: Table, rows: Iterable[tuple[int, list[Any]]], further: FurtherColumns, names: Sequence[str]
-    ) -> Table:
+    def _filled(self, table: Table, rows: Iterable[CutRow], names: Sequence[str]) -> Table:
         """The table with the rows' words as texts, and their tags; raises InputError for a row that makes none."""
         tags: list[list[str]] = []
-        for place, chosen in rows:
-            cells, others = further.cut(chosen)
+        for place, cells, others in rows:
             where = f"{table.source} {table.unit} {place}"
             words = as_list(cells[0], where, self.text, "words")
             if not words:
