@@ -86,12 +86,12 @@ def write_predictions(
 def _of_file(split: Split, taken: set[str]) -> dict[str, Sequence[str]]:
     """Where a split's rows stand in their file, and all that it says of them; a name that is taken is told apart."""
     file = split.file
-    found: Mapping[str, Sequence[Any]] = {"text": split.texts} | (
-        {} if split.pairs is None else {"text_pair": split.pairs}
-    )
+    found: dict[str, Sequence[Any]] = {"text": split.texts}
+    if split.pairs is not None:
+        found["text_pair"] = split.pairs
     if file is not None:
-        of_rows = {name: file.places for unit, name in PLACES.items() if unit == file.unit}
-        found = of_rows | (file.columns or found)
+        places = {name: file.places for unit, name in PLACES.items() if unit == file.unit}
+        found = {**places, **(file.columns or found)}
 
     def name(column: str) -> str:
         return f"file: {column}" if column in taken or column.startswith(("p(", "n(")) else column
