@@ -27,7 +27,6 @@ from tinydistill.models.vocabulary import (
     cut_tokenizer,
     kept_tokens,
     tokens_in,
-    used_tokens,
 )
 
 LETTERS = [*string.ascii_lowercase, *string.digits, *".,!-'", "é", "中"]
@@ -77,7 +76,6 @@ def test_words_with_pieces_that_are_not_kept_fall_back_to_smaller_ones_and_no_ot
 def test_all_special_tokens_and_single_characters_are_kept(whole):
     kept = [VOCABULARY[number] for number in kept_tokens(whole, [])]
     assert kept == [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-    assert used_tokens([torch.tensor([[3, 3], [0, 1]]).numpy()], 5).tolist() == [1, 1, 0, 2, 0]
 
 
 def test_transformers_tokenizers_and_readers_of_vocab_txt_load_what_is_written(whole, tmp_path):

@@ -13,9 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -118,13 +116,3 @@ def cut_model(model: PreTrainedModel, kept: Sequence[int]) -> PreTrainedModel:
             if name == "vocab_size" or name.endswith("_token_id"):
                 setattr(part, name, value)
     return model
-
-
-def used_tokens(arrays: Iterable[NDArray[Any]], size: int) -> NDArray[np.int64]:
-    """How often each of `size` tokens is in arrays of token numbers, [size]; the arrays may be mapped into memory."""
-    counts = np.zeros(size, np.int64)
-    for array in arrays:
-        flat = array.reshape(-1)
-        for start in range(0, len(flat), 1 << 22):
-            counts += np.bincount(flat[start : start + (1 << 22)], minlength=size)
-    return counts

@@ -1,9 +1,11 @@
 """The teacher of a new student as the student reads its tokens: with all, or with those that text and rows use."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.config.build import data
@@ -12,8 +14,9 @@ from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.text.sources import Corpus
+from tinydistill.data.text.token_counts import corpus_counts, token_counts
 from tinydistill.models.source import Source
-from tinydistill.models.vocabulary import check_word_pieces, cut_tokenizer, kept_tokens, used_tokens
+from tinydistill.models.vocabulary import check_word_pieces, cut_tokenizer, kept_tokens
 
 Fallback = dict[str, Any]
 
@@ -31,23 +34,21 @@ def check(config: Config, teacher: Source) -> None:
 
 def of_corpus(config: Config, teacher: Source, corpus: Corpus) -> Source:
     """A teacher with the tokens that a corpus uses."""
-    return _cut(teacher, used_by_corpus(config, teacher, corpus))
+    return _cut(teacher, _in_corpus(config, teacher, corpus))
 
 
 def of_task(config: Config, teacher: Source, task: TaskSource, corpus: Corpus, *, distilled: bool) -> Source:
     """A teacher with the tokens that a task's training rows and a corpus use; those that a student is distilled on."""
     rows = data.task_data(config, task, teacher.tokenizer, batch_size=1, distilled=distilled)
-    counts = used_tokens([rows.encoded(rows.train).pieces], teacher.config.vocab_size)
-    return _cut(teacher, counts + used_by_corpus(config, teacher, corpus))
+    in_corpus = _in_corpus(config, teacher, corpus)
+    return _cut(teacher, in_corpus + token_counts([rows.encoded(rows.train).pieces], len(in_corpus)))
 
 
-def used_by_corpus(config: Config, teacher: Source, corpus: Corpus) -> Any:
-    """How often a corpus uses every token of a teacher."""
-    blocks = data.text_data(config, config.general, corpus, teacher.tokenizer).blocks
-    return used_tokens([blocks.train.array, blocks.heldout.array], teacher.config.vocab_size)
+def _in_corpus(config: Config, teacher: Source, corpus: Corpus) -> NDArray[np.int64]:
+    return corpus_counts(corpus, teacher.tokenizer, cache_dir=Path(config.paths.cache))
 
 
-def _cut(teacher: Source, counts: Any) -> Source:
+def _cut(teacher: Source, counts: NDArray[np.int64]) -> Source:
     kept = kept_tokens(teacher.tokenizer, np.flatnonzero(counts).tolist())
     cut = teacher.reading(cut_tokenizer(teacher.tokenizer, kept))
     assert cut is not None
