@@ -133,6 +133,7 @@ def _distill(
     lacking = vocabulary.fallback(config, labeled, teacher.tokenizer)
 
     teaching = TaskTeacher(config, teacher, scored, labeled, head)
+    teaching.check_tokens()
     if scored.kind.scored_by_teacher:
         told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
         for of_phase in rows.values():

@@ -69,6 +69,14 @@ class TaskTeacher:
             return self.rows
         return data.task_data(self.config, self.rows.source, self.source.tokenizer, batch_size=self.rows.batch_size)
 
+    def check_tokens(self) -> None:
+        """Raise UserError where every token has an answer, and the student has tokens that the teacher lacks."""
+        if self.scored.kind.per_token and self.source.reading(self.rows.tokenizer) is None:
+            raise UserError(
+                f"{self.source.called}={self.source.path} and student.path have other vocabularies, and this task has "
+                "an answer for every token: name a student with the teacher's tokens"
+            )
+
     def encoded(self, split: Split) -> EncodedRows:
         """The tokens that its answers to a split are to."""
         return self._own_rows.encoded(split)
@@ -94,14 +102,9 @@ class TaskTeacher:
     def training_logits(self) -> Logits:
         """Its answers to the rows that are trained on, and to the student's tokens where every token has one.
 
-        Raises UserError where some rows have no soft label, or the student has tokens that the teacher lacks.
+        Raises UserError where some rows have no soft label.
         """
         if self.scored.kind.per_token and not self.soft:
-            if self.source.reading(self.rows.tokenizer) is None:
-                raise UserError(
-                    f"{self.source.called}={self.source.path} and student.path have other vocabularies, and this task "
-                    "has an answer for every token: name a student with the teacher's tokens"
-                )
             return self._stored(self.rows, self.rows.train, self.load)
         found = self.logits(self.rows.train)
         if found is None:
