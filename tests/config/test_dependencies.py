@@ -83,6 +83,7 @@ STAGE_OF = [
     ("distill.phases=merged", {"task"}),
     ("augmentation.path=rows.parquet", {"task"}),
     ("student.path=mine", {"general", "task"}),
+    ("student.vocabulary=corpus", {"general", "task"}),
     ("task.max_rows=10", {"finetune", "augment", "task", "evaluate", "predict", "label", "export"}),
     ("task.unlabeled=more.tsv", {"task"}),
     ("label.file=more.tsv", {"label"}),
