@@ -36,13 +36,12 @@ def bert(layers: int = 2, width: int = 16, heads: int = 4, seed: int = 0, **opti
     """A tiny random BERT whose vocabulary is the fixture tokenizer's."""
     set_seed(seed)
     config = BertConfig(
-        vocab_size=len(SPECIAL) + len(WORDS),
         num_hidden_layers=layers,
         hidden_size=width,
         num_attention_heads=heads,
         intermediate_size=2 * width,
         max_position_embeddings=64,
-        **options,
+        **{"vocab_size": len(SPECIAL) + len(WORDS), **options},
     )
     return AutoModel.from_config(config).eval()
 

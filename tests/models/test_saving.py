@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForMaskedLM
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from tests.conftest import bert
 from tinydistill.models.heads import Head, add_head
@@ -47,3 +47,21 @@ def test_what_would_not_load_again_is_an_error(tokenizer, tmp_path):
     model.stranger = torch.nn.Linear(2, 2)
     with pytest.raises(RuntimeError, match="doesn't load as it was saved"):
         save_model(model, tokenizer, tmp_path)
+
+
+def test_a_saved_tokenizer_knows_the_trained_length_so_that_a_pipeline_cuts_what_has_no_position(tokenizer, tmp_path):
+    save_model(add_head(bert(), Head(("no", "yes")), seed=0), tokenizer, tmp_path, max_length=16)
+    known, long = tokenizer.model_max_length, " ".join(["cat"] * 200)  # the model has 64 positions
+    assert AutoTokenizer.from_pretrained(tmp_path).model_max_length == 16 != known
+    answer = pipeline("text-classification", str(tmp_path), truncation=True)
+    cut = pipeline("text-classification", str(tmp_path))(" ".join(["cat"] * 14))
+    assert answer(long)[0]["score"] == pytest.approx(cut[0]["score"])
+    with pytest.raises(RuntimeError, match="must match"):  # as transformers 5 cuts nothing unless it is told to
+        pipeline("text-classification", str(tmp_path))(long)
+
+
+def test_a_pipeline_of_tags_cuts_at_the_trained_length_by_itself(tokenizer, tmp_path):
+    head = Head(("O", "B-PET"), "AutoModelForTokenClassification")
+    save_model(add_head(bert(), head, seed=0), tokenizer, tmp_path, max_length=16)
+    found = pipeline("token-classification", str(tmp_path), ignore_labels=[])(" ".join(["cat"] * 200))
+    assert len(found) == 14

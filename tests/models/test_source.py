@@ -41,14 +41,29 @@ def test_a_tokenizer_of_more_tokens_than_the_model_is_refused(tmp_path):
         find(str(tmp_path / "model"), "student")
 
 
-def test_models_that_number_their_tokens_differently_are_named(teacher_dir, tmp_path):
-    save_model(bert(), tokenizer_of([*SPECIAL, *WORDS[::-1]], tmp_path / "words"), tmp_path / "model")
+def test_a_token_that_the_teacher_lacks_is_named(teacher_dir, tmp_path):
+    save_model(bert(), tokenizer_of([*SPECIAL, *WORDS[1:], "hound"], tmp_path / "words"), tmp_path / "model")
     teacher, student = find(str(teacher_dir), "teacher.path"), find(str(tmp_path / "model"), "student.path")
     check_vocabularies(teacher, teacher)
-    with pytest.raises(
-        InputError, match=r"student.path and teacher.path don't share a vocabulary \(29 and 29 tokens; "
-    ):
+    message = r"student.path and teacher.path don't share a vocabulary \(29 and 29 tokens; the teacher has no 'hound'\)"
+    with pytest.raises(InputError, match=message):
         check_vocabularies(teacher, student)
+
+
+def test_a_teacher_reads_the_tokens_of_a_student_that_has_some_of_its_own_by_other_numbers(teacher_dir, tmp_path):
+    words = tokenizer_of([*SPECIAL, *reversed(WORDS[:9])], tmp_path / "words")
+    teacher = find(str(teacher_dir), "teacher.path")
+    assert teacher.reading(teacher.tokenizer) is teacher
+    reading = teacher.reading(words)
+    seen = [
+        one.encoder()(**one.tokenizer("the cat sat", return_tensors="pt")).last_hidden_state
+        for one in (teacher, reading, reading.reading(words))
+    ]
+    assert torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[0], seen[2])
+    assert reading.config.vocab_size == 14
+    assert reading.identity == teacher.identity
+    assert reading.reading(teacher.tokenizer) is None
 
 
 def test_robertas_positions_before_the_first_token_are_no_place_for_input():

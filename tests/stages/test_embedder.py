@@ -177,7 +177,7 @@ def test_files_of_predictions_have_a_line_a_pair_and_a_query(outputs):
         (made(outputs, "evaluate") / "predictions" / f"{name}.tsv").read_text().splitlines()
         for name in ("sts", "retrieval")
     )
-    assert of_pairs[0] == "row\tlabel\tprediction"
+    assert of_pairs[0] == "row\tlabel\tprediction\ttext\ttext_pair"
     assert len(of_pairs) == 1 + 40
     assert of_queries[0] == "row\tlabel\tprediction\tn(gain)\tn(queries)"
     assert len(of_queries) == 1 + 30

@@ -99,7 +99,7 @@ def test_a_regression_predicts_numbers(run, model, output, tmp_path):
     code, _, _ = run(evaluate__path=str(model()), **numbers, **chosen)
     assert code == 0
     (first, *_) = lines_of(output / "predictions" / "validation.tsv")
-    assert first.keys() == {"row", "label", "prediction"}
+    assert first.keys() == {"row", "label", "prediction", "line", "text"}
     assert float(first["prediction"]) == pytest.approx(0, abs=2)
 
 

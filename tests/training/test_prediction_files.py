@@ -1,9 +1,13 @@
 """Predictions by row: written for people, read again for comparisons."""
 
+import csv
+
 import numpy as np
 import pytest
 
+from tests.stages.conftest import write_csv
 from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.files import TaskFiles
 from tinydistill.errors import InputError
 from tinydistill.kinds import kind_of
 from tinydistill.training.prediction_files import prediction_file, read_predictions, write_predictions
@@ -63,3 +67,25 @@ def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "damaged.tsv").write_text(content)
     with pytest.raises(InputError, match="damaged.tsv holds no predictions of tinydistill"):
         read_predictions(tmp_path / "damaged.tsv")
+
+
+def test_a_line_has_the_text_its_place_in_the_file_and_the_columns_of_the_user(tmp_path):
+    """Also where the file has a column that is called as one of the answers is."""
+    rows = [(f"text {n}", "0" if n % 2 else "None", f"id-{n}", "=1+1") for n in range(5)]
+    file = write_csv(tmp_path / "rows.csv", rows, ("message", "label", "ticket", "prediction"))
+    source = TaskFiles(validation=file, text="message", labels=CLASSES.target.labels)
+    written = prediction_file(tmp_path, "validation")
+    write_predictions(written, source.validation()["validation"], CLASSES, logits_of(5, 4))
+    header, first, *_ = list(csv.reader(written.open(newline=""), delimiter="\t"))
+    assert header[-4:] == ["line", "message", "ticket", "file: prediction"]
+    assert first[-4:] == ["2", "text 0", "id-0", "'=1+1"]
+    assert read_predictions(written).labels.tolist() == [2, 3, 2, 3, 2]
+
+
+def test_a_part_of_the_rows_keeps_their_texts(tmp_path):
+    file = write_csv(tmp_path / "rows.csv", [(f"text {n}", "0" if n % 2 else "None") for n in range(5)])
+    split = TaskFiles(validation=file, labels=CLASSES.target.labels).validation()["validation"]
+    written = prediction_file(tmp_path, "validation")
+    write_predictions(written, split, CLASSES, logits_of(2, 4), rows=np.array([1, 3]))
+    lines = list(csv.DictReader(written.open(newline=""), delimiter="\t"))
+    assert [(line["row"], line["line"], line["text"]) for line in lines] == [("1", "3", "text 1"), ("3", "5", "text 3")]

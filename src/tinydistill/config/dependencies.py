@@ -67,7 +67,8 @@ def of_finetuned(config: Config) -> Dependencies:
         if config.student.path is None and config.student.init != "random":
             options |= {"mapping": config.mapping, "sample_tokens": config.general.sample_tokens}
         named = config.student.path or named
-    return Dependencies(options, {"model": named, "task": _training_rows(config)})
+    text = _of_vocabulary(config, new=student and config.student.path is None)
+    return Dependencies(options, {"model": named, "task": _training_rows(config), **text})
 
 
 def of_augmented(config: Config) -> Dependencies:
@@ -118,6 +119,7 @@ def of_distilled(config: Config) -> Dependencies:
         "task": _training_rows(config),
         "augmentation": config.augmentation.path,
         **({} if config.task.unlabeled is None else {"unlabeled": config.task.unlabeled}),
+        **_of_vocabulary(config, new=new),
     }
     return Dependencies(options, inputs)
 
@@ -135,10 +137,18 @@ def of_exported(config: Config) -> Dependencies:
     return Dependencies(options, {"model": config.export.path, "task": _rows(config)})
 
 
+def of_predicted(config: Config) -> Dependencies:
+    """What the answers to a file depend on."""
+    kept = _without(asdict(config.predict), "file", "path", "batch_size")
+    inputs = {"model": config.predict.path, "file": config.predict.file, "task": _rows(config)}
+    return Dependencies({"columns": [config.task.text, config.task.text_pair], "predict": kept}, inputs)
+
+
 def of_labeled(config: Config) -> Dependencies:
     """What the labels of a file depend on."""
     inputs = {"model": config.label.path or asdict(config.teacher), "file": config.label.file, "task": _rows(config)}
-    return Dependencies({"max_length": config.task.max_length}, inputs)
+    columns = [config.task.text, config.task.text_pair]
+    return Dependencies({"columns": columns, "max_length": config.task.max_length}, inputs)
 
 
 OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
@@ -148,6 +158,7 @@ OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
     "augment": of_augmented,
     "task": of_distilled,
     "evaluate": of_evaluated,
+    "predict": of_predicted,
     "label": of_labeled,
     "export": of_exported,
 }
@@ -171,7 +182,13 @@ def _imitation(config: Config) -> Options:
 def _new_student(config: Config) -> Options:
     """The sizes and the start of a student that isn't given."""
     new = config.student.path is None
-    return {"student": _without(asdict(config.student), "name", "path", "learning_rate")} if new else {}
+    whole = ["vocabulary"] if config.student.vocabulary == "teacher" else []  # as before there was a choice
+    return {"student": _without(asdict(config.student), "name", "path", "learning_rate", *whole)} if new else {}
+
+
+def _of_vocabulary(config: Config, *, new: bool) -> Options:
+    """The text that the tokens of a new student's vocabulary are from, beside the rows of its task."""
+    return {"corpus": config.corpus} if new and config.student.vocabulary == "corpus" else {}
 
 
 def _scoring(config: Config) -> Options:

@@ -76,6 +76,7 @@ _OPTIONS = {
     "initialize_student.method": "student.init",
     "initialize_student.num_heads": "student.num_heads",
     "initialize_student.hidden_size": "student.hidden_size",
+    "cut_tokenizer.vocabulary": "student.vocabulary",
     "load_masked_lm.path": "augmentation.model",
     "read_vectors.path": "augmentation.word_vectors",
     "read_stop_words.path": "augmentation.stop_words",

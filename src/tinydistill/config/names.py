@@ -18,8 +18,16 @@ from tinydistill.config.schema import STAGES, Config
 from tinydistill.errors import UserError
 
 AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
+PREDICTED = "predictions"  # the file of an artifact of stage=predict, without what its name ends in
 LABELED = "labeled.jsonl"  # the file of an artifact of stage=label
-OF_A_JOB = ("task", "evaluate", "label", "export", "pipeline")  # stages whose artifacts belong to one job of a sweep
+OF_A_JOB = (
+    "task",
+    "evaluate",
+    "predict",
+    "label",
+    "export",
+    "pipeline",
+)  # stages whose artifacts belong to one job of a sweep
 
 
 def output_path(config: Config, default: Path) -> Path:
@@ -86,6 +94,15 @@ def labeled_path(config: Config) -> Path:
     """The place of a file's labels, named after the model and the file."""
     model, file = Path(config.label.path or config.teacher.path), Path(str(config.label.file))
     return named_path(config, "label", _model_name(model), file.name.partition(".")[0], config.task.name)
+
+
+def predicted_path(config: Config, model: str) -> Path:
+    """The place of the answers to a file, named after the model and the file."""
+    name = _model_name(Path(model)).removesuffix(f"_{config.task.name}")
+    runtime = [] if config.predict.runtime == "pytorch" else [config.predict.runtime]
+    return named_path(
+        config, "predict", name, *runtime, Path(str(config.predict.file)).name.partition(".")[0], config.task.name
+    )
 
 
 def exported_path(config: Config, model: str) -> Path:

@@ -73,8 +73,10 @@ def parquet_rows(path: Path, choose: Choose, *, argument: str) -> Rows:
             names = file.schema_arrow.names
             chosen = choose(names, str(path))
             number = 1
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=[names[i] for i in chosen]):
-                for cells in zip(*(batch.column(names[i]).to_pylist() for i in chosen), strict=True):
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=[names[i] for i in dict.fromkeys(chosen)]):
+                places = {i: batch.schema.names.index(names[i]) for i in chosen}
+                columns = {i: batch.column(place).to_pylist() for i, place in places.items()}
+                for cells in zip(*(columns[i] for i in chosen), strict=True):
                     yield number, list(cells)
                     number += 1
     except InputError:
@@ -89,8 +91,9 @@ def memory_rows(rows: Any, choose: Choose, name: str) -> Rows:
     if not pandas and not hasattr(rows, "features"):
         raise InputError(f"{name} is a {type(rows).__name__}, no file, pandas DataFrame or datasets.Dataset")
     names = list(rows.columns if pandas else rows.column_names)
-    columns = [_values(rows, names[i]) for i in choose(names, name)]
-    return ((number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True)))
+    chosen = choose(names, name)
+    columns = {i: _values(rows, names[i]) for i in dict.fromkeys(chosen)}
+    return ((number, list(cells)) for number, cells in enumerate(zip(*(columns[i] for i in chosen), strict=True)))
 
 
 def _values(rows: Any, column: str) -> list[Any]:

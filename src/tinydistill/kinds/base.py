@@ -141,6 +141,10 @@ class TaskKind(ABC):
         texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
         return {**texts, "label": self.shown(answers, split)}
 
+    def predicted(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """What a table of predictions has of every row, by column, as JSON knows it: texts, numbers and lists."""
+        return {"prediction": self.shown(answers, split)}
+
     def lines(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
         """A file of predictions by column, a line a row of the split unless a kind says what else: label, prediction.
 

@@ -118,7 +118,9 @@ print(embeddings @ embeddings.T)"""
         """A line a pair with people's score and the cosine; a query with its best document; or a text."""
         labels = split.labels
         if isinstance(labels, Similarities):
-            return {"label": labels.scores.tolist(), "prediction": self._cosines(answers, labels).tolist()}
+            scores = {"label": labels.scores.tolist(), "prediction": self._cosines(answers, labels).tolist()}
+            sides = {"text": labels.first, "text_pair": labels.second}
+            return scores | {name: [split.texts[row] for row in rows.tolist()] for name, rows in sides.items()}
         counts = {} if labels is None else self._counts(answers, split)
         columns: dict[str, Sequence[Any]] = {f"n({name})": values.tolist() for name, values in counts.items()}
         if not isinstance(labels, Relevances):
@@ -129,6 +131,10 @@ print(embeddings @ embeddings.T)"""
             "prediction": [labels.names[row] for row in best[:, 0].tolist()],
         }
         return {**names, **columns}
+
+    def predicted(self, split: Split, answers: Logits, logits: Logits) -> dict[str, Sequence[Any]]:
+        """The embedding, a list of numbers."""
+        return {"embedding": answers.tolist()}
 
     def equal(self, ours: Any, theirs: Any) -> None:
         """Embeddings can only be near."""

@@ -89,6 +89,12 @@ class SequenceClassification(_OfSequences):
         shares = torch.tensor(np.asarray(logits, np.float32)).softmax(-1).numpy()
         return {f"p({for_spreadsheet(name)})": shares[:, number] for number, name in enumerate(self.target.labels)}
 
+    def predicted(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
+        """With every class's probability, as p(NAME), to six digits."""
+        shares = torch.tensor(np.asarray(logits, np.float32)).double().softmax(-1).numpy().round(6)
+        of_classes = {f"p({name})": shares[:, number].tolist() for number, name in enumerate(self.target.labels)}
+        return {**super().predicted(split, answers, logits), **of_classes}
+
     def as_rows(self, split: Split, answers: Any, logits: Logits) -> dict[str, Sequence[Any]]:
         """With every class's probability, by its name."""
         shares = torch.tensor(np.asarray(logits, np.float32)).softmax(-1).tolist()

@@ -127,6 +127,13 @@ for scores in 1 / (1 + np.exp(-logits)):
         texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
         return {**texts, "labels": given}
 
+    def predicted(self, split: Split, answers: Said, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A list of labels, and every label's probability, as p(NAME), to six digits."""
+        given, shares = self.as_rows(split, answers, logits)["labels"], _probabilities(logits).round(6)
+        return {"prediction": given} | {
+            f"p({name})": shares[:, n].tolist() for n, name in enumerate(self.target.labels)
+        }
+
     def columns(self, split: Split, answers: Said, logits: Logits) -> dict[str, Any]:
         """Every label's probability, as p(NAME), and what is counted of every labeled row."""
         shares = _probabilities(logits)

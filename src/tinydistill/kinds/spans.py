@@ -105,6 +105,11 @@ class QuestionAnswering(TaskKind):
         given = [{"text": [text] if text else [], "answer_start": [start] if text else []} for text, start in said]
         return {"question": split.texts, "context": split.pairs, "answers": given}
 
+    def predicted(self, split: Split, answers: NDArray[np.int64], logits: Logits) -> dict[str, Sequence[Any]]:
+        """The answers' texts, and their first characters and the first ones behind them; -1 where there is none."""
+        places = {name: answers[:, column].tolist() for column, name in enumerate(("start", "end"))}
+        return {"prediction": _texts(answers, split), **places}
+
     def reads(self, max_length: int, *, pair: bool) -> str:
         """A question and a text."""
         return f"a question and a text, in windows of {max_length} tokens,"

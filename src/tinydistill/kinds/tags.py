@@ -102,6 +102,10 @@ for row, tags in zip(rows, logits.argmax(-1)):
         """Words and their tags as lists."""
         return {"tokens": [text.split(" ") for text in split.texts], "tags": self._names(answers)}
 
+    def predicted(self, split: Split, answers: Ragged, logits: Logits) -> dict[str, Sequence[Any]]:
+        """A list of tags, one a word."""
+        return {"prediction": self._names(answers)}
+
     def equal(self, ours: Ragged, theirs: Ragged) -> NDArray[np.bool_]:
         """Whether each word has the same tag."""
         same: NDArray[np.bool_] = ours.values == theirs.values

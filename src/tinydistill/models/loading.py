@@ -1,5 +1,6 @@
 """Locating, loading and saving models and tokenizers; what can't be used is one line that names it."""
 
+import copy
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -222,17 +223,23 @@ def parameters(model: PreTrainedModel) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+def save_model(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, directory: Path, *, max_length: int | None = None
+) -> None:
     """Writes an encoder, with or without a head, and its tokenizer, vocab.txt too.
 
-    Raises RunError where a weight isn't finite, before anything is written, and RuntimeError when that doesn't load
-    again as it was.
+    The saved tokenizer cuts at `max_length`, the length that the model was trained with, wherever it is told to cut and
+    not where; None leaves it as it is. Raises RunError where a weight isn't finite, before anything is written, and
+    RuntimeError when that doesn't load again as it was.
     """
     if broken := not_finite(model.named_parameters()):
         raise RunError(f"nothing is published: {broken} of the model holds values that aren't finite")
     directory.mkdir(parents=True, exist_ok=True)
     with quiet_loading():
         release(model).eval().save_pretrained(directory, safe_serialization=True)
+    if max_length is not None:
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.model_max_length = max_length
     tokenizer.save_pretrained(directory)
     if tokenizer.init_kwargs.get("unk_token") == "[UNK]" or "[UNK]" in tokenizer.all_special_tokens:
         vocabulary = tokenizer.get_vocab()

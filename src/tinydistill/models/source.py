@@ -1,6 +1,6 @@
 """Models that are found but not loaded yet, so that what doesn't fit is known before any weight is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -10,17 +10,23 @@ from tinydistill.errors import InputError
 from tinydistill.models import loading
 from tinydistill.models.heads import Head, load_with_head
 from tinydistill.models.masked_lm import load_masked_lm
+from tinydistill.models.vocabulary import TokenNumbers, cut_config, cut_model, tokens_in
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model to load: where it is, which revision, and what messages call it."""
+    """A model to load: where it is, which revision, and what messages call it.
+
+    Of a model that reads the tokens of another tokenizer than its own, `kept` are the numbers that these have in its
+    own: its embeddings are cut to them as it is loaded.
+    """
 
     path: str
     revision: str | None
     called: str
     config: PretrainedConfig
     tokenizer: PreTrainedTokenizerBase
+    kept: TokenNumbers | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -29,15 +35,32 @@ class Source:
 
     def encoder(self, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         """The encoder without any head."""
-        return loading.load_encoder(self.path, revision=self.revision, dtype=dtype, called=self.called)
+        return self._cut(loading.load_encoder(self.path, revision=self.revision, dtype=dtype, called=self.called))
 
     def with_head(self, head: Head, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         """The model with its head for a task."""
-        return load_with_head(self.path, head, revision=self.revision, dtype=dtype, called=self.called)
+        return self._cut(load_with_head(self.path, head, revision=self.revision, dtype=dtype, called=self.called))
 
     def masked_lm(self, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
         """The model with its masked-LM head."""
+        assert self.kept is None  # its output layer has all tokens
         return load_masked_lm(self.path, revision=self.revision, dtype=dtype, called=self.called)
+
+    def reading(self, tokenizer: PreTrainedTokenizerBase) -> "Source | None":
+        """The same model as it reads the tokens of a tokenizer that has some of its own, by other numbers maybe.
+
+        Itself where they are the same; None where it lacks some of them.
+        """
+        if tokenizer.get_vocab() == self.tokenizer.get_vocab():
+            return self
+        kept = tokens_in(tokenizer, self.tokenizer)
+        if kept is None:
+            return None
+        numbers = kept if self.kept is None else tuple(self.kept[number] for number in kept)
+        return replace(self, config=cut_config(self.config, kept), tokenizer=tokenizer, kept=numbers)
+
+    def _cut(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model if self.kept is None else cut_model(model, self.kept)
 
 
 def find(path: str, called: str = loading.THE_MODEL, revision: str | None = None) -> Source:
@@ -52,15 +75,15 @@ def find(path: str, called: str = loading.THE_MODEL, revision: str | None = None
 
 
 def check_vocabularies(teacher: Source, student: Source) -> None:
-    """Raises InputError when the two tokenizers don't give the same ids to the same tokens."""
-    ours, theirs = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
-    if ours == theirs:
+    """Raises InputError where the student has tokens that the teacher lacks."""
+    if teacher.reading(student.tokenizer) is not None:
         return
-    odd = next((token for token in [*theirs, *ours] if ours.get(token) != theirs.get(token)), "")
+    ours, theirs = student.tokenizer.get_vocab(), teacher.tokenizer.get_vocab()
+    odd = next((token for token in ours if token not in theirs), None)
+    why = "the student numbers its tokens with gaps" if odd is None else f"the teacher has no {odd!r}"
     raise InputError(
-        f"{student.called} and {teacher.called} don't share a vocabulary ({len(ours)} and {len(theirs)} tokens; "
-        f"{odd!r} is {ours.get(odd)} and {theirs.get(odd)})",
-        "the student must use the teacher's tokens",
+        f"{student.called} and {teacher.called} don't share a vocabulary ({len(ours)} and {len(theirs)} tokens; {why})",
+        "the student must use tokens of the teacher",
     )
 
 

@@ -79,7 +79,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     if teacher is not None:
         check_positions("export.latency.lengths", options.latency.lengths, teacher)
     model = source.with_head(kind.head)
-    save_model(model, source.tokenizer, artifact.product)
+    save_model(model, source.tokenizer, artifact.product, max_length=config.task.max_length)
     bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
     checks = Checks(model, rows, scored, bounds, close=options.close)

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
-from tinydistill.config.build import data
+from tinydistill.config.build import data, vocabulary
 from tinydistill.config.build.imitation import new_encoder
 from tinydistill.config.build.models import new_student_config
 from tinydistill.config.build.sources import check_length, find_student, find_teacher, learns_from_labels
@@ -48,15 +48,21 @@ def run(config: Config) -> float:
     source = given or find_teacher(config)
     if new:
         check_start(new_student_config(config, source.config), source.config, config.student.init)
+        vocabulary.check(config, source)
     check_length(config, source)
     task = data.training_task(config)
     data.scoring(config, task)
-    settings = of_finetuned(config).settings(model=source.identity, task=task.identity())
+    corpus = data.corpus(config) if new and vocabulary.is_cut(config) else None
+    settings = of_finetuned(config).settings(
+        model=source.identity, task=task.identity(), **({} if corpus is None else {"corpus": corpus.identity()})
+    )
     path = output_path(config, finetuned_path(config, config.finetune.model))
     with open_artifact(path, settings, overwrite=config.overwrite, inputs={"model": source.path}) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(config, artifact, artifact.result)
+        if corpus is not None:
+            source = vocabulary.of_task(config, source, task, corpus, distilled=False)
         return _report(config, artifact, _train(config, artifact, source, task, new=new))
 
 
@@ -75,7 +81,7 @@ def _train(config: Config, artifact: ArtifactWriter, source: Source, task: TaskS
         "parameters": parameters(made.model),
     }
     if rank() == 0:
-        save_model(made.model, source.tokenizer, artifact.product)
+        save_model(made.model, source.tokenizer, artifact.product, max_length=config.task.max_length)
         artifact.keep_logs(made.directory)
         artifact.keep(made.directory / PREDICTIONS)
         artifact.publish(result, plain(config))

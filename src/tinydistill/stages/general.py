@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
-from tinydistill.config.build import data
+from tinydistill.config.build import data, vocabulary
 from tinydistill.config.build.imitation import imitation
 from tinydistill.config.build.models import check_fit, new_student_config
 from tinydistill.config.build.sources import check_positions, find_student, find_teacher
@@ -30,6 +30,7 @@ def run(config: Config) -> float:
     runtime.quiet()
     teacher, given = find_teacher(config), find_student(config)
     student_config = given.config if given else new_student_config(config, teacher.config)
+    vocabulary.check(config, teacher)
     if given:
         check_vocabularies(teacher, given)
     check_fit(config, student_config, teacher.config)
@@ -52,6 +53,10 @@ def _distill(
     options = config.general
     pl.seed_everything(config.seed, verbose=False)
     train = text_trainer(config, artifact, options)
+    if given:
+        source = source.reading(given.tokenizer) or source
+    elif vocabulary.is_cut(config):
+        source = vocabulary.of_corpus(config, source, corpus)
     teacher = source.encoder(dtype=frozen_dtype(config))
     student = given.encoder() if given else new_student(new_student_config(config, source.config), config.seed)
     text = data.text_data(config, options, corpus, source.tokenizer)

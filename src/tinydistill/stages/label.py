@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.files import file_hash, written
+from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
+from tinydistill.config.build.answering import answering, parts_of
 from tinydistill.config.build.models import check_task_head, model_kind
 from tinydistill.config.build.sources import check_length, find_task_teacher
-from tinydistill.config.build.trainer import trainer
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_labeled
 from tinydistill.config.names import LABELED, labeled_path, output_path
@@ -21,8 +22,8 @@ from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.errors import UserError
 from tinydistill.kinds import TaskKind
 from tinydistill.models.source import Source, find
-from tinydistill.training import runtime, scoring
-from tinydistill.training.classifier import Classifier, by_row
+from tinydistill.ranks import rank
+from tinydistill.training import runtime
 
 
 def run(config: Config) -> float:
@@ -34,11 +35,12 @@ def run(config: Config) -> float:
     named = config.label.path
     source = find(named, "label.path") if named is not None else find_task_teacher(config)
     task = data.task(config)
-    check_task_head(source, task.target)
+    target = data.answered(task, source.config)
+    check_task_head(source, target)
     check_length(config, source)
-    kind = model_kind(source, task.target)
+    kind = model_kind(source, target)
     settings = of_labeled(config).settings(
-        model=source.identity, file=file_hash(Path(config.label.file)), task=repr(task.target)
+        model=source.identity, file=file_hash(Path(config.label.file)), task=repr(target)
     )
     settings["options"] |= kind.configuration
     path = output_path(config, labeled_path(config))
@@ -46,36 +48,27 @@ def run(config: Config) -> float:
     with open_artifact(path, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
-            return _report(artifact, artifact.result)
-        return _report(artifact, _label(config, artifact, source, task, kind))
+        elif rank() == 0:
+            _label(config, artifact, source, task, kind)
+    made = record_of(artifact.path)
+    assert made is not None
+    result = made.result
+    say(f"{count(result['rows'])} rows with {', '.join(result['columns'])}: {artifact.path / LABELED}")
+    say(f"artifact: {artifact.path}")
+    return float(result["rows"])
 
 
-def _label(
-    config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, kind: TaskKind
-) -> dict[str, Any]:
-    split = task.unlabeled(str(config.label.file))
-    rows = data.task_data(config, task, source.tokenizer, batch_size=config.label.batch_size)
-    model = Classifier(source.with_head(kind.head), scoring.make_scoring(task.target, {}, monitor=kind.metrics[0]))
-    answering = trainer(config, artifact.work)
-    logits = by_row(answering.predict(model, rows.loader(split), return_predictions=True))
-    scoring.check_answers(source.path, Path(str(config.label.file)).name, logits)
-    columns = kind.as_rows(split, kind.answers(split, logits, rows.encoded(split)), logits)
-    result = {"rows": len(split), "columns": list(columns), "model": source.path}
-    if answering.is_global_zero:
-        file = artifact.product / LABELED
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with written(file) as partial:
-            partial.write_text("".join(_lines(columns)), encoding="utf-8")
-        artifact.publish(result, plain(config))
-    return result
+def _label(config: Config, artifact: ArtifactWriter, source: Source, task: TaskSource, kind: TaskKind) -> None:
+    model = answering(config, source, kind, batch_size=config.label.batch_size, max_length=config.task.max_length)
+    file, rows, columns = artifact.product / LABELED, 0, dict[str, Any]()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with written(file) as partial, partial.open("w", encoding="utf-8") as lines:
+        for part in model.parts(parts_of(task, str(config.label.file), "label.file")):
+            rows, columns = rows + len(part.split), kind.as_rows(part.split, part.answers, part.logits)
+            lines.writelines(_lines(columns))
+    artifact.publish({"rows": rows, "columns": list(columns), "model": source.path}, plain(config))
 
 
 def _lines(columns: dict[str, Any]) -> Iterator[str]:
     for cells in zip(*columns.values(), strict=True):
         yield json.dumps(dict(zip(columns, cells, strict=True)), ensure_ascii=False) + "\n"
-
-
-def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
-    say(f"{count(result['rows'])} rows with {', '.join(result['columns'])}: {artifact.path / LABELED}")
-    say(f"artifact: {artifact.path}")
-    return float(result["rows"])

@@ -128,6 +128,10 @@ def _look(config: Config, student: Run, teacher: Source | str) -> SeenAttention:
         ours = find(str(student.path), "report.paths")
     except InputError as error:
         return SeenAttention(student, missing=str(error))
+    read = teacher.reading(ours.tokenizer)
+    if read is None:
+        return SeenAttention(student, missing=f"{student.name} has tokens that its teacher lacks")
+    teacher = read
     heads = min(one.config.num_attention_heads for one in (ours, teacher))
     if options.head is not None and options.head > heads:
         raise UserError(f"report.head={options.head} is too large: {student.name} or its teacher has {heads} heads")

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.artifacts.files import check, file_hash
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
-from tinydistill.config.build import data
+from tinydistill.config.build import data, vocabulary
 from tinydistill.config.build.imitation import new_encoder
 from tinydistill.config.build.models import check_fit, check_task_head, new_student_config
 from tinydistill.config.build.phases import BY_NAME, TaskPhases
@@ -24,6 +24,7 @@ from tinydistill.console import count, duration, say, table
 from tinydistill.data.files import check_file
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.text.sources import Corpus
 from tinydistill.distillation.layer_phase import show_layers
 from tinydistill.errors import InputError, UserError
 from tinydistill.initialization.start import check_start
@@ -44,7 +45,9 @@ def run(config: Config) -> float:
     runtime.quiet()
     soft = bool(config.task.soft_labels)  # which stand for the answers of a teacher
     teacher, start = find_teacher(config) if soft else find_task_teacher(config), find_start(config)
-    if start is not None and (soft or config.distill.phases != "prediction"):
+    if start is None:
+        vocabulary.check(config, teacher)
+    elif soft or config.distill.phases != "prediction":
         check_vocabularies(teacher, start)
     check_length(config, teacher, *([start] if start else []))
     ours = start.config if start else new_student_config(config, teacher.config)
@@ -56,6 +59,7 @@ def run(config: Config) -> float:
     if not soft:
         check_task_head(teacher, task.target, check_labels=config.distill.check_labels)
     data.scoring(config, task)
+    corpus = data.corpus(config) if start is None and vocabulary.is_cut(config) else None
     answering = None if soft else kind_of(task.target).read_from(teacher.config)
     settings = of_distilled(config).settings(
         teacher=teacher.identity,
@@ -63,6 +67,7 @@ def run(config: Config) -> float:
         task=task.identity(),
         augmentation=_augmentation(config.augmentation.path),
         **_unlabeled(config.task.unlabeled),
+        **({} if corpus is None else {"corpus": corpus.identity()}),
     )
     if answering is not None and answering.configuration:
         settings["options"] |= {"teacher": answering.configuration}
@@ -76,7 +81,7 @@ def run(config: Config) -> float:
         if artifact.result is not None:
             say("finished before with the same settings")
             return _report(artifact, artifact.result)
-        return _report(artifact, _distill(config, artifact, task, teacher, start))
+        return _report(artifact, _distill(config, artifact, task, teacher, start, corpus))
 
 
 def _augmentation(path: str | None) -> str | None:
@@ -95,10 +100,17 @@ def _unlabeled(path: str | None) -> dict[str, str]:
 
 
 def _distill(
-    config: Config, artifact: ArtifactWriter, task: TaskSource, teacher: Source, start: Source | None
+    config: Config,
+    artifact: ArtifactWriter,
+    task: TaskSource,
+    teacher: Source,
+    start: Source | None,
+    corpus: Corpus | None,
 ) -> dict[str, Any]:
     begun, scored = time.monotonic(), data.scoring(config, task)
     tokenizer = (start or teacher).tokenizer
+    if corpus is not None:
+        tokenizer = vocabulary.of_task(config, teacher, task, corpus, distilled=True).tokenizer
     head = scored.kind.head.like(
         teacher.path, teacher.revision, max_length=config.task.max_length, called=teacher.called
     )
@@ -118,8 +130,10 @@ def _distill(
             "don't have: take prediction.hard_share=0"
         )
     scoring.announce(config.task.name, labeled)
+    lacking = vocabulary.fallback(config, labeled, teacher.tokenizer)
 
     teaching = TaskTeacher(config, teacher, scored, labeled, head)
+    teaching.check_tokens()
     if scored.kind.scored_by_teacher:
         told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
         for of_phase in rows.values():
@@ -146,17 +160,18 @@ def _distill(
         "phases": reports,
         "rows": {split.name: len(split) for split in (labeled.train, *labeled.validation.values())},
         "parameters": parameters(student),
+        **({} if lacking is None else {"vocabulary": lacking}),
         "seconds": round(seconds + sum(report["seconds"] for report in reports.values()), 1),
     }
     if rank() == 0:
-        loading.save_model(student, tokenizer, artifact.product)
+        loading.save_model(student, tokenizer, artifact.product, max_length=config.task.max_length)
         for phase in reports:
             artifact.keep_logs(work.directory(phase), phase)
         artifact.keep(artifact.work / PREDICTIONS)
         for name, split in labeled.validation.items():
             if (logits := teaching.logits(split)) is not None:
                 file = prediction_file(artifact.product, name, of="teacher")
-                write_predictions(file, split, teaching.scored.kind, logits, labeled.encoded(split))
+                write_predictions(file, split, teaching.scored.kind, logits, teaching.encoded(split))
         artifact.publish(result, plain(config))
     return result
 
@@ -207,6 +222,8 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
         ("split, metric", "student at the start", "student", "teacher", "majority class"),
         rows,
     )
+    if "vocabulary" in result:
+        vocabulary.tell(result["vocabulary"])
     steps = " and ".join(f"{report['steps']} {phase} steps" for phase, report in reports.items()) or "no step"
     retained = "" if result["retention"] is None else f"; the student retains {result['retention']:.1f}% of the teacher"
     say(f"{count(result['parameters'])} parameters, {steps} in {duration(result['seconds'])}{retained}")

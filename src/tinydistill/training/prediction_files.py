@@ -26,6 +26,7 @@ from tinydistill.ranks import rank
 from tinydistill.training.classifier import Scoring
 
 PREDICTIONS = "predictions"  # the directory of an artifact that they are in
+PLACES = {"line": "line", "row": "file_row"}  # columns with a row's place in its file, by what that counts
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,43 @@ def write_predictions(
 ) -> None:
     """One line a row, or whatever its kind scores: its number, label (empty where unknown), prediction, and the rest.
 
-    `encoded` has their tokens, which a kind with outputs for every token needs. Of other kinds `rows` are the numbers
-    [N] of those that there are logits of, where these aren't all.
+    Behind what the kind has of a row stand its place in its file, its texts and the file's other columns. `encoded` has
+    their tokens, which a kind with outputs for every token needs. Of other kinds `rows` are the numbers [N] of those
+    that there are logits of, where these aren't all.
     """
     if rows is not None and not kind.per_token:
         split = split.take(rows)
     answers = kind.answers(split, logits, encoded)
-    columns = kind.lines(split, answers, logits)
+    columns = dict(kind.lines(split, answers, logits))
     count = len(columns["label"])
+    if count == len(split):
+        columns |= _of_file(split, {"row", *columns})
     every = range(count) if rows is None or kind.per_token or count != len(rows) else rows
     lines = pd.DataFrame({name: map(_cell, values) for name, values in columns.items()}, index=every)
     shares = any(name.startswith("p(") for name in columns)
     _write(file, lines.rename_axis("row"), "%.6f" if shares else "%.9g")  # all digits of fp32
+
+
+def _of_file(split: Split, taken: set[str]) -> dict[str, Sequence[str]]:
+    """Where a split's rows stand in their file, and all that it says of them; a name that is taken is told apart."""
+    file = split.file
+    found: dict[str, Sequence[Any]] = {"text": split.texts}
+    if split.pairs is not None:
+        found["text_pair"] = split.pairs
+    if file is not None:
+        places = {name: file.places for unit, name in PLACES.items() if unit == file.unit}
+        found = {**places, **(file.columns or found)}
+
+    def name(column: str) -> str:
+        return f"file: {column}" if column in taken or column.startswith(("p(", "n(")) else column
+
+    return {for_spreadsheet(name(column)): list(map(_word, cells)) for column, cells in found.items()}
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_word, value))
+    return "" if value is None else str(value)
 
 
 def _cell(value: Any) -> Any:

@@ -4,13 +4,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinydistill.config.build.nodes import built
 from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import OnText
 from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.tasks.examples import Target
+from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import SomeRows, TaskSource, WithSelection
 from tinydistill.data.text.datamodule import MaskedTextDataModule, TextDataModule
 from tinydistill.data.text.masking import MaskingVocabulary
@@ -59,6 +61,15 @@ def task(config: Config) -> TaskSource:
     if options.train_share == 1 and options.max_rows is None:
         return source
     return SomeRows(source, options.train_share, options.split_seed, rows=options.max_rows)
+
+
+def answered(source: TaskSource, model: PretrainedConfig) -> Target:
+    """What a task predicts; where it has no rows that say so, what a model's configuration calls its outputs."""
+    inner = source.source if isinstance(source, SomeRows) else source
+    if not isinstance(inner, OwnRows) or inner.rows["train"] is not None or inner.labels:
+        return source.target
+    names = tuple(str(model.id2label[number]) for number in sorted(model.id2label))
+    return inner.target_named(names if len(names) > 1 else ())
 
 
 def training_task(config: Config) -> TaskSource:

@@ -1,15 +1,16 @@
 """The teacher of a task: a fine-tuned model, or probabilities that come with the rows and stand for one's answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
 from transformers import PreTrainedModel
 
 from tinydistill.config.build import data
-from tinydistill.config.build.trainer import frozen_dtype, precision
+from tinydistill.config.build.trainer import frozen_device, frozen_dtype, precision
 from tinydistill.config.schema import Config
 from tinydistill.data.tasks.datamodule import TaskDataModule
+from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION
 from tinydistill.distillation.teacher_checks import check_score
@@ -44,44 +45,67 @@ class TaskTeacher:
         """Whether its answers come with the rows."""
         return bool(self.config.task.soft_labels)
 
+    def _loaded(self, source: Source) -> PreTrainedModel:
+        dtype = frozen_dtype(self.config)
+        return source.encoder(dtype) if self.soft else source.with_head(self.scored.kind.head, dtype)
+
     @cached_property
     def _model(self) -> PreTrainedModel:
-        dtype = frozen_dtype(self.config)
-        return self.source.encoder(dtype) if self.soft else self.source.with_head(self.scored.kind.head, dtype)
+        return self._loaded(self.source)
+
+    @cached_property
+    def _beside_student(self) -> PreTrainedModel:
+        reading = self.source.reading(self.rows.tokenizer)
+        return self._model if reading is None or reading is self.source else self._loaded(reading)
 
     def load(self) -> PreTrainedModel:
-        """The model, with its head if it has one; loaded once."""
-        return self._model
+        """The model, with its head if it has one, as it reads the student's tokens; loaded once."""
+        return self._beside_student
 
     @cached_property
     def _own_rows(self) -> TaskDataModule:
         """The rows as it reads them itself, with a tokenizer of its own where the student has another."""
         if self.source.tokenizer.get_vocab() == self.rows.tokenizer.get_vocab():
             return self.rows
-        if self.scored.kind.per_token:
+        return data.task_data(self.config, self.rows.source, self.source.tokenizer, batch_size=self.rows.batch_size)
+
+    def check_tokens(self) -> None:
+        """Raise UserError where every token has an answer, and the student has tokens that the teacher lacks."""
+        if self.scored.kind.per_token and self.source.reading(self.rows.tokenizer) is None:
             raise UserError(
                 f"{self.source.called}={self.source.path} and student.path have other vocabularies, and this task has "
                 "an answer for every token: name a student with the teacher's tokens"
             )
-        return data.task_data(self.config, self.rows.source, self.source.tokenizer, batch_size=self.rows.batch_size)
+
+    def encoded(self, split: Split) -> EncodedRows:
+        """The tokens that its answers to a split are to."""
+        return self._own_rows.encoded(split)
 
     def logits(self, split: Split) -> Logits | None:
         """Its answers to a split: computed, and stored, where they aren't there yet; None where no soft labels are."""
         if self.soft:
             return None if split.soft is None else self.scored.kind.soft_logits(split.soft)
+        return self._stored(self._own_rows, split, lambda: self._model)
+
+    def _stored(self, rows: TaskDataModule, split: Split, load: Callable[[], PreTrainedModel]) -> Logits:
         precise = f"{self.source.identity} {precision(self.config)}{self.head.read_as}"
-        return stored_logits(self._own_rows, split, precise, lambda: self._model.to(_device(self.config)))
+        return stored_logits(rows, split, precise, lambda: load().to(frozen_device(self.config)))
 
     def as_it_answers(self) -> "TaskTeacher":
         """The same, scored with what its configuration says was chosen for it, or else what is on rows kept aside."""
         kept = self.scored.splits.get(SELECTION)
         kind = None if self.soft else self.scored.kind.read_from(self.source.config)
         if kind is None and kept is not None and (logits := self.logits(kept)) is not None:
-            kind = self.scored.kind.fitted_to(kept, logits, self.rows.encoded(kept))
+            kind = self.scored.kind.fitted_to(kept, logits, self.encoded(kept))
         return self if kind is None else replace(self, scored=replace(self.scored, kind=kind))
 
     def training_logits(self) -> Logits:
-        """Its answers to the rows that are trained on. Raises UserError where some have no soft label."""
+        """Its answers to the rows that are trained on, and to the student's tokens where every token has one.
+
+        Raises UserError where some rows have no soft label.
+        """
+        if self.scored.kind.per_token and not self.soft:
+            return self._stored(self.rows, self.rows.train, self.load)
         found = self.logits(self.rows.train)
         if found is None:
             raise UserError(
@@ -98,18 +122,13 @@ class TaskTeacher:
             if logits is None:
                 found[name] = dict.fromkeys(self.scored.metrics)
             else:
-                found[name] = scoring.score_logits(self.scored, split, logits, self.rows)
+                found[name] = scoring.score_logits(self.scored, split, logits, self._own_rows)
         return found
 
     def check(self) -> None:
         """Raise InputError where its answers to the reported split are no better than without reading it."""
         split = self.rows.validation[self.scored.reported_split]
         if (logits := self.logits(split)) is not None:
-            answers = self.scored.kind.answers(split, logits, self.rows.encoded(split))
+            answers = self.scored.kind.answers(split, logits, self.encoded(split))
             called = "task.soft_labels" if self.soft else f"{self.source.called}={self.source.path}"
             check_score(self.scored.kind, split, answers, called=called)
-
-
-def _device(config: Config) -> torch.device:
-    gpu = config.trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if gpu else "cpu")

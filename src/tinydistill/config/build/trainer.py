@@ -41,6 +41,12 @@ def frozen_dtype(config: Config) -> torch.dtype:
     return torch.bfloat16 if precision(config) == "bf16-mixed" else torch.float32
 
 
+def frozen_device(config: Config) -> torch.device:
+    """Where models that aren't trained compute."""
+    gpu = config.trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
+
+
 def stepping(config: Config) -> dict[str, Any]:
     """The factories of optimizer and schedule, as LightningModules here take them."""
     nodes = {"optimizer": config.optimizer, "scheduler": config.scheduler}

@@ -20,6 +20,7 @@ from tinydistill.config.schema.stages import (
     Intermediate,
     Label,
     Pipeline,
+    Predict,
     Prediction,
     Pretrain,
     Report,
@@ -33,6 +34,7 @@ STAGES = {
     "augment": "training rows -> many more of them, words replaced by a masked language model",
     "task": "fine-tuned teacher and general student -> student of a task",
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
+    "predict": "any model's answers beside every row of a file, in PyTorch or onnxruntime",
     "label": "a fine-tuned model's answers to a file of texts, as rows to train on",
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
     "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
@@ -70,6 +72,7 @@ class Config:
     intermediate: Intermediate = field(default_factory=Intermediate)
     prediction: Prediction = field(default_factory=Prediction)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    predict: Predict = field(default_factory=Predict)
     label: Label = field(default_factory=Label)
     export: Export = field(default_factory=Export)
     report: Report = field(default_factory=Report)

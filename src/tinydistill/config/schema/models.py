@@ -18,11 +18,17 @@ class Teacher:
 
 @dataclass
 class Student:
-    """The small encoder: the teacher's architecture and vocabulary at another size."""
+    """The small encoder: the teacher's architecture at another size, with its vocabulary or a part of it."""
 
     name: str = option("the word for it in the names of outputs")
     path: str | None = option("start from this directory or hub name; its own size and weights are kept", None)
     init: str = option("how the weights start", "closed_form", choices=("closed_form", "teacher_layers", "random"))
+    vocabulary: str = option(
+        "all tokens of the teacher, or those that the corpus and the task's training rows use, with all single "
+        "characters: the others fall back to smaller ones",
+        "teacher",
+        choices=("teacher", "corpus"),
+    )
     num_layers: int = option("Transformer layers", at_least=1, at_most=1000)
     hidden_size: int = option("width of the hidden states", at_least=1, at_most=100_000)
     intermediate_size: int = option("width of the feed-forward layers", at_least=1, at_most=1_000_000)

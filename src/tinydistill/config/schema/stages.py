@@ -199,6 +199,31 @@ class Label:
 
 
 @dataclass
+class Predict:
+    """What is answered, by which model, and how."""
+
+    file: str | None = option("texts to answer: a file with the columns of the training rows and any others", None)
+    path: str | None = option(
+        "directory or hub name of a model with a head; null for what stage=task made, or stage=export where ONNX files "
+        "answer",
+        None,
+    )
+    runtime: str = option(
+        "what computes: PyTorch, or onnxruntime from one of the files that stage=export wrote",
+        "pytorch",
+        choices=("pytorch", "onnx", "onnx_int8"),
+    )
+    max_length: int | None = option(
+        "tokens in a row; null for what the model's tokenizer says, which for models made here is what they were "
+        "trained with",
+        None,
+        at_least=8,
+    )
+    batch_size: int = option("rows per forward pass", 64, at_least=1)
+    prefix: str = option("what the names of the added columns begin with, for files that have such columns", "")
+
+
+@dataclass
 class Evaluate:
     """What is scored."""
 

@@ -6,6 +6,7 @@ N: rows of a split, C: classes.
 import hashlib
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.formats import shortened
+from tinydistill.data.tasks.file_rows import FileRows
 from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.windows import Windows
 from tinydistill.errors import InputError
@@ -29,7 +31,7 @@ class Table:
 
     `labels` are raw (text, number or None), and None altogether where there is no such column. `others` [N][K] has what
     other columns hold that were asked for. `skipped` counts the damaged rows that were left out because the task allows
-    it.
+    it. `columns` are those of the file that were kept, by name.
     """
 
     source: str
@@ -40,9 +42,23 @@ class Table:
     labels: list[Any] | None = None
     others: list[list[Any]] = field(default_factory=list)
     skipped: int = 0
+    columns: dict[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def keep(self, cells: Mapping[str, Any]) -> None:
+        """Take in what other columns hold of the row that was added last."""
+        for name, cell in cells.items():
+            column = self.columns.setdefault(name, [])
+            column += [None] * (len(self) - 1 - len(column))  # of the rows that lack it
+            column.append(cell)
+
+    def file_rows(self) -> FileRows:
+        """Where the rows stand, with all that was kept of them."""
+        for column in self.columns.values():
+            column += [None] * (len(self) - len(column))
+        return FileRows(self.unit, self.places, self.columns)
 
     @property
     def labeled(self) -> bool:
@@ -87,7 +103,7 @@ class Split:
     what else its Target encodes; None where they are unknown. `source_rows` int64 [N]: of augmented rows, the numbers
     of the training rows that they were made from; -1 for a row of its own. `soft` float32 [N, C]: probabilities that
     stand for a teacher's, where there are some. `by_pair`: whether rows with the same second text belong together, as
-    several questions about it do.
+    several questions about it do. `file`: where they stand in their file, and what else it says of them.
     """
 
     name: str
@@ -98,6 +114,7 @@ class Split:
     soft: NDArray[np.float32] | None = None
     skipped: int = 0
     by_pair: bool = False
+    file: FileRows | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -133,7 +150,8 @@ class Split:
         labels = None if self.labels is None else self.labels[rows]
         texts, sources = [self.texts[i] for i in chosen], None if self.source_rows is None else self.source_rows[rows]
         soft = None if self.soft is None else self.soft[rows]
-        return replace(self, texts=texts, pairs=pairs, labels=labels, source_rows=sources, soft=soft)
+        file = None if self.file is None else self.file.take(rows)
+        return replace(self, texts=texts, pairs=pairs, labels=labels, source_rows=sources, soft=soft, file=file)
 
     def with_unlabeled(self, other: "Split") -> "Split":
         """These rows and then another split's, all without labels."""
@@ -327,7 +345,8 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
             which = "the second text" if texts is table.pairs else "the first text" if table.pairs else "the text"
             raise InputError(f"{table.where(row)}: {which} is empty", FIX_ROW)
     labels = target.encode(table, label) if label is not None else None
-    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped, by_pair=target.by_pair)
+    file = table.file_rows()
+    return Split(name, table.texts, table.pairs, labels, skipped=table.skipped, by_pair=target.by_pair, file=file)
 
 
 def check_for_scores(split: Split, source: str, advice: str) -> Split:

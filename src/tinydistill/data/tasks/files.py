@@ -1,16 +1,16 @@
 """A user's own labeled rows as a task."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from tinydistill.data.tasks.examples import Split, Table, Target, infer_target, to_split
+from tinydistill.data.tasks.examples import Split, Table, Target, infer_target
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.soft_labels import probabilities
 from tinydistill.data.tasks.sources import UNLABELED
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.tables import Layout, read_table, read_tables
 from tinydistill.errors import InputError
 
 
@@ -84,8 +84,8 @@ class TaskFiles(OwnRows):
             advice = "{TaskFiles.text}, {TaskFiles.text_pair} and {TaskFiles.label} must differ"
             raise InputError(f"the column '{twice}' has two roles", advice)
         argument = f"{{TaskFiles.{name}}}"
-        needed = label_needed and not self.soft_labels
-        return read_table(self.rows[name], self.layout, argument=argument, name=name, label_needed=needed)
+        needed, layout = label_needed and not self.soft_labels, replace(self.layout, keep=self.predicted(name))
+        return read_table(self.rows[name], layout, argument=argument, name=name, label_needed=needed)
 
     def split(self, name: str, table: Table) -> Split:
         """A table as a split, with soft labels if it has any."""
@@ -96,10 +96,10 @@ class TaskFiles(OwnRows):
             table.labels = [self.target.labels[number] for number in soft.argmax(1)]
         return replace(super().split(name, table), soft=soft)
 
-    def unlabeled(self, file: str) -> Split:
-        """Rows of another file with the same columns, less those of labels."""
-        layout = replace(self.layout, label=None, others=())
-        return to_split("unlabeled", read_table(file, layout, argument=UNLABELED), self.target, label=None)
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """Rows of another file with the same columns, of which those of labels may be missing."""
+        layout = replace(self.layout, label=None, label_columns=(), others=(), keep=True)
+        return read_tables(file, layout, argument=argument, at_once=at_once)
 
     def _classes(self) -> tuple[str, ...]:
         """As given; or the names of the columns of probabilities, less what they have in common: p(spam) is spam."""

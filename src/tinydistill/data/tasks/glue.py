@@ -1,14 +1,14 @@
 """GLUE, from the hub or in its original files, and data sets of the same shape on the hub."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tinydistill.data.formats import hub_rows
 from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
 from tinydistill.data.tasks.sources import UNLABELED, TaskSource
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.tables import Layout, read_table, read_tables
 from tinydistill.errors import InputError
 
 
@@ -21,6 +21,8 @@ class GlueTask(TaskSource):
     where no header names them, and whether to leave out rows of a wrong number of cells, which some published files
     have. The splits are named as on the hub: validation_matched is dev_matched.tsv.
     """
+
+    empty_texts: ClassVar[bool] = True
 
     root: str | Path | None = None
     _: KW_ONLY
@@ -58,11 +60,10 @@ class GlueTask(TaskSource):
         """The test splits, whose labels were mostly not published."""
         return {name: self._split(name, test=True) for name in self.test_splits}
 
-    def unlabeled(self, file: str) -> Split:
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
         """Rows of another file, a test file of the original ones or of another task, with the task's columns."""
         columns = self._layout() if self.root is not None else Layout(self.text, self.text_pair, arguments="GlueTask.")
-        table = read_table(file, replace(columns, label=None), argument=UNLABELED)
-        return to_split("unlabeled", table, self.target, label=None, empty_texts=True)
+        return read_tables(file, replace(columns, label=None, keep=True), argument=argument, at_once=at_once)
 
     @property
     def _original(self) -> str:

@@ -13,19 +13,16 @@ from tinydistill.data.tasks.examples import (
     FIX_ROW,
     MAX_CLASSES,
     MAX_LABEL,
-    Split,
     Table,
     Target,
     in_order,
     label_name,
-    to_split,
     too_long,
 )
 from tinydistill.data.tasks.files import TaskFiles
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.several_labels import SeveralLabels
-from tinydistill.data.tasks.sources import UNLABELED
-from tinydistill.data.tasks.tables import DELIMITERS, read_table
+from tinydistill.data.tasks.tables import DELIMITERS
 from tinydistill.errors import InputError
 
 SEPARATORS = {**DELIMITERS, "space": " "}
@@ -96,6 +93,10 @@ class MultiLabelFiles(TaskFiles):
             say(f"no row of {self.training_table.source} has the label {shown}: no model can learn it")
         return target
 
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """Any number of them."""
+        return SeveralLabels(labels)
+
     def _found(self, counts: Counter[str]) -> tuple[str, ...]:
         """The names that occur, in order. Raises InputError where these aren't labels to tell apart."""
         table, names = self.training_table, {name for name in counts if name}
@@ -135,11 +136,6 @@ class MultiLabelFiles(TaskFiles):
         known = names_of(self.rows[name], self.label)
         table.labels = [self._of_cell(table.where(row), cell, known) for row, cell in enumerate(table.labels)]
         return table
-
-    def unlabeled(self, file: str) -> Split:
-        """Rows of another file with the same columns, less those of labels."""
-        layout = replace(self.layout, label=None, label_columns=())
-        return to_split("unlabeled", read_table(file, layout, argument=UNLABELED), self.target, label=None)
 
     def _of_columns(self, where: str, cells: Sequence[Any]) -> list[str]:
         """The labels whose columns hold 1. Raises InputError for what is neither 0 nor 1."""

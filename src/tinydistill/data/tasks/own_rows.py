@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Split, Table, check_for_scores, to_split
+from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
 from tinydistill.data.tasks.sources import TaskSource, smallest_hashes
 from tinydistill.errors import InputError
 
@@ -41,6 +41,14 @@ class OwnRows(TaskSource):
     @abstractmethod
     def table(self, name: str, *, label_needed: bool = True) -> Table:
         """One of the tables, with labels if there are any or they are needed."""
+
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """What is predicted where a model says what its outputs are called, none for a number, and no rows say it."""
+        return Target(labels)
+
+    def predicted(self, name: str) -> bool:
+        """Whether there are files of predictions of these rows, so that all columns are kept for them."""
+        return name != "train" or self.rows["validation"] is None
 
     def train(self) -> Split:
         """The training rows, less what is cut off for validation."""

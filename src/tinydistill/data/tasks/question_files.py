@@ -10,15 +10,17 @@ from tinydistill.console import say
 from tinydistill.data.files import check_file, extension
 from tinydistill.data.formats import Choose, column_index, json_objects, memory_rows, no_text
 from tinydistill.data.tasks import squad_json
-from tinydistill.data.tasks.examples import FIX_ROW, Split, Table, Target, to_split
+from tinydistill.data.tasks.examples import FIX_ROW, Table, Target
+from tinydistill.data.tasks.file_rows import FurtherColumns
 from tinydistill.data.tasks.given_answers import Given, given_answers, span_of
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import UNLABELED
 from tinydistill.data.tasks.spans import Span, Spans
-from tinydistill.data.tasks.tables import Layout, rows_of_file
+from tinydistill.data.tasks.tables import Layout, in_parts, rows_of_file
 from tinydistill.errors import InputError
 
-Row = tuple[Any, str, str, list[Given] | None]  # where it stands, question, text, answers; None where none are given
+Row = tuple[Any, str, str, list[Given] | None, dict[str, Any]]
+"""Where it stands, question, text, answers (None where none are given), and what other columns hold."""
 
 
 class QuestionFiles(OwnRows):
@@ -75,23 +77,36 @@ class QuestionFiles(OwnRows):
         labels = (table or self.training_table).labels or []
         return Spans(unanswerable=not all(labels), max_answer_length=self.max_answer_length)
 
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """Spans, or none."""
+        return Spans(unanswerable=True, max_answer_length=self.max_answer_length)
+
     def table(self, name: str, *, label_needed: bool = True) -> Table:
         """A file, or a table in memory."""
         for role in ("text", "text_pair", "label"):
             if getattr(self.layout, role) is None:
                 raise InputError("rows need columns of questions, texts and answers", f"set {{TaskFiles.{role}}}")
-        return self._read(self.rows[name], name, f"{{TaskFiles.{name}}}", self.layout, needed=label_needed)
+        layout = replace(self.layout, keep=self.predicted(name))
+        (table,) = self._read(self.rows[name], name, f"{{TaskFiles.{name}}}", layout, needed=label_needed)
+        return table
 
-    def unlabeled(self, file: str) -> Split:
-        """Rows of another file; answers that it has are not looked at."""
-        table = self._read(file, "unlabeled", UNLABELED, replace(self.layout, label=None), needed=False)
-        return to_split("unlabeled", table, self.target, label=None)
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """Rows of another file, whose answers are not looked at; SQuAD's JSON is read as a whole."""
+        layout = replace(self.layout, label=None, keep=True)
+        return self._read(file, "unlabeled", argument, layout, needed=False, at_once=at_once)
 
-    def _read(self, rows: Any, name: str, argument: str, layout: Layout, *, needed: bool) -> Table:
-        choose = self._chooser(layout, argument, needed=needed)
+    def _read(
+        self, rows: Any, name: str, argument: str, layout: Layout, *, needed: bool, at_once: int | None = None
+    ) -> Iterator[Table]:
+        answers = () if layout.label is None else (layout.label, self.answer_start)
+        further = FurtherColumns(answers, kept=layout.keep)
+        choose = self._chooser(layout, argument, further, needed=needed)
+        found: Iterator[Row]
         if not isinstance(rows, str | Path):
             table = Table(name, "row")
-            return self._filled(table, self._of_cells(memory_rows(rows, choose, name), table), needed=needed)
+            found = self._of_cells(memory_rows(rows, choose, name), table, further)
+            yield self._filled(table, found, needed=needed)
+            return
         path, value = Path(rows), None
         check_file(path, argument)
         table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
@@ -99,34 +114,36 @@ class QuestionFiles(OwnRows):
             dialect = {"argument": argument, "encoding_argument": "{TaskFiles.encoding}"}
             value = squad_json.whole_json(path, layout.encoding, **dialect)
         if value is None or (isinstance(value, dict) and layout.text in value):
-            found = self._of_cells(rows_of_file(path, choose, layout, argument), table)
+            found = self._of_cells(rows_of_file(path, choose, layout, argument), table, further)
         elif (objects := squad_json.flat(value, layout.text)) is not None:
             table.unit = "row"
-            found = self._of_cells(json_objects(objects, choose, str(path)), table)
+            found = self._of_cells(json_objects(objects, choose, str(path)), table, further)
         else:
             table.unit = "question"
             found = self._of_squad(path, value, argument, layout, needed=needed)
-        return self._filled(table, found, needed=needed)
+        for some in in_parts(found, at_once):
+            yield self._filled(Table(table.source, table.unit), some, needed=needed)
 
-    def _chooser(self, layout: Layout, argument: str, *, needed: bool) -> Choose:
+    def _chooser(self, layout: Layout, argument: str, further: FurtherColumns, *, needed: bool) -> Choose:
         def choose(names: Sequence[str], where: str) -> list[int]:
             roles = [role for role in layout.roles() if role[0] != "label" or needed or role[1] in names]
             if roles[-1][0] == "label" and self.answer_start in names:
                 roles.append(("answer_start", self.answer_start))
-            return [column_index(names, column, where, layout.advice(role, argument)) for role, column in roles]
+            chosen = [column_index(names, column, where, layout.advice(role, argument)) for role, column in roles]
+            return [*chosen, *further.choose(names)]
 
         return choose
 
-    def _of_cells(self, rows: Iterable[tuple[int, Any]], table: Table) -> Iterator[Row]:
+    def _of_cells(self, rows: Iterable[tuple[int, Any]], table: Table, further: FurtherColumns) -> Iterator[Row]:
         """Rows of a table: question, text, answers if there are any, and where these start if that is known."""
-        for place, cells in rows:
+        for place, cells, others in further.cuts(rows):
             where = f"{table.source} {table.unit} {place}"
             question, text = (
                 cell if isinstance(cell, str) else no_text(cell, where, column, self.layout.advice(role, ""))
                 for (role, column), cell in zip(self.layout.roles()[:2], cells[:2], strict=True)
             )
             value, start = [*cells[2:], None, None][:2]
-            yield place, question, text, given_answers(value, start, where, str(self.layout.label))
+            yield place, question, text, given_answers(value, start, where, str(self.layout.label)), others
 
     def _of_squad(self, path: Path, value: Any, argument: str, layout: Layout, *, needed: bool) -> Iterator[Row]:
         for number, question, text, answers in squad_json.questions(path, value, argument=argument):
@@ -134,14 +151,15 @@ class QuestionFiles(OwnRows):
             if answers is None and needed:
                 raise InputError(f"{where} has no 'answers'", FIX_ROW)
             given = given_answers(answers, None, where, "answers") if layout.label is not None else None
-            yield number, question, text, given
+            others = {"id": number, "question": question, "context": text} if layout.keep else {}
+            yield number, question, text, given, others
 
     def _filled(self, table: Table, rows: Iterable[Row], *, needed: bool) -> Table:
         """The table with texts and spans; raises InputError for an answer that its text doesn't have."""
         labels: list[list[Span]] = []
         pairs: list[str] = []
         several = 0
-        for place, question, text, answers in rows:
+        for place, question, text, answers, others in rows:
             where = f"{table.source} {table.unit} {place}"
             for what, said in (("question", question), ("context", text)):
                 if not said.strip():
@@ -149,6 +167,7 @@ class QuestionFiles(OwnRows):
             table.places.append(place)
             table.texts.append(question)
             pairs.append(text)
+            table.keep(others)
             several += any(start is None and text.count(said.strip()) > 1 for said, start in answers or [])
             labels.append([span_of(said, start, text, where) for said, start in answers or []])
         if several:

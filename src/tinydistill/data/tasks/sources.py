@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -10,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Judgments, Split, Target, to_split
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.examples import Judgments, Split, Table, Target, to_split
+from tinydistill.data.tasks.tables import Layout, read_tables
 from tinydistill.errors import InputError
 
 UNLABELED = "{TaskDataModule.unlabeled}"  # what names the file of rows without labels
@@ -29,6 +30,8 @@ class TaskSource(ABC):
 
     labeled: ClassVar[bool] = True
     """As its target has it; known before any row is read."""
+    empty_texts: ClassVar[bool] = False
+    """Whether rows without labels may have no text."""
 
     @property
     @abstractmethod
@@ -47,11 +50,18 @@ class TaskSource(ABC):
         """Splits by name, mostly without labels; empty where the task has none."""
         return {}
 
-    def unlabeled(self, file: str) -> Split:
-        """Further rows without labels, from a file that is laid out as the training rows: `text`, and `text_pair`."""
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """Further rows without labels, with all their columns, in one table or in several of at most so many rows.
+
+        They are from a file that is laid out as the training rows: `text`, and `text_pair`; `argument` names it.
+        """
         pair = None if self.train().pairs is None else "text_pair"
-        table = read_table(file, Layout("text", pair), argument=UNLABELED)
-        return to_split("unlabeled", table, self.target, label=None)
+        return read_tables(file, Layout("text", pair, keep=True), argument=argument, at_once=at_once)
+
+    def unlabeled(self, file: str) -> Split:
+        """All of them together."""
+        (table,) = self.tables(file)
+        return to_split("unlabeled", table, Target(), label=None, empty_texts=self.empty_texts)
 
     def identity(self) -> str:
         """The same for the same training and validation rows, wherever they lie."""
@@ -100,6 +110,10 @@ class SomeRows(TaskSource):
     def test(self) -> dict[str, Split]:
         """Some of the rows of the test splits."""
         return {name: self._few(split) for name, split in self.source.test().items()}
+
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """As of the other task."""
+        return self.source.tables(file, at_once, argument=argument)
 
     def unlabeled(self, file: str) -> Split:
         """As of the other task."""
@@ -151,6 +165,10 @@ class WithSelection(TaskSource):
     def test(self) -> dict[str, Split]:
         """As of the other task."""
         return self.source.test()
+
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """As of the other task."""
+        return self.source.tables(file, at_once, argument=argument)
 
     def unlabeled(self, file: str) -> Split:
         """As of the other task."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Number
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
@@ -22,6 +22,7 @@ from tinydistill.data.formats import (
     shortened,
 )
 from tinydistill.data.tasks.examples import Table
+from tinydistill.data.tasks.file_rows import FurtherColumns
 from tinydistill.errors import InputError
 
 FORMATS = (".csv", ".tsv", *JSON_LINES, ".parquet")
@@ -29,6 +30,7 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 MAX_CELL = 1 << 24  # characters; what is longer comes from a quote that isn't closed
 
 Lines = Iterable[tuple[int, str]]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Layout:
     {TaskFiles.text_pair}, `dialect` those of encoding, quoting and delimiter; they are empty where these are fixed.
     `others` are further columns, which are read as they are. Where several columns stand for labels, `label_columns`
     names them in place of `label`, and a row's label is the list of their cells; with `lists` the one column may hold
-    lists.
+    lists. With `keep` the table has all other columns and those of the texts as they are.
     """
 
     text: str
@@ -58,6 +60,7 @@ class Layout:
     others: Sequence[str] = ()
     label_columns: Sequence[str] = ()
     lists: bool = False
+    keep: bool = False
 
     def advice(self, role: str, argument: str) -> str:
         """What to do about a column that is missing or holds the wrong thing, in the file that `argument` named."""
@@ -77,51 +80,95 @@ def read_table(rows: Any, layout: Layout, *, argument: str, name: str = "", labe
     Raises InputError, which names file and line, where the file is missing, can't be read as what its name claims,
     lacks a column or has it twice, or a row has too few or too many cells. `argument` names it: {TaskFiles.train}.
     """
+    (table,) = read_tables(rows, layout, argument=argument, name=name, label_needed=label_needed)
+    return table
+
+
+def read_tables(
+    rows: Any,
+    layout: Layout,
+    *,
+    argument: str,
+    name: str = "",
+    label_needed: bool = True,
+    at_once: int | None = None,
+) -> Iterator[Table]:
+    """The same in one table or more of at most so many rows, read as they are asked for."""
     found: list[tuple[str, str, str]] = []
+    further = FurtherColumns((c for role, c in layout.roles() if role in ("label", "others")), kept=layout.keep)
 
     def choose(names: Sequence[str], where: str) -> list[int]:
         labeled = label_needed or any(column in names for role, column in layout.roles() if role == "label")
         roles = [role for role in layout.roles() if labeled or role[0] != "label"]
         found[:] = [(*role, layout.advice(role[0], argument)) for role in roles]
-        return [column_index(names, column, where, advice) for _, column, advice in found]
+        return [*(column_index(names, column, where, advice) for _, column, advice in found), *further.choose(names)]
 
     if isinstance(rows, str | Path):
-        path = Path(rows)
-        table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
-        found_rows = rows_of_file(path, choose, layout, argument)
+        source, unit = str(rows), "row" if extension(Path(rows)) == ".parquet" else "line"
+        found_rows = rows_of_file(Path(rows), choose, layout, argument)
     else:
-        table = Table(name, "row")
+        source, unit = name, "row"
         found_rows = memory_rows(rows, choose, name)
+    # As a row is read: the next one of JSON lines may have other columns.
+    divided = ((place, None if cells is None else (*further.cut(cells), tuple(found))) for place, cells in found_rows)
+    for some in in_parts(divided, at_once):
+        table = Table(source, unit, pairs=None if layout.text_pair is None else [])
+        for place, row in some:
+            if row is None:
+                table.skipped += 1
+            else:
+                _add(table, place, *row, layout)
+        if not found:
+            raise InputError(f"{table.source} is empty", f"check {argument}")
+        if len(table.labels or ()) not in (0, len(table)):  # JSON lines may differ
+            named = f"a column '{layout.label}'" if not layout.label_columns else "columns of labels"
+            message = f"{table.source}: some rows have {named} and others don't"
+            raise InputError(message, "give it to all or none")
+        yield table
 
-    cells_of: dict[str, list[Any]] = {"text": table.texts, "text_pair": []}
-    labels: list[Any] = []
-    for place, cells in found_rows:
-        if cells is None:
-            table.skipped += 1
+
+def _add(
+    table: Table,
+    place: int,
+    cells: list[Any],
+    others: dict[str, Any],
+    found: Sequence[tuple[str, str, str]],
+    layout: Layout,
+) -> None:
+    """Take a row into a table. Raises InputError where a cell holds what its role doesn't allow."""
+    table.places.append(place)
+    of_row: list[Any] = []
+    table.others.append([cell for (role, *_), cell in zip(found, cells, strict=True) if role == "others"])
+    for (role, column, advice), cell in zip(found, cells, strict=True):
+        where = f"{table.source} {table.unit} {place}"
+        if role == "others":
             continue
-        table.places.append(place)
-        of_row: list[Any] = []
-        table.others.append([cell for (role, *_), cell in zip(found, cells, strict=True) if role == "others"])
-        for (role, column, advice), cell in zip(found, cells, strict=True):
-            where = f"{table.source} {table.unit} {place}"
-            if role == "others":
-                continue
-            if role != "label" and not isinstance(cell, str):
-                cell = no_text(cell, where, column, advice)
-            elif role == "label" and not (layout.lists or cell is None or isinstance(cell, str | Number)):
-                raise InputError(f"{where}: column '{column}' holds {shortened(cell)}, no name or number", advice)
-            (of_row if role == "label" else cells_of[role]).append(cell)
-        if of_row:
-            labels.append(of_row if layout.label_columns else of_row[0])
-    if not found:
-        raise InputError(f"{table.source} is empty", f"check {argument}")
-    table.pairs = cells_of["text_pair"] if layout.text_pair is not None else None
-    table.labels = labels or None
-    if len(labels) not in (0, len(table)):  # JSON lines may differ
-        named = f"a column '{layout.label}'" if not layout.label_columns else "columns of labels"
-        message = f"{table.source}: some rows have {named} and others don't"
-        raise InputError(message, "give it to all or none")
-    return table
+        if role != "label" and not isinstance(cell, str):
+            cell = no_text(cell, where, column, advice)
+        elif role == "label" and not (layout.lists or cell is None or isinstance(cell, str | Number)):
+            raise InputError(f"{where}: column '{column}' holds {shortened(cell)}, no name or number", advice)
+        if role == "label":
+            of_row.append(cell)
+        elif role == "text":
+            table.texts.append(cell)
+        elif table.pairs is not None:
+            table.pairs.append(cell)
+    if of_row:
+        table.labels = table.labels or []
+        table.labels.append(of_row if layout.label_columns else of_row[0])
+    table.keep(others)
+
+
+def in_parts(rows: Iterable[Row], at_once: int | None) -> Iterator[Iterable[Row]]:
+    """Rows in one part or more of at most so many; None for a single part."""
+    rest = iter(rows)
+    if at_once is None:
+        yield rest
+        return
+    part = list(itertools.islice(rest, at_once))
+    yield part
+    while part := list(itertools.islice(rest, at_once)):
+        yield part
 
 
 def rows_of_file(path: Path, choose: Choose, layout: Layout, argument: str) -> Iterator[tuple[int, list[Any] | None]]:

@@ -1,17 +1,21 @@
 """A user's own tagged texts: CoNLL files, and tables with a list of words and one of tags in every row."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
-from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, memory_rows, parquet_rows
-from tinydistill.data.tasks.examples import FIX_ROW, Split, Table, Target, label_name
+from tinydistill.data.formats import JSON_LINES, Choose, Rows, column_index, json_rows, memory_rows, parquet_rows
+from tinydistill.data.tasks.examples import FIX_ROW, Table, Target, label_name
+from tinydistill.data.tasks.file_rows import CutRow, FurtherColumns
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.own_rows import OwnRows
+from tinydistill.data.tasks.sources import UNLABELED
+from tinydistill.data.tasks.tables import in_parts
 from tinydistill.data.tasks.tags import Tags, in_iob1, tag_names, to_iob2
 from tinydistill.errors import InputError
 
@@ -63,50 +67,66 @@ class TagFiles(OwnRows):
         """The tags, as given or as the training rows have them."""
         return Tags(self.labels or tag_names(self.training_table.labels or []))
 
+    def target_named(self, labels: tuple[str, ...]) -> Target:
+        """Tags."""
+        return Tags(labels)
+
     def table(self, name: str, *, label_needed: bool = True) -> Table:
         """A file, or a table in memory."""
         rows, argument = self.rows[name], f"{{TaskFiles.{name}}}"
-        table = Table(name, "row")
+        further = FurtherColumns([self.label], kept=self.predicted(name))
+        if isinstance(rows, str | Path):
+            (table,) = self._of_file(Path(rows), argument, further, label_needed=label_needed)
+            return table
+        choose = self._chooser(argument, further, label_needed=label_needed)
+        found = further.cuts(memory_rows(rows, choose, name))
+        return self._filled(Table(name, "row"), found, names_of(rows, self.label))
+
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """Rows of another file, whose tags are not looked at."""
+        return self._of_file(Path(file), argument, FurtherColumns(), label_needed=None, at_once=at_once)
+
+    def _of_file(
+        self,
+        path: Path,
+        argument: str,
+        further: FurtherColumns,
+        *,
+        label_needed: bool | None,
+        at_once: int | None = None,
+    ) -> Iterator[Table]:
+        """Tables of at most so many rows; labels are needed, or read where there are some, or with None not read."""
+        check_file(path, argument)
+        suffix = extension(path)
+        lines = numbered_lines(path, self.encoding, argument=argument, encoding_argument="{TaskFiles.encoding}")
+        choose = self._chooser(argument, further, label_needed=label_needed)
         found: Rows
-        if not isinstance(rows, str | Path):
-            found = memory_rows(rows, self._chooser(argument, label_needed=label_needed), name)
-            names = names_of(rows, self.label)
+        if suffix in JSON_LINES:
+            found = json_rows(path, lines, choose, argument=argument)
+        elif suffix == ".parquet":
+            found = parquet_rows(path, choose, argument=argument)
         else:
-            path, names = Path(rows), []
-            check_file(path, argument)
-            suffix = extension(path)
-            table = Table(str(path), "row" if suffix == ".parquet" else "line")
-            lines = numbered_lines(path, self.encoding, argument=argument, encoding_argument="{TaskFiles.encoding}")
-            choose = self._chooser(argument, label_needed=label_needed)
-            if suffix in JSON_LINES:
-                found = json_rows(path, lines, choose, argument=argument)
-            elif suffix == ".parquet":
-                found = parquet_rows(path, choose, argument=argument)
-            else:
-                found = self._conll(path, lines, conllu=suffix == ".conllu", label_needed=label_needed)
-        return self._filled(table, found, names)
+            found = self._conll(path, lines, conllu=suffix == ".conllu", label_needed=label_needed)
+        for some in in_parts(further.cuts(found), at_once):
+            yield self._filled(Table(str(path), "row" if suffix == ".parquet" else "line"), some, [])
 
-    def unlabeled(self, file: str) -> Split:
-        """Rows of another file; tags that it has are not looked at."""
-        other = TagFiles(test=file, text=self.text, label=self.label, encoding=self.encoding)
-        return Split("unlabeled", other.table("test", label_needed=False).texts)
-
-    def _chooser(self, argument: str, *, label_needed: bool) -> Callable[[Sequence[str], str], list[int]]:
+    def _chooser(self, argument: str, further: FurtherColumns, *, label_needed: bool | None) -> Choose:
         def choose(names: Sequence[str], where: str) -> list[int]:
             wanted = [("text", self.text)]
-            if label_needed or self.label in names:
+            if label_needed or (label_needed is not None and self.label in names):
                 wanted.append(("label", self.label))
-            return [
+            chosen = [
                 column_index(names, column, where, f"set {{TaskFiles.{role}}} to another column, or check {argument}")
                 for role, column in wanted
             ]
+            return [*chosen, *further.choose(names)]
 
         return choose
 
-    def _filled(self, table: Table, rows: Rows, names: Sequence[str]) -> Table:
+    def _filled(self, table: Table, rows: Iterable[CutRow], names: Sequence[str]) -> Table:
         """The table with the rows' words as texts, and their tags; raises InputError for a row that makes none."""
         tags: list[list[str]] = []
-        for place, cells in rows:
+        for place, cells, others in rows:
             where = f"{table.source} {table.unit} {place}"
             words = as_list(cells[0], where, self.text, "words")
             if not words:
@@ -115,6 +135,7 @@ class TagFiles(OwnRows):
                 raise InputError(f"{where}: word {empty} is empty", FIX_ROW)
             table.places.append(place)
             table.texts.append(" ".join("\u00a0".join(str(word).split()) for word in words))
+            table.keep(others)
             if len(cells) > 1 and cells[1] is not None:
                 given = [self._tag(tag, names) for tag in as_list(cells[1], where, self.label, "tags")]
                 if len(given) != len(words):
@@ -136,13 +157,13 @@ class TagFiles(OwnRows):
         numbered = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(known)
         return known[value] if numbered else label_name(value)
 
-    def _conll(self, path: Path, lines: Iterable[tuple[int, str]], *, conllu: bool, label_needed: bool) -> Rows:
+    def _conll(self, path: Path, lines: Iterable[tuple[int, str]], *, conllu: bool, label_needed: bool | None) -> Rows:
         """(line of the first word, words and tags) of every text."""
         header: list[str] = []
         words: list[str] = []
         tags: list[str] = []
         first = 0
-        for number, line in [*lines, (0, "")]:
+        for number, line in chain(lines, [(0, "")]):
             cells = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
             if named := _HEADER.match(line):
                 header = named[1].split()
@@ -157,7 +178,7 @@ class TagFiles(OwnRows):
                 continue
             first = first if words else number
             words.append(self._cell(path, number, cells, header, self.text, _CONLLU["FORM"] if conllu else 0))
-            if label_needed or len(cells) > 1:
+            if label_needed or (label_needed is not None and len(cells) > 1):
                 if len(cells) < 2:
                     raise InputError(f"{path} line {number} has one column, so that its word has no tag", FIX_ROW)
                 tags.append(self._cell(path, number, cells, header, self.label, _CONLLU["UPOS"] if conllu else -1))

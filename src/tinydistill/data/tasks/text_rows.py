@@ -1,7 +1,7 @@
 """Plain texts as the rows of a task of sentence embeddings, and files to score these on."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,9 @@ from tinydistill.data.files import check_file, extension, numbered_lines
 from tinydistill.data.formats import JSON_LINES, column_index, no_text
 from tinydistill.data.tasks.embeddings import Embedding
 from tinydistill.data.tasks.evaluation_files import read_retrieval, read_similarities
-from tinydistill.data.tasks.examples import Split, Target
-from tinydistill.data.tasks.sources import TaskSource, smallest_hashes
-from tinydistill.data.tasks.tables import Layout, rows_of_file
+from tinydistill.data.tasks.examples import Split, Table, Target
+from tinydistill.data.tasks.sources import UNLABELED, TaskSource, smallest_hashes
+from tinydistill.data.tasks.tables import Layout, read_tables, rows_of_file
 from tinydistill.data.text.sentences import sentences
 from tinydistill.data.text.sources import Corpus, FilesCorpus, expand
 from tinydistill.errors import InputError
@@ -45,6 +45,8 @@ class UnlabeledTexts(TaskSource):
     """
 
     labeled: ClassVar[bool] = False
+    text: str = "text"
+    """The column of the texts in a table."""
 
     def __init__(
         self,
@@ -69,6 +71,10 @@ class UnlabeledTexts(TaskSource):
             "delimiter": delimiter,
             "dialect": "TaskFiles.",
         }
+
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """Rows of a table with a column of texts."""
+        return read_tables(file, Layout(self.text, **self.dialect, keep=True), argument=argument, at_once=at_once)
 
     @abstractmethod
     def texts(self) -> Iterable[str]:
