@@ -19,7 +19,14 @@ from tinydistill.errors import UserError
 
 AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
 LABELED = "labeled.jsonl"  # the file of an artifact of stage=label
-OF_A_JOB = ("task", "evaluate", "label", "export", "pipeline")  # stages whose artifacts belong to one job of a sweep
+OF_A_JOB = (
+    "task",
+    "evaluate",
+    "label",
+    "export",
+    "certify",
+    "pipeline",
+)  # stages whose artifacts belong to one job of a sweep
 
 
 def output_path(config: Config, default: Path) -> Path:
@@ -85,8 +92,12 @@ def labeled_path(config: Config) -> Path:
 
 def exported_path(config: Config, model: str) -> Path:
     """The place of what a model of the task is shipped as, named after the model."""
-    task = config.task.name
-    return named_path(config, "export", *_model_name(Path(model)).removesuffix(f"_{task}").split("_"), task)
+    return _of_model(config, "export", model)
+
+
+def certified_path(config: Config, model: str) -> Path:
+    """The place of a student's certificate, named after the student."""
+    return _of_model(config, "certify", model)
 
 
 def report_path(config: Config) -> Path:
@@ -117,6 +128,11 @@ def corpus_name(config: Config) -> str:
 
 def _recipe(config: Config) -> tuple[str, ...]:
     return Path(config.teacher.path).name, config.student.name, mapping_name(config), config.objective.name
+
+
+def _of_model(config: Config, stage: str, model: str) -> Path:
+    task = config.task.name
+    return named_path(config, stage, *_model_name(Path(model)).removesuffix(f"_{task}").split("_"), task)
 
 
 def _model_name(path: Path) -> str:

@@ -13,6 +13,7 @@ from tinydistill.config.schema.run import Paths, Runtime
 from tinydistill.config.schema.stages import (
     Augmentation,
     Benchmark,
+    Certify,
     Distill,
     Evaluate,
     Export,
@@ -34,6 +35,7 @@ STAGES = {
     "evaluate": "scores, predictions and GLUE submission of any fine-tuned or distilled model",
     "label": "a fine-tuned model's answers to a file of texts, as rows to train on",
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
+    "certify": "a student against its teacher with bounds that hold, calibration, and the threshold of a cascade",
     "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
     "benchmark": "how fast this machine does all of it, beside its matrix products, and how long a run takes",
@@ -70,6 +72,7 @@ class Config:
     evaluate: Evaluate = field(default_factory=Evaluate)
     label: Label = field(default_factory=Label)
     export: Export = field(default_factory=Export)
+    certify: Certify = field(default_factory=Certify)
     report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)
     benchmark: Benchmark = field(default_factory=Benchmark)
