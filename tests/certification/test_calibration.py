@@ -21,7 +21,9 @@ def drawn(rows: int, classes: int, temperature: float, seed: int = 0):
 def test_the_error_and_the_likelihood_are_those_of_torch():
     logits, labels = drawn(500, 4, 1.7)
     shares, target = torch.tensor(logits).softmax(-1), torch.tensor(labels)
-    assert ece(logits, labels) == pytest.approx(float(multiclass_calibration_error(shares, target, 4, n_bins=15)), abs=1e-6)
+    assert ece(logits, labels) == pytest.approx(
+        float(multiclass_calibration_error(shares, target, 4, n_bins=15)), abs=1e-6
+    )
     assert nll(logits, labels, 2.0) == pytest.approx(float(F.cross_entropy(torch.tensor(logits) / 2, target)), abs=1e-6)
     assert confidences(logits, 2.0) == pytest.approx((torch.tensor(logits) / 2).softmax(-1).amax(-1).numpy(), abs=1e-6)
 

@@ -45,7 +45,8 @@ class Cascade:
         threshold: the confidence; None for the one that `stage=certify` wrote into the student's directory.
         temperature: what the student's logits are divided by; None for the one of the certificate, 1 without one.
         max_length: tokens at which texts are cut; None for those of the certificate, or 128.
-        batch_size: texts that a model reads at once.
+        batch_size: texts that a model reads at once; None for 32 in PyTorch, and one in onnxruntime, where answers in
+            int8 depend on what else is in a batch.
         runtime: "onnx" or "torch" for both models; None decides for each of them.
 
     Raises:
@@ -64,7 +65,7 @@ class Cascade:
         threshold: float | None = None,
         temperature: float | None = None,
         max_length: int | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         runtime: str | None = None,
     ):
         directory = _directory(student)
@@ -72,13 +73,13 @@ class Cascade:
         known = entry.get("models", {}).get(file, {})
         if threshold is None and known.get("threshold") is None:
             missing = f"no threshold could be certified for {file}" if known else f"{file} has no certificate"
-            raise InputError(f"{student}: {missing}", "make one with {stage:certify}, or give {Cascade.threshold}")
+            raise InputError(f"{student}: {missing}", "make one with {stage:certify}, or give a threshold")
         self.threshold = float(known["threshold"] if threshold is None else threshold)
         self.temperature = float(temperature or known.get("temperature") or 1.0)
         self.max_length = int(max_length or entry.get("max_length") or MAX_LENGTH)
-        self.labels, self.batch_size = _labels(directory), batch_size
-        self._student = _answering(directory, file, self.max_length)
-        self._teacher: Teacher = teacher if callable(teacher) else self._named(teacher, runtime)
+        self.labels = _labels(directory)
+        self._student = _answering(directory, file, self.max_length, batch_size)
+        self._teacher: Teacher = teacher if callable(teacher) else self._named(teacher, runtime, batch_size)
 
     def __call__(self, texts: Sequence[Text]) -> CascadeAnswers:
         """Answer texts, or pairs of texts."""
@@ -87,7 +88,7 @@ class Cascade:
         texts = list(texts)
         if not texts:
             return CascadeAnswers([], np.zeros(0), [])
-        logits_NC = self._logits(self._student, texts)
+        logits_NC = self._student(texts)
         sure_N = confidences(logits_NC, self.temperature)
         labels = [self.labels[number] for number in logits_NC.argmax(-1)]
         unsure = np.flatnonzero(sure_N < self.threshold)
@@ -98,16 +99,7 @@ class Cascade:
                 labels[row], by[row] = str(label), "teacher"
         return CascadeAnswers(labels, sure_N, by)
 
-    def _logits(self, answer: Callable[[list[Text]], Logits], texts: list[Text]) -> Logits:
-        """Of texts [N] in batches of like lengths, in their own order [N, C]."""
-        order = sorted(range(len(texts)), key=lambda row: len("".join(texts[row])))
-        parts = [
-            answer([texts[row] for row in order[first : first + self.batch_size]])
-            for first in range(0, len(order), self.batch_size)
-        ]
-        return np.concatenate(parts)[np.argsort(order)]
-
-    def _named(self, teacher: str | Path, runtime: str | None) -> Teacher:
+    def _named(self, teacher: str | Path, runtime: str | None, batch_size: int | None) -> Teacher:
         directory = _directory(teacher)
         labels = _labels(directory)
         if labels != self.labels:
@@ -115,8 +107,8 @@ class Cascade:
                 f"{teacher} has other labels ({', '.join(labels)}) than the student ({', '.join(self.labels)})",
                 "name the model that the student learned from",
             )
-        answer = _answering(directory, _file(directory, runtime), self.max_length)
-        return lambda texts: [labels[number] for number in self._logits(answer, texts).argmax(-1)]
+        answer = _answering(directory, _file(directory, runtime), self.max_length, batch_size)
+        return lambda texts: [labels[number] for number in answer(texts).argmax(-1)]
 
 
 def _directory(path: str | Path) -> Path:
@@ -151,9 +143,18 @@ def _labels(directory: Path) -> list[str]:
     return [str(named[number]) for number in sorted(named, key=int)]
 
 
-def _answering(directory: Path, file: str, max_length: int) -> Callable[[list[Text]], Logits]:
-    """From texts [B] to logits [B, C]."""
-    return _torch(directory, max_length) if file == WEIGHTS else _onnx(directory, file, max_length)
+def _answering(directory: Path, file: str, max_length: int, batch_size: int | None) -> Callable[[list[Text]], Logits]:
+    """From texts [N] to logits [N, C], in batches of texts of like lengths."""
+    in_torch = file == WEIGHTS
+    answer = _torch(directory, max_length) if in_torch else _onnx(directory, file, max_length)
+    size = batch_size or (32 if in_torch else 1)
+
+    def logits(texts: list[Text]) -> Logits:
+        order = sorted(range(len(texts)), key=lambda row: len("".join(texts[row])))
+        parts = [answer([texts[row] for row in order[first : first + size]]) for first in range(0, len(order), size)]
+        return np.concatenate(parts)[np.argsort(order)]
+
+    return logits
 
 
 def _onnx(directory: Path, file: str, max_length: int) -> Callable[[list[Text]], Logits]:

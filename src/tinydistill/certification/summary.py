@@ -91,6 +91,11 @@ def remarks(result: dict[str, Any]) -> list[str]:
     """What the tables can't say, in sentences."""
     wanted, sure = f"{result['level']:.4g}", f"{result['confidence']:.0%}"
     said = []
+    if not result["kept_aside"]:
+        said.append(
+            "No training rows were kept aside: the temperature stays 1, a fifth of the rows chose the candidates for "
+            "the threshold, and the student's best epoch may have been chosen on these rows."
+        )
     for form in result["forms"]:
         found = form["cascade"]
         if form["bound"] >= result["level"]:

@@ -1,14 +1,12 @@
 """stage=certify: what a student promises in its teacher's place, on rows that neither was trained on."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.files import file_hash
@@ -27,7 +25,7 @@ from tinydistill.config.dependencies import of_certified
 from tinydistill.config.names import certified_path, exported_path, output_path, task_model
 from tinydistill.config.schema import Config
 from tinydistill.console import duration, say
-from tinydistill.data.loading import Batch
+from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.located import Located, located
 from tinydistill.data.tasks.sources import TaskSource
@@ -107,11 +105,11 @@ class _Certification:
         started = time.monotonic()
         large, theirs = self._answer(teacher)
         small, ours = self._answer(student)
+        if rank() != 0:
+            return
         forms = {PYTORCH: ours}
         if int8 is not None:
             forms[INT8] = self._answer_onnx(student, int8)
-        if rank() != 0:
-            return
         parts = self._slices(student)
         figures = [self._figures(name, said, theirs, parts) for name, said in forms.items()]
         times = self._times({"teacher": large, PYTORCH: small}, int8, student)
@@ -200,9 +198,9 @@ class _Certification:
         from tinydistill.export.onnx_session import OnnxModel  # where onnxruntime is installed
 
         session, rows = OnnxModel(file), self._data(source)
-        answer: Callable[[Batch], Tensor] = lambda batch: torch.from_numpy(session(batch))  # noqa: E731
+        rows.eval_batch_size = 1  # int8 answers depend on what else is in a batch; a cascade gives them one at a time
         said = {
-            name: by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
+            name: by_row(answered(batch, torch.from_numpy(session(batch))) for batch in rows.loader(split))
             for name, split in self.splits.items()
         }
         return self._checked(str(file), said)
@@ -212,7 +210,7 @@ class _Certification:
             scoring.check_answers(path, self.splits[name].name, logits)
         return said
 
-    def _data(self, source: Source) -> Any:
+    def _data(self, source: Source) -> TaskDataModule:
         return data.task_data(self.config, self.task, source.tokenizer, batch_size=self.config.certify.batch_size)
 
     def _times(self, models: dict[str, PreTrainedModel], int8: Path | None, student: Source) -> dict[str, float]:

@@ -1,9 +1,10 @@
 """What stage=certify compares: a student, its teacher, and the rows that neither was trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.config.build import data
@@ -76,7 +77,7 @@ class HeldOut:
     """
 
     deciding: Split
-    numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    numbers: NDArray[np.int64]
     labeled: Split
     kept: Split | None
     left_out: int
@@ -94,15 +95,13 @@ def held_out(config: Config, task: TaskSource, reported: str) -> HeldOut:
     deciding, total = labeled, len(validation[reported])
     if config.certify.file is not None:
         check_file(Path(config.certify.file), "certify.file")
-        further = task.unlabeled(config.certify.file)
+        further = replace(task.unlabeled(config.certify.file), name=Path(config.certify.file).name)
         deciding, numbers = _unseen(further, seen, "certify.file")
         total = len(further)
     return HeldOut(deciding, numbers, labeled, validation.get(SELECTION), total - len(deciding), whole)
 
 
-def _unseen(
-    split: Split, seen: set[tuple[str, str]], option: str
-) -> tuple[Split, "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
+def _unseen(split: Split, seen: set[tuple[str, str]], option: str) -> tuple[Split, NDArray[np.int64]]:
     rows = np.flatnonzero([texts not in seen for texts in _texts(split)])
     if not len(rows):
         raise UserError(
