@@ -57,7 +57,7 @@ def cascades(result: dict[str, Any]) -> Table:
             [
                 form["name"],
                 cell(found["value"], "{:.4f}"),
-                cell(found["share"], SHARE),
+                cell(found["share"] if known else None, SHARE),
                 f"{low:.1%} to {high:.1%}" if known else "-",
                 f"{found['agreeing']:,} of {found['rows']:,}" if known else "-",
                 cell(found["cost"], SHARE),
@@ -105,9 +105,13 @@ def remarks(result: dict[str, Any]) -> list[str]:
         if found["value"] is None:
             least = found["least_rows"]
             said.append(
-                f"{form['name']}: no threshold is certified for an agreement of {wanted} on {form['rows']:,} rows. "
-                f"{least:,} confident rows without a difference are the fewest that could be; "
-                "more rows help, and they need no labels."
+                f"{form['name']}: no threshold is certified for an agreement of {wanted} on {form['rows']:,} rows. It "
+                f"takes {least:,} rows above it, all answered alike; more rows help, and they need no labels."
+            )
+        if form["nll_calibrated"] > form["nll"]:
+            said.append(
+                f"{form['name']}: its temperature doesn't fit these rows, which are of another kind than the training "
+                "rows that were kept aside."
             )
         typos = form.get("typos")
         if typos:
