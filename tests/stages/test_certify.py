@@ -176,6 +176,21 @@ assert not {{"torch", "transformers"}} & set(sys.modules)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_pairs_are_read_as_the_tokenizer_joins_them_whatever_the_batch(words, exported, tokenizer, runtime):
+    texts = [text for text, *_ in DEV[:12]]
+    pairs = list(zip(texts, reversed(texts), strict=True))
+    inputs = tokenizer(texts, texts[::-1], padding=True, truncation=True, max_length=16, return_tensors="pt")
+    with torch.no_grad():
+        shares = AutoModelForSequenceClassification.from_pretrained(exported)(**inputs).logits.softmax(-1)
+    for size in (None, 5):
+        cascade = td.Cascade(
+            exported, list, threshold=0, temperature=1, max_length=16, batch_size=size, runtime=runtime
+        )
+        found = cascade(pairs).confidences
+        assert found == pytest.approx(shares.amax(-1).numpy(), abs=1e-5 if runtime == "torch" else 0.02)
+
+
 def test_a_teacher_may_be_a_function_that_is_asked_for_unsure_texts_alone(words, tokenizer):
     asked = []
 

@@ -4,7 +4,7 @@ N: texts, B: texts in a batch, C: classes.
 """
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +40,8 @@ class Cascade:
 
     Args:
         student: a model directory with a head for classes. Where it holds ONNX files and onnxruntime is installed, the
-            smallest of these answers, in onnxruntime alone; otherwise transformers does.
+            smallest with a certified threshold answers, or else the smallest, in onnxruntime alone; otherwise
+            transformers does, on the CPU.
         teacher: the same; or a function from a list of texts to a list of their labels' names.
         threshold: the confidence; None for the one that `stage=certify` wrote into the student's directory.
         temperature: what the student's logits are divided by; None for the one of the certificate, 1 without one.
@@ -69,8 +70,10 @@ class Cascade:
         runtime: str | None = None,
     ):
         directory = _directory(student)
-        entry, file = read_entry(directory), _file(directory, runtime)
-        known = entry.get("models", {}).get(file, {})
+        entry = read_entry(directory)
+        models = entry.get("models", {})
+        file = _file(directory, runtime, models)
+        known = models.get(file, {})
         if threshold is None and known.get("threshold") is None:
             missing = f"no threshold could be certified for {file}" if known else f"{file} has no certificate"
             raise InputError(f"{student}: {missing}", "make one with {stage:certify}, or give a threshold")
@@ -107,7 +110,7 @@ class Cascade:
                 f"{teacher} has other labels ({', '.join(labels)}) than the student ({', '.join(self.labels)})",
                 "name the model that the student learned from",
             )
-        answer = _answering(directory, _file(directory, runtime), self.max_length, batch_size)
+        answer = _answering(directory, _file(directory, runtime, {}), self.max_length, batch_size)
         return lambda texts: [labels[number] for number in answer(texts).argmax(-1)]
 
 
@@ -118,13 +121,14 @@ def _directory(path: str | Path) -> Path:
     return directory
 
 
-def _file(directory: Path, runtime: str | None) -> str:
-    """What answers: the smallest ONNX file, or the weights in transformers."""
+def _file(directory: Path, runtime: str | None, certified: Mapping[str, Any]) -> str:
+    """What answers: an ONNX file, or the weights in transformers."""
     if runtime not in (None, "onnx", "torch"):
         raise InputError(f"runtime={runtime} is neither onnx nor torch")
-    files = sorted((directory / "onnx").glob("*.onnx"), key=_bytes)
+    sizes = {f"onnx/{file.name}": _bytes(file) for file in (directory / "onnx").glob("*.onnx")}
+    files = sorted(sizes, key=lambda file: (certified.get(file, {}).get("threshold") is None, sizes[file]))
     if runtime != "torch" and files and importlib.util.find_spec("onnxruntime"):
-        return f"onnx/{files[0].name}"
+        return files[0]
     if runtime == "onnx":
         missing = "holds no ONNX files" if not files else "needs onnxruntime"
         raise InputError(f"{directory} {missing}", "make them with {stage:export}, or pip install onnxruntime")
@@ -162,12 +166,15 @@ def _onnx(directory: Path, file: str, max_length: int) -> Callable[[list[Text]],
 
     from tinydistill.export.onnx_session import OnnxModel
 
-    if not (directory / "tokenizer.json").is_file():
-        raise InputError(f"{directory} holds no tokenizer.json", "name a directory that {stage:export} made")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if not (directory / name).is_file():
+            raise InputError(f"{directory} holds no {name}", "name a directory that {stage:export} made")
     session, tokenizer = OnnxModel(directory / file), Tokenizer.from_file(str(directory / "tokenizer.json"))
-    pad = read_json(directory / "config.json").get("pad_token_id") or 0
+    pad: Any = read_json(directory / "tokenizer_config.json").get("pad_token")
+    pad = pad.get("content") if isinstance(pad, dict) else pad  # as older versions wrote it
     tokenizer.enable_truncation(max_length)
-    tokenizer.enable_padding(pad_id=pad, pad_token=tokenizer.id_to_token(pad))
+    if pad is not None:
+        tokenizer.enable_padding(pad_id=tokenizer.token_to_id(pad), pad_token=pad)
 
     def answer(texts: list[Text]) -> Logits:
         rows: Any = tokenizer.encode_batch(texts)
