@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from tinydistill.api import DistillResult, distill
+    from tinydistill.certification.cascade import Cascade
     from tinydistill.data.tasks.datamodule import TaskDataModule
     from tinydistill.data.tasks.examples import Split, Target
     from tinydistill.data.tasks.files import TaskFiles
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "tinydistill.api": ("DistillResult", "distill"),
+    "tinydistill.certification.cascade": ("Cascade",),
     "tinydistill.data.tasks.datamodule": ("TaskDataModule",),
     "tinydistill.data.tasks.examples": ("Split", "Target"),
     "tinydistill.data.tasks.files": ("TaskFiles",),
@@ -45,6 +47,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Cascade",
     "Classifier",
     "Corpus",
     "DistillResult",

@@ -132,14 +132,17 @@ def write_states(file: Path, table: list[tuple[str, str, float]]) -> Path:
     return file
 
 
-def fine_tuned(tokenizer: BertTokenizerFast, labels: tuple[str, ...]) -> PreTrainedModel:
-    """A teacher that knows the task."""
+def fine_tuned(
+    tokenizer: BertTokenizerFast, labels: tuple[str, ...], encoder: PreTrainedModel | None = None, steps: int = 40
+) -> PreTrainedModel:
+    """A teacher that knows the task, or another encoder that does."""
     table = state_rows(300, 0)
-    model = add_head(bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0), Head(labels), seed=0).train()
+    encoder = encoder or bert(4, 32, seed=1, initializer_range=0.2, hidden_dropout_prob=0)
+    model = add_head(encoder, Head(labels), seed=0).train()
     inputs = tokenizer([text for text, *_ in table], padding=True, return_tensors="pt")
     targets = torch.tensor([labels.index(label) if labels else number for _, label, number in table])
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
-    for _ in range(40):
+    for _ in range(steps):
         model(**inputs, labels=targets).loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -177,6 +177,21 @@ def test_a_file_that_is_left_out_costs_neither_table_nor_report_and_latencies_ar
     assert of_students == {timed["student, PyTorch fp32"]["median"]}
 
 
+def test_the_student_is_certified_on_request(run, outputs, tokenizer, tmp_path):
+    teacher, student = tmp_path / "tuned", tmp_path / "start"
+    save_model(add_head(bert(4, 32, seed=1), Head(("cat", "dog")), seed=0), tokenizer, teacher)
+    save_model(bert(2, 16, seed=2), tokenizer, student)
+    given = {"teacher__path": str(teacher), "student__path": str(student), "pipeline__baseline": "false"}
+    short = {"export__formats": "[]", "export__latency.lengths": "[4]", "export__latency.seconds": "0.001"}
+    code, out, err = run(**given, **short, pipeline__export="true", pipeline__certify="true", certify__seconds="0.001")
+    assert code == 0, err
+    name = "tuned_tiny3_uniform_tinybert_files"
+    result = json.loads((outputs / "certify" / name / "result.json").read_text())
+    assert result["teacher"]["path"] == str(teacher)
+    assert result["rows"] + result["left_out"] == 40
+    assert f"teacher: {teacher}" in out
+
+
 def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     shortened = {"pretrain__max_steps": "2", "pretrain__max_length": "16", "pretrain__batch_size": "8"}
     code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")

@@ -144,6 +144,20 @@ def of_predicted(config: Config) -> Dependencies:
     return Dependencies({"columns": [config.task.text, config.task.text_pair], "predict": kept}, inputs)
 
 
+def of_certified(config: Config) -> Dependencies:
+    """What a certificate depends on."""
+    kept = _without(asdict(config.certify), "path", "teacher", "file", "batch_size")
+    options = {**_scoring(config), "labels": config.task.labels, "certify": kept}
+    inputs = {
+        "model": config.certify.path,
+        "teacher": config.certify.teacher or asdict(config.teacher),
+        "int8": config.certify.path,
+        "task": _training_rows(config),
+        "file": config.certify.file,
+    }
+    return Dependencies(options, inputs)
+
+
 def of_labeled(config: Config) -> Dependencies:
     """What the labels of a file depend on."""
     inputs = {"model": config.label.path or asdict(config.teacher), "file": config.label.file, "task": _rows(config)}
@@ -161,6 +175,7 @@ OF_STAGE: dict[str, Callable[[Config], Dependencies]] = {
     "predict": of_predicted,
     "label": of_labeled,
     "export": of_exported,
+    "certify": of_certified,
 }
 
 

@@ -26,6 +26,7 @@ OF_A_JOB = (
     "predict",
     "label",
     "export",
+    "certify",
     "pipeline",
 )  # stages whose artifacts belong to one job of a sweep
 
@@ -98,7 +99,7 @@ def labeled_path(config: Config) -> Path:
 
 def predicted_path(config: Config, model: str) -> Path:
     """The place of the answers to a file, named after the model and the file."""
-    name = _model_name(Path(model)).removesuffix(f"_{config.task.name}")
+    name = without_task(config, _model_name(Path(model)))
     runtime = [] if config.predict.runtime == "pytorch" else [config.predict.runtime]
     return named_path(
         config, "predict", name, *runtime, Path(str(config.predict.file)).name.partition(".")[0], config.task.name
@@ -107,8 +108,12 @@ def predicted_path(config: Config, model: str) -> Path:
 
 def exported_path(config: Config, model: str) -> Path:
     """The place of what a model of the task is shipped as, named after the model."""
-    words = without_task(config, _model_name(Path(model))).split("_")
-    return named_path(config, "export", *words, config.task.name)
+    return _of_model(config, "export", model)
+
+
+def certified_path(config: Config, model: str) -> Path:
+    """The place of a student's certificate, named after the student."""
+    return _of_model(config, "certify", model)
 
 
 def searched_path(config: Config) -> Path:
@@ -149,6 +154,11 @@ def _word(word: str) -> str:
 
 def _recipe(config: Config) -> tuple[str, ...]:
     return Path(config.teacher.path).name, config.student.name, mapping_name(config), config.objective.name
+
+
+def _of_model(config: Config, stage: str, model: str) -> Path:
+    words = without_task(config, _model_name(Path(model))).split("_")
+    return named_path(config, stage, *words, config.task.name)
 
 
 def _model_name(path: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.portable import without_home
+from tinydistill.certification import summary as certificates
 from tinydistill.escaping import for_markdown
 from tinydistill.export.markdown import code
 from tinydistill.report import attention, classes, drawings, figures, tables
@@ -50,6 +51,7 @@ class Report:
         """Write report.md, report.html and the images; the Markdown."""
         parts = [
             ("Scores", self._scores()),
+            ("Certificates", self._certificates()),
             ("Settings compared", self._sweeps()),
             ("Training", self._training()),
             ("How well every layer is imitated", self._layers()),
@@ -80,6 +82,13 @@ class Report:
                     f"As shipped in {code(export.name)}{f', measured with {said}' if said else ''}:",
                     tables.of_shipped(shipped(export)),
                 ]
+        return _paragraphs(parts)
+
+    def _certificates(self) -> str:
+        """What each certificate says."""
+        parts = []
+        for run in self.collected.of("certify"):
+            parts += [f"### {for_markdown(str(run.task))}", code(run.name), certificates.in_markdown(run.result)]
         return _paragraphs(parts)
 
     def _sweeps(self) -> str:

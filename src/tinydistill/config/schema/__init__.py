@@ -13,6 +13,7 @@ from tinydistill.config.schema.run import Paths, Runtime
 from tinydistill.config.schema.stages import (
     Augmentation,
     Benchmark,
+    Certify,
     Distill,
     Evaluate,
     Export,
@@ -37,6 +38,7 @@ STAGES = {
     "predict": "any model's answers beside every row of a file, in PyTorch or onnxruntime",
     "label": "a fine-tuned model's answers to a file of texts, as rows to train on",
     "export": "a model as ONNX, fp32 and int8, checked and timed, with its model card",
+    "certify": "a student against its teacher with bounds that hold, calibration, and the threshold of a cascade",
     "report": "any number of artifacts on one page: scores, settings compared, curves, layers, attention",
     "pipeline": "all of them for a task, or several: what is done is skipped; ends with a table",
     "search": "the shape of a student that answers in time, or keeps enough of its teacher",
@@ -75,6 +77,7 @@ class Config:
     predict: Predict = field(default_factory=Predict)
     label: Label = field(default_factory=Label)
     export: Export = field(default_factory=Export)
+    certify: Certify = field(default_factory=Certify)
     report: Report = field(default_factory=Report)
     pipeline: Pipeline = field(default_factory=Pipeline)
     search: Search = field(default_factory=Search)

@@ -280,6 +280,35 @@ class Export:
 
 
 @dataclass
+class Certify:
+    """A student beside its teacher on rows that neither was trained on: what is promised, and of which rows."""
+
+    path: str | None = option(
+        "directory or hub name of the student, or of its exported directory; null for what stage=task made", None
+    )
+    teacher: str | None = option(
+        "directory or hub name of its teacher; null for the one that it learned from, or else the task's", None
+    )
+    file: str | None = option(
+        "further texts with the columns of the training rows, labels unneeded, that agreement and threshold are found "
+        "on; null for the validation rows",
+        None,
+    )
+    agreement: float = option(
+        "share of the rows that student and teacher are to answer alike, in a cascade above the threshold",
+        0.99,
+        above=0,
+        below=1,
+    )
+    confidence: float = option("how sure bounds are", 0.95, at_least=0.5, below=1)
+    columns: list[str] = option("task=files: further columns whose values are looked at by themselves", [])
+    typos: float = option("share of the longer words that get a typo, to see what changes; 0 for no typos", 0.1,
+                          at_least=0, at_most=1)  # fmt: skip
+    seconds: float = option("how long each model is timed for the cost of a cascade", 1.0, at_least=0, at_most=3600)
+    batch_size: int = option("rows per forward pass", 64, at_least=1)
+
+
+@dataclass
 class Report:
     """Which artifacts are shown side by side."""
 
@@ -338,6 +367,9 @@ class Pipeline:
     )
     baseline: bool = option("train a student without distillation too, from random weights, to compare with", True)
     export: bool = option("stage=export at the end: ONNX files and a model card", False)
+    certify: bool = option(
+        "stage=certify after that: the student beside its teacher, with bounds, and a cascade", False
+    )
     report: bool = option("stage=report at the end: the results on one page", True)
     latency_length: int = option("tokens of the row whose answer is timed", 128, at_least=1)
     latency_seconds: float = option("how long each model is timed", 2.0, at_least=0, at_most=3600)

@@ -1,0 +1,44 @@
+"""How far a student answers as its teacher does, row by row.
+
+N: rows, C: classes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinydistill.certification.calibration import Classes, log_probabilities
+
+
+def probability_loyalty(student_NC: NDArray[np.floating], teacher_NC: NDArray[np.floating]) -> float:
+    """1 − √JSD(p^S, p^T), a mean over rows: 1 for equal probabilities, 0 for such that have no class in common.
+
+    JSD is the Jensen-Shannon divergence in bits. Xu et al., "Beyond Preserved Accuracy: Evaluating Loyalty and
+    Robustness of BERT Compression", EMNLP 2021.
+    """
+    logs = [log_probabilities(logits) for logits in (student_NC, teacher_NC)]
+    between = np.logaddexp(*logs) - np.log(2)
+    divergence_N = sum((np.exp(log) * (log - between)).sum(-1) for log in logs) / (2 * np.log(2))
+    return float(1 - np.sqrt(np.clip(divergence_N, 0, 1)).mean())
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Which rows [N] a student answers otherwise than its teacher, by who is right.
+
+    `negative`: the teacher alone, `positive`: the student alone, `both_wrong`: neither.
+    """
+
+    negative: NDArray[np.bool_]
+    positive: NDArray[np.bool_]
+    both_wrong: NDArray[np.bool_]
+
+
+def flips(student_N: Classes, teacher_N: Classes, labels_N: Classes) -> Flips:
+    """Rows whose answer changes where the student takes its teacher's place.
+
+    Negative flips: Yan et al., "Positive-Congruent Training: Towards Regression-Free Model Updates", CVPR 2021.
+    """
+    ours, theirs = student_N == labels_N, teacher_N == labels_N
+    return Flips(~ours & theirs, ours & ~theirs, (student_N != teacher_N) & ~ours & ~theirs)

@@ -1,0 +1,145 @@
+"""Certificates as tables: what the console shows, and the report."""
+
+from typing import Any
+
+from tinydistill.console import say, table
+from tinydistill.escaping import for_markdown
+from tinydistill.export.markdown import cell
+from tinydistill.export.markdown import table as markdown
+
+LOWEST = 8  # slices that are shown
+PERCENT, SHARE = "{:.2%}", "{:.1%}"
+
+Table = tuple[list[str], list[list[str]]]  # columns, rows
+
+
+def agreements(result: dict[str, Any]) -> Table:
+    """How each form agrees with the teacher."""
+    columns = ["", "agrees", f"at least ({result['confidence']:.0%})", "loyalty", "of teacher", "95% interval"]
+    rows = []
+    for form in result["forms"]:
+        kept, flips = form["retention"], form["flips"]
+        ends = "-" if kept["low"] is None else f"{kept['low']:.1f} to {kept['high']:.1f}"
+        rows.append(
+            [
+                form["name"],
+                cell(form["agreement"], PERCENT),
+                cell(form["bound"], PERCENT),
+                cell(form["loyalty"]),
+                cell(kept["value"], "{:.1f}%"),
+                ends,
+                f"{flips['negative']} / {flips['positive']}",
+            ]
+        )
+    return [*columns, "flips - / +"], rows
+
+
+def calibrations(result: dict[str, Any]) -> Table:
+    """How far confidence can be trusted: of the teacher as it is, of each form before and after its temperature."""
+    teacher = result["teacher"]
+    first = ["teacher", "-", cell(teacher["ece"]), "-", cell(teacher["nll"]), "-"]
+    names = ("ece", "ece_calibrated", "nll", "nll_calibrated")
+    rows = [
+        [form["name"], cell(form["temperature"], "{:.2f}"), *(cell(form[name]) for name in names)]
+        for form in result["forms"]
+    ]
+    return ["", "temperature", "ECE", "calibrated", "NLL", "calibrated"], [first, *rows]
+
+
+def cascades(result: dict[str, Any]) -> Table:
+    """Above which confidence each form answers alone, how often, and what a row then costs beside the teacher."""
+    rows = []
+    for form in result["forms"]:
+        found = form["cascade"]
+        known = found["value"] is not None
+        low, high = found["shares"]
+        rows.append(
+            [
+                form["name"],
+                cell(found["value"], "{:.4f}"),
+                cell(found["share"] if known else None, SHARE),
+                f"{low:.1%} to {high:.1%}" if known else "-",
+                f"{found['agreeing']:,} of {found['rows']:,}" if known else "-",
+                cell(found["cost"], SHARE),
+            ]
+        )
+    interval = f"{result['confidence']:.0%} interval"
+    return ["", "confidence from", "answers alone", interval, "agrees on", "cost of teacher's"], rows
+
+
+def slices(result: dict[str, Any], most: int | None = LOWEST) -> Table:
+    """The slices of the last form, which is the one that is shipped, those with the lowest bounds first; empty ones
+    last.
+    """
+    found = sorted(result["forms"][-1]["slices"], key=lambda one: 2.0 if one["bound"] is None else one["bound"])
+    empty = [one for one in found if not one["rows"]]
+    shown = found if most is None else [*[one for one in found if one["rows"]][:most], *empty]
+    rows = [
+        [
+            one["group"],
+            one["name"],
+            f"{one['rows']:,}" if one["rows"] else "no rows",
+            cell(one["agreement"], SHARE),
+            cell(one["bound"], SHARE),
+        ]
+        for one in shown
+    ]
+    return ["slice", "", "rows", "agrees", f"at least ({result['confidence']:.0%})"], rows
+
+
+def remarks(result: dict[str, Any]) -> list[str]:
+    """What the tables can't say, in sentences."""
+    wanted, sure = f"{result['level']:.4g}", f"{result['confidence']:.0%}"
+    said = []
+    if not result["kept_aside"]:
+        said.append(
+            "No training rows were kept aside: the temperature stays 1, a fifth of the rows chose the candidates for "
+            "the threshold, and the student's best epoch may have been chosen on these rows."
+        )
+    for form in result["forms"]:
+        found = form["cascade"]
+        if form["bound"] >= result["level"]:
+            said.append(
+                f"{form['name']} agrees with its teacher on at least {wanted} of such rows, with {sure} confidence."
+            )
+        if found["value"] is None:
+            least = found["least_rows"]
+            said.append(
+                f"{form['name']}: no threshold is certified for an agreement of {wanted} on {form['rows']:,} rows. It "
+                f"takes {least:,} rows above it, all answered alike; more rows help, and they need no labels."
+            )
+        if form["nll_calibrated"] > form["nll"]:
+            said.append(
+                f"{form['name']}: its temperature doesn't fit these rows, which are of another kind than the training "
+                "rows that were kept aside."
+            )
+        typos = form.get("typos")
+        if typos:
+            said.append(
+                f"With typos {form['name']} keeps {typos['kept']:.1%} of its answers, the teacher "
+                f"{typos['teacher_kept']:.1%}; they agree on {typos['agreement']:.1%}, at least {typos['bound']:.1%}."
+            )
+    return said
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a certificate."""
+    say()
+    left = f", {result['left_out']:,} left out as training rows have their texts" if result["left_out"] else ""
+    say(f"{result['rows']:,} rows of {result['split']}{left}; teacher: {result['teacher']['path']}")
+    table("agreement with the teacher", *agreements(result))
+    table("calibration", *calibrations(result))
+    table(f"cascade: the student alone where agreement is at least {result['level']:.4g}", *cascades(result))
+    table(f"where {result['forms'][-1]['name']} agrees least", *slices(result), words=2)
+    for line in remarks(result):
+        say(line)
+
+
+def in_markdown(result: dict[str, Any]) -> str:
+    """The same for a report."""
+    tables = [(agreements(result), 1), (calibrations(result), 1), (cascades(result), 1), (slices(result), 2)]
+    parts = [
+        markdown(columns, [[for_markdown(text) for text in row] for row in rows], words=words)
+        for (columns, rows), words in tables
+    ]
+    return "\n\n".join([*parts, " ".join(map(for_markdown, remarks(result)))])
