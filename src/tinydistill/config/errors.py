@@ -83,6 +83,7 @@ _OPTIONS = {
     "vocabulary.whole_words": "pretrain.whole_words",
     "collect.paths": "report.paths",
     "export_onnx.formats": "export.formats",
+    "write_page.page": "export.page",
     "push.repo": "export.repo",
     "check_place.cache": "paths.cache",
     "open_artifact.path": "output_dir",

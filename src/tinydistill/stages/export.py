@@ -23,7 +23,7 @@ from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.loading import Batch
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.export import onnx_export, publishing, summary
+from tinydistill.export import onnx_export, page, publishing, summary
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.export.card import card, license_of
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
@@ -51,6 +51,8 @@ def run(config: Config) -> float:
     check_task_head(source, task.target)
     check_length(config, source)
     scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
+    if options.page:
+        page.check_page(scored.kind, Path(config.paths.cache))
     check_positions("export.latency.lengths", options.latency.lengths, source)
     rows = scoring.rows_identity(task.validation())
     settings = of_exported(config).settings(model=source.identity, task=rows)
@@ -113,6 +115,21 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         repo=config.task.source.get("repo"),
         license_name=license_name,
     ).save(artifact.product / "README.md")
+    if options.page:
+        page.write_page(
+            artifact.product,
+            Path(config.paths.cache),
+            result,
+            files=student.files,
+            teacher=teacher,
+            split=task.validation()[scored.reported_split],
+            most=options.page_rows,
+            name=artifact.path.name,
+            task=config.task.name,
+            kind=kind,
+            tokenizer=source.tokenizer,
+            max_length=config.task.max_length,
+        )
     artifact.publish(result, plain(config))
 
 
