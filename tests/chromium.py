@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 120.0  # seconds for an answer
+PATIENCE = 60.0  # seconds that a page may take
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -56,18 +56,15 @@ class Browser:
         )
         os.close(to_browser)
         os.close(from_browser)
-        self._buffer, self._number = b"", 0
+        self._buffer, self._number, self._loaded = b"", 0, False
+        self._session: str | None = None
         self.requested: list[str] = []
         self.said: list[str] = []
         self._timer = threading.Timer(PATIENCE, self._process.kill)  # ends a wait for ever
-        self._timer.start()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session: str | None = None
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Network", "Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
-
-    _session = None
 
     def close(self) -> None:
         """End the browser."""
@@ -94,8 +91,12 @@ class Browser:
             self._note(answer)
 
     def open(self, address: str) -> None:
-        """Go to an address."""
+        """Go to an address, once, and wait until its files are there."""
+        self._timer.start()
+        self._loaded = False
         self.call("Page.navigate", url=address)
+        while not self._loaded:
+            self._note(self._next())
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression in the page, awaited."""
@@ -122,6 +123,7 @@ class Browser:
 
     def _note(self, event: dict[str, Any]) -> None:
         parameters = event.get("params", {})
+        self._loaded |= event.get("method") == "Page.loadEventFired"
         if event.get("method") == "Network.requestWillBeSent":
             self.requested.append(parameters["request"]["url"])
         elif event.get("method") == "Log.entryAdded":

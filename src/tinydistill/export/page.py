@@ -23,7 +23,6 @@ from tinydistill.export.exported import RUNTIMES
 from tinydistill.export.size import PARTS
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.sequence import SequenceClassification, SequenceRegression
-from tinydistill.models.observation import ENCODER_INPUTS
 from tinydistill.models.source import Source
 
 DIRECTORY = "page"
@@ -73,7 +72,7 @@ def write_page(
     settings = {
         "labels": list(kind.target.labels),
         "max_length": max_length,
-        "inputs": [one for one in ENCODER_INPUTS if one in tokenizer.model_input_names],
+        "inputs": page_rows.inputs_of(tokenizer),
         "layout": page_rows.layout(tokenizer, pair=rows.pairs is not None),
         "model": f"model/{_MODEL}",
         "rows": list(found.as_json()),
@@ -81,11 +80,12 @@ def write_page(
     write_json(page / "page.json", settings)
     filled = Template((_WEB / "index.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(name),
+        heading=html.escape(name).replace("_", "_<wbr>"),
         lead=_lead(result, kind, task, pair=rows.pairs is not None),
         fields=_fields(pair=rows.pairs is not None),
         split=html.escape(split.name),
         agreement=html.escape(found.agreement),
-        facts=_terms(facts(result)),
+        facts=_table(*facts(result)),
         certificate=certificate(result.get("certificate")),
         made=_made(),
     )
@@ -108,24 +108,32 @@ def _copy_files(directory: Path, page: Path, packages: Path) -> None:
         shutil.copyfile(terms, page / "vendor" / "ort.LICENSE")
 
 
-def facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Scores, size and latency of what an export found, as names and texts; what wasn't measured is left out."""
+def facts(result: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Whose scores, sizes and latencies an export found, and each of these as a name and a text for everybody.
+
+    What isn't known is empty, and what is known of nobody is left out.
+    """
     metric, int8 = result["monitor"], RUNTIMES[FORMAT]
-    scores = [(f"{metric}, {who}", score) for who, score in result["scores"].items()]
-    scores += [(f"{metric}, student in int8", row["score"]) for row in result["checks"] if row["name"] == int8]
-    shown = [(name, f"{score:.4f}") for name, score in scores if score is not None]
-    none: dict[str, Any] = {"latency": {}}
-    timed = min(result["latency"], key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default=none)
-    for row in result["sizes"]:
-        who = row["model"]
-        shown.append((f"Parameters, {who}", count(sum(row[part] for part in PARTS))))
-        if int8 in row["bytes"]:
-            shown.append((f"Size, {who} in int8", f"{row['bytes'][int8] / 1e6:.1f} MB"))
-        if f"{who}, {int8}" in timed["latency"]:
-            of = f"rows of {timed['length']} tokens, {timed['batch_size']} at once, threads: {timed['threads']}"
-            milliseconds = timed["latency"][f"{who}, {int8}"]["median"]
-            shown.append((f"Latency, {who} in int8", f"{milliseconds:.2f} ms where it was exported ({of})"))
-    return shown
+    who = list(dict.fromkeys([*result["scores"], *(row["model"] for row in result["sizes"])]))
+    sizes = {row["model"]: row for row in result["sizes"]}
+    checked = {"student": next((row["score"] for row in result["checks"] if row["name"] == int8), None)}
+    timed: dict[str, Any] = min(
+        result["latency"], key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default={}
+    )
+    latency = {name.removesuffix(f", {int8}"): one["median"] for name, one in timed.get("latency", {}).items()}
+    of = f"{timed['batch_size']} x {timed['length']} tokens, threads: {timed['threads']}" if timed else ""
+    found: list[tuple[str, Mapping[str, Any], str]] = [
+        (metric, result["scores"], "{:.4f}"),
+        (f"{metric} in int8", checked, "{:.4f}"),
+        ("parameters", {name: count(sum(row[part] for part in PARTS)) for name, row in sizes.items()}, "{}"),
+        ("MB in int8", {name: row["bytes"].get(int8, 0) / 1e6 or None for name, row in sizes.items()}, "{:.1f}"),
+        (f"ms in int8 where it was exported ({of})", latency, "{:.2f}"),
+    ]
+    rows = [
+        (name, ["" if values.get(one) is None else form.format(values[one]) for one in who])
+        for name, values, form in found
+    ]
+    return who, [(name, texts) for name, texts in rows if any(texts)]
 
 
 def certificate(figures: Any) -> str:
@@ -154,6 +162,15 @@ def _fields(*, pair: bool) -> str:
         f'<label for="{name}">{text}</label>\n<textarea id="{name}" disabled spellcheck="false"></textarea>'
         for name, text in names
     )
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    body = "\n".join(
+        f'<tr><th scope="row">{html.escape(name)}</th>{"".join(f"<td>{html.escape(said)}</td>" for said in texts)}</tr>'
+        for name, texts in rows
+    )
+    return f"<table>\n<thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def _terms(terms: Sequence[tuple[str, str]]) -> str:

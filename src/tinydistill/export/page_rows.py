@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.console import Meter
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.text.token_ids import prepare_tokenizer
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.base import Logits
 from tinydistill.models.observation import ENCODER_INPUTS
@@ -37,7 +39,7 @@ class Answered:
         known = None if self.rows.labels is None else self.kind.shown(self.rows.labels, self.rows)
         for number in range(len(self.rows)):
             yield {
-                "texts": texts_of(self.rows, number),
+                "texts": [self.rows.texts[number], *([] if self.rows.pairs is None else [self.rows.pairs[number]])],
                 "label": None if known is None else _text(known[number]),
                 "teacher": None if self.teacher is None else _rounded(self.teacher[number]),
                 "student": _rounded(self.student[number]),
@@ -64,11 +66,6 @@ def spread(split: Split, most: int) -> Split:
     return split.take(np.linspace(0, len(split) - 1, most).round().astype(np.int64))
 
 
-def texts_of(split: Split, number: int) -> list[str]:
-    """A row's text, or both."""
-    return [split.texts[number]] + ([] if split.pairs is None else [split.pairs[number]])
-
-
 def answer(
     kind: TaskKind,
     rows: Split,
@@ -83,10 +80,13 @@ def answer(
 
     def ask(who: str, asked: PreTrainedTokenizerBase, model: Callable[[Mapping[str, Any]], Logits]) -> Logits:
         said = [np.zeros((0, kind.target.outputs), np.float32)]
+        encoder = shipped(asked)
+        encoder.enable_truncation(max_length)
         with Meter(f"the {who}'s answers for the page", "row", len(rows)) as meter:
             for number in range(len(rows)):
-                row = asked(*texts_of(rows, number), truncation="longest_first", max_length=max_length)
-                said.append(model({name: np.array([row[name]]) for name in ENCODER_INPUTS if name in row}))
+                row = encoder.encode(rows.texts[number], None if rows.pairs is None else rows.pairs[number])
+                fields = {"input_ids": row.ids, "attention_mask": row.attention_mask, "token_type_ids": row.type_ids}
+                said.append(model({name: np.array([fields[name]]) for name in inputs_of(asked)}))
                 meter.update(1)
         logits = np.concatenate(said)
         return logits if kind.target.regression else torch.as_tensor(logits).softmax(-1).numpy()
@@ -106,9 +106,21 @@ def answer(
     return Answered(kind, rows, student, theirs)
 
 
+def shipped(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """The tokenizer as its file says, which neither cuts nor pads; "[SEP]" in a text is a special token to it."""
+    encoder, *_ = prepare_tokenizer(tokenizer)
+    encoder.encode_special_tokens = False
+    return encoder
+
+
+def inputs_of(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The tensors that a model with this tokenizer takes."""
+    return [name for name in ENCODER_INPUTS if name in tokenizer.model_input_names]
+
+
 def layout(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> list[dict[str, Any]]:
     """The order of a row's special tokens ({ids, types}) and texts ({text: 0 or 1, type}), as the tokenizer has it."""
-    (row,) = tokenizer("a", "a").encodings if pair else tokenizer("a").encodings
+    row = shipped(tokenizer).encode("a", "a" if pair else None)
     parts: list[dict[str, Any]] = []
     for token, type_id, text in zip(row.ids, row.type_ids, row.sequence_ids, strict=True):
         last = parts[-1] if parts else {}

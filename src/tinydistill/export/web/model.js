@@ -51,7 +51,9 @@ export class Model {
       read(settings.model).then((answer) => answer.arrayBuffer()),
     ]);
     const session = await ort.InferenceSession.create(new Uint8Array(file), { executionProviders: ["wasm"] });
-    return new Model(settings, new Tokenizer(tokens, options), session);
+    const model = new Model(settings, new Tokenizer(tokens, options), session);
+    await model.answer(settings.layout.filter((part) => !part.ids).map(() => "")); // the first answer takes longer
+    return model;
   }
 
   constructor(settings, tokenizer, session) {

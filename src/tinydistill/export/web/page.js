@@ -75,7 +75,7 @@ class Page {
 
   share(number, place, student, teacher) {
     const row = document.createElement("tr");
-    const name = cell("th", this.labels.length ? this.labels[number] : "number", place || !this.labels.length ? "" : "best");
+    const name = cell("th", this.labels.length ? this.labels[number] : "number", place ? "" : "best");
     name.scope = "row";
     row.append(name);
     for (const [answer, whose] of [[student, "student"], [teacher, "teacher"]]) {
@@ -88,7 +88,7 @@ class Page {
       bar.style.width = percent(answer[number]);
       const box = cell("div", percent(answer[number]), `share ${whose}`);
       box.append(bar);
-      row.append(cell("td", box));
+      row.append(cell("td", box, answer[number] === Math.max(...answer) ? "best" : ""));
     }
     return row;
   }
