@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 60.0  # seconds that a page may take
+PATIENCE = 180.0  # seconds that a page may take
 
 
 class Quiet(SimpleHTTPRequestHandler):
