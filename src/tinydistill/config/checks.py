@@ -116,6 +116,8 @@ def _check_export(export: Export) -> None:
     unknown = [name for name in export.formats if name not in _FORMATS]
     if unknown:
         raise UserError(f"export.formats holds {unknown[0]!r}, which is not one of {', '.join(_FORMATS)}")
+    if export.page and "onnx_int8" not in export.formats:
+        raise UserError("export.page=true answers with int8: add onnx_int8 to export.formats")
     for name in ("batch_sizes", "lengths", "threads"):
         for number in getattr(export.latency, name):
             if not ((type(number) is int and number > 0) or (number is None and name == "threads")):

@@ -85,6 +85,7 @@ _OPTIONS = {
     "located.columns": "certify.columns",
     "collect.paths": "report.paths",
     "export_onnx.formats": "export.formats",
+    "write_page.page": "export.page",
     "push.repo": "export.repo",
     "check_place.cache": "paths.cache",
     "open_artifact.path": "output_dir",

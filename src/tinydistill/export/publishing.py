@@ -9,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from tinydistill.errors import InputError
 from tinydistill.hub import look_for_hub, offline
 
-LEFT_BEHIND = ("provenance.json",)  # paths and the machine's name
+LEFT_BEHIND = ("provenance.json", "page/*")  # paths and the machine's name; rows of the task
 
 
 def check(repo: str | None) -> None:

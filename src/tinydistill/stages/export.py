@@ -22,7 +22,7 @@ from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.errors import WithheldError
-from tinydistill.export import onnx_export, onnx_files, publishing, summary
+from tinydistill.export import onnx_export, onnx_files, page, publishing, summary
 from tinydistill.export.agreement import Bounds
 from tinydistill.export.card import card, license_of
 from tinydistill.export.checks import Checks
@@ -50,6 +50,8 @@ def run(config: Config) -> float:
     check_task_head(source, task.target)
     check_length(config, source)
     scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
+    if options.page:
+        page.check_page(scored.kind, Path(config.paths.cache))
     check_positions("export.latency.lengths", options.latency.lengths, source)
     rows = scoring.rows_identity(task.validation())
     settings = of_exported(config).settings(model=source.identity, task=rows)
@@ -93,8 +95,8 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         say("its teacher isn't to be found: the student is measured alone")
     else:
         large = teacher.with_head(kind.head)
-        files = _onnx_files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
-        shown = {"teacher": Exported(large, weight_files(Path(teacher.path)), files.kept), **shown}
+        theirs = _onnx_files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
+        shown = {"teacher": Exported(large, weight_files(Path(teacher.path)), theirs.kept), **shown}
     say(f"timing {' and '.join(shown)}")
     load = busy()
     score = checks.rows[0]["score"]
@@ -126,6 +128,21 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         repo=config.task.source.get("repo"),
         license_name=license_name,
     ).save(artifact.product / "README.md")
+    if options.page:
+        page.write_page(
+            artifact.product,
+            Path(config.paths.cache),
+            result,
+            files=files.kept,
+            teacher=teacher,
+            split=task.validation()[scored.reported_split],
+            most=options.page_rows,
+            name=artifact.path.name,
+            task=config.task.name,
+            kind=kind,
+            tokenizer=source.tokenizer,
+            max_length=config.task.max_length,
+        )
     artifact.publish(result, plain(config))
 
 

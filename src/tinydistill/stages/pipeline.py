@@ -26,7 +26,7 @@ from tinydistill.config.compose import composed_with, plain
 from tinydistill.config.schema import Config
 from tinydistill.console import say, table
 from tinydistill.errors import UserError, WithheldError
-from tinydistill.export import onnx_export, publishing
+from tinydistill.export import onnx_export, page, publishing
 from tinydistill.ranks import rank
 from tinydistill.report import comparison
 from tinydistill.report.shipped import BASELINE, STUDENT, TEACHER
@@ -122,7 +122,9 @@ def _tasks(config: Config) -> list[Config]:
     for of_task in chosen:
         _check_positions(of_task)
         for one in [of_task, *_also(of_task)]:
-            data.scoring(one, data.task(one))
+            scored = data.scoring(one, data.task(one))
+            if config.pipeline.export and config.export.page:
+                page.check_page(scored.kind, Path(config.paths.cache))
         if config.pipeline.certify:
             check_certifiable(of_task, data.task(of_task))
     return [_with_pairs(_as_inner(of_task)) for of_task in chosen]

@@ -272,6 +272,10 @@ class Export:
     least_correlation: float = option("int8, numbers: correlation with PyTorch's, at least", 0.99, at_least=-1)
     least_cosine: float = option("int8, embeddings: mean cosine with PyTorch's, at least", 0.98, at_least=-1)
     batch_size: int = option("rows per forward pass of these checks", 64, at_least=1)
+    page: bool = option("write a page beside the model, on which its int8 file answers in a browser", False)
+    page_rows: int = option(
+        "validation rows that the page shows with the answers of student and teacher; 0 for none", 200, at_least=0
+    )
     license: str | None = option("license of the weights, as in apache-2.0; null for the teacher's", None)
     push: bool = option("upload the finished directory to the hub, with the token of HF_TOKEN or hf auth login", False)
     repo: str | None = option("the repository that it goes to, USER/NAME; made where there is none", None)

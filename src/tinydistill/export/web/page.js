@@ -1,0 +1,178 @@
+// What is seen of the model: an answer to what is typed, and the known answers to some rows beside it.
+
+import { Model, readJson, said } from "./model.js";
+
+const SHOWN = 8; // classes in an answer
+const PAUSE = 150; // milliseconds of not typing after which an answer is given
+
+const element = (id) => document.getElementById(id);
+
+function cell(kind, content, name = "") {
+  const made = document.createElement(kind);
+  made.append(content);
+  if (name) made.className = name;
+  return made;
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
+
+class Page {
+  constructor(settings, model) {
+    Object.assign(this, { settings, model, known: null });
+    this.fields = [...document.querySelectorAll("textarea")];
+  }
+
+  get labels() {
+    return this.settings.labels;
+  }
+
+  /** An answer in a word: the likeliest class, or the number. */
+  named(answer) {
+    return this.labels.length ? this.labels[answer.indexOf(Math.max(...answer))] : answer[0].toFixed(3);
+  }
+
+  start() {
+    element("status").textContent = "";
+    for (const field of this.fields) field.disabled = false;
+    let waiting;
+    element("texts").addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => this.answer(null), PAUSE);
+    });
+    if (this.settings.rows.length) this.list();
+  }
+
+  async answer(known) {
+    const texts = this.fields.map((field) => field.value);
+    this.mark(known);
+    element("answer").hidden = texts.every((text) => !text.trim());
+    if (element("answer").hidden) return;
+    const { logits, tokens, milliseconds } = await this.model.answer(texts);
+    this.show(said(logits, this.labels), known?.teacher);
+    const cut = tokens >= this.settings.max_length ? `, cut at ${this.settings.max_length} tokens` : "";
+    const notes = [`${milliseconds.toFixed(1)} ms in this browser for ${tokens} tokens${cut}.`];
+    if (known?.label != null) notes.push(`The label is ${known.label}.`);
+    element("answer-note").textContent = notes.join(" ");
+  }
+
+  show(student, teacher) {
+    const head = document.createElement("tr");
+    head.append(cell("th", this.labels.length ? "class" : ""), cell("th", "student"));
+    if (teacher) head.append(cell("th", "teacher"));
+    for (const one of head.children) one.scope = "col";
+    element("answer-head").replaceChildren(head);
+    const order = student.map((_, number) => number).sort((one, other) => student[other] - student[one]);
+    const rows = order.slice(0, SHOWN).map((number, place) => this.share(number, place, student, teacher));
+    if (order.length > SHOWN) {
+      const rest = (answer) => percent(order.slice(SHOWN).reduce((sum, number) => sum + answer[number], 0));
+      const row = document.createElement("tr");
+      row.append(cell("th", `${order.length - SHOWN} others`), cell("td", rest(student)));
+      if (teacher) row.append(cell("td", rest(teacher)));
+      rows.push(row);
+    }
+    element("answer-rows").replaceChildren(...rows);
+  }
+
+  share(number, place, student, teacher) {
+    const row = document.createElement("tr");
+    const name = cell("th", this.labels.length ? this.labels[number] : "number", place ? "" : "best");
+    name.scope = "row";
+    row.append(name);
+    for (const [answer, whose] of [[student, "student"], [teacher, "teacher"]]) {
+      if (!answer) continue;
+      if (!this.labels.length) {
+        row.append(cell("td", answer[0].toFixed(3)));
+        continue;
+      }
+      const bar = document.createElement("i");
+      bar.style.width = percent(answer[number]);
+      const box = cell("div", percent(answer[number]), `share ${whose}`);
+      box.append(bar);
+      row.append(cell("td", box, answer[number] === Math.max(...answer) ? "best" : ""));
+    }
+    return row;
+  }
+
+  mark(known) {
+    for (const row of element("known-rows").children) {
+      if (row.known === known) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  list() {
+    const { rows } = this.settings;
+    const columns = ["text", ...(rows[0].label === null ? [] : ["label"]), ...(rows[0].teacher ? ["teacher"] : []), "student"];
+    element("known-head").append(...columns.map((name) => Object.assign(cell("th", name), { scope: "col" })));
+    element("known-rows").append(...rows.map((known) => this.listed(known, columns)));
+    const choices = [["all", "all rows", () => true]];
+    if (this.labels.length && rows[0].teacher) {
+      choices.push(["teacher", "where student and teacher differ", (row) => this.named(row.student) !== this.named(row.teacher)]);
+    }
+    if (this.labels.length && rows[0].label !== null) {
+      choices.push(["label", "where the student is wrong", (row) => this.named(row.student) !== row.label]);
+    }
+    const select = element("shown");
+    select.append(...choices.map(([value, text, test]) => new Option(`${text} (${rows.filter(test).length})`, value)));
+    select.addEventListener("change", () => {
+      const [, , test] = choices.find(([value]) => value === select.value);
+      for (const row of element("known-rows").children) row.hidden = !test(row.known);
+    });
+    element("run").disabled = false;
+    element("run").addEventListener("click", () => this.run());
+    element("known").hidden = false;
+  }
+
+  listed(known, columns) {
+    const row = document.createElement("tr");
+    const button = cell("button", known.texts.join(" / "), "row");
+    button.type = "button";
+    button.addEventListener("click", () => {
+      this.fields.forEach((field, place) => (field.value = known.texts[place]));
+      this.answer(known);
+      element("try").scrollIntoView();
+    });
+    row.known = known;
+    row.append(cell("td", button));
+    for (const name of columns.slice(1)) row.append(cell("td", name === "label" ? known.label : this.named(known[name])));
+    return row;
+  }
+
+  /** Answers all rows here, and says how the answers compare with those that came with the page. */
+  async run() {
+    const { rows } = this.settings;
+    element("run").disabled = true;
+    const took = [];
+    let [alike, taught, furthest] = [0, 0, 0];
+    for (const known of rows) {
+      const { logits, milliseconds } = await this.model.answer(known.texts);
+      const answer = said(logits, this.labels);
+      took.push(milliseconds);
+      alike += this.named(answer) === this.named(known.student);
+      taught += Boolean(known.teacher) && this.named(answer) === this.named(known.teacher);
+      furthest = Math.max(furthest, ...answer.map((value, place) => Math.abs(value - known.student[place])));
+      if (took.length % 10 === 0) {
+        element("ran").textContent = `${took.length} of ${rows.length} …`;
+        await new Promise((next) => setTimeout(next)); // let the page be drawn
+      }
+    }
+    took.sort((one, other) => one - other);
+    const at = (share) => took[Math.min(took.length - 1, Math.floor(share * took.length))].toFixed(1);
+    const parts = [`Here: ${at(0.5)} ms a row (median; 95th percentile ${at(0.95)} ms).`];
+    if (this.labels.length) {
+      parts.push(`The same class as ONNX Runtime on ${alike} of ${rows.length} rows.`);
+      if (rows[0].teacher) parts.push(`The same as the teacher on ${taught} of ${rows.length}.`);
+    }
+    parts.push(`No ${this.labels.length ? "probability" : "number"} is further than ${furthest.toFixed(3)} from ONNX Runtime's.`);
+    element("ran").textContent = parts.join(" ");
+    element("run").disabled = false;
+  }
+}
+
+try {
+  const settings = await readJson("page.json");
+  new Page(settings, await Model.load(settings)).start();
+} catch (error) {
+  element("status").textContent = `The model can't be loaded: ${error.message}`;
+  throw error;
+}
