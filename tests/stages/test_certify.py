@@ -121,10 +121,10 @@ def test_the_int8_form_is_certified_where_the_student_is_exported_and_the_cascad
     result = result_of(tmp_path / "made")
     assert [form["name"] for form in result["forms"]] == ["PyTorch fp32", "ONNX int8"]
     entry = AutoConfig.from_pretrained(exported).certificate
-    assert set(entry["models"]) == {"model.safetensors", "onnx/model.onnx", "onnx/model_int8.onnx"}
+    assert set(entry["models"]) == {"model.safetensors", "onnx/model.onnx", "onnx/model_quantized.onnx"}
     int8 = result["forms"][1]
     assert int8["cascade"]["value"] is not None
-    assert entry["models"]["onnx/model_int8.onnx"] == {
+    assert entry["models"]["onnx/model_quantized.onnx"] == {
         "temperature": int8["temperature"],
         "threshold": int8["cascade"]["value"],
         "answers_alone": int8["cascade"]["share"],

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from tinydistill.console import Meter
 from tinydistill.export.latency import System, latencies, onnx_system, torch_call, use_threads
 from tinydistill.export.size import file_bytes, size, tensor_bytes
+from tinydistill.models.source import longest_input
 
 PYTORCH = "PyTorch fp32"
 RUNTIMES = {"onnx": "ONNX fp32", "onnx_int8": "ONNX int8"}
@@ -33,7 +34,7 @@ class Exported:
 
     def sizes(self) -> dict[str, Any]:
         """Parameters, FLOPs of one row of FLOPS_LENGTH tokens, and bytes by runtime."""
-        length = min(FLOPS_LENGTH, self.model.config.max_position_embeddings)
+        length = min(FLOPS_LENGTH, longest_input(self.model.config))
         weights = file_bytes(*self.weights) if self.weights else tensor_bytes(self.model)
         onnx = {RUNTIMES[name]: file_bytes(file) for name, file in self.files.items()}
         return {**size(self.model, length), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}

@@ -3,6 +3,8 @@
 B: rows in a batch, L: tokens in a row.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -28,9 +30,21 @@ def size(model: PreTrainedModel, length: int) -> dict[str, int]:
         elif not name.startswith("pooler"):
             encoder += tensor.numel()
     head = models.parameters(model) - embedding - encoder
-    with attention.eager(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with attention.eager(model), _frozen(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(**random_inputs(model.config, 1, length))
     return {"embedding": embedding, "encoder": encoder, "head": head, "flops": int(counter.get_total_flops())}
+
+
+@contextmanager
+def _frozen(model: PreTrainedModel) -> Iterator[None]:
+    """Without gradients: what torch.jit has compiled of DeBERTa has some all the same, on which the counter trips."""
+    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    model.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in learned:
+            weight.requires_grad_(True)
 
 
 def tensor_bytes(model: PreTrainedModel) -> int:

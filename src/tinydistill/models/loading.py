@@ -3,7 +3,7 @@
 import copy
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,13 @@ def _one_line(path: str, called: str, what: str) -> Iterator[None]:
 def parameters(model: PreTrainedModel) -> int:
     """The number of parameters."""
     return sum(p.numel() for p in model.parameters())
+
+
+def making(tokenizer: PreTrainedTokenizerBase, inputs: Sequence[str]) -> PreTrainedTokenizerBase:
+    """The tokenizer with these inputs of a model as what it makes, also where it is loaded after being saved."""
+    found = copy.deepcopy(tokenizer)
+    found.model_input_names = found.init_kwargs["model_input_names"] = list(inputs)
+    return found
 
 
 def save_model(

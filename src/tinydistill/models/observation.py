@@ -4,6 +4,7 @@ Shapes: B batch, L length, D hidden size, H heads, d head size. Layers are count
 layer's output, n = 1..N the Transformer layers.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.utils.output_capturing import maybe_install_capturing_hooks
 
@@ -160,6 +161,12 @@ def output_logits(output: Any) -> Tensor | None:
         return torch.stack([output.start_logits, output.end_logits], -1)
     logits: Tensor | None = getattr(output, "logits", None)
     return logits
+
+
+def accepted_inputs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What the tokenizer makes that the model takes: a DistilBERT with a BERT's tokenizer takes no token types."""
+    taken = inspect.signature(model.forward).parameters
+    return [name for name in ENCODER_INPUTS if name in tokenizer.model_input_names and name in taken]
 
 
 def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

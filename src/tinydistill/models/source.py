@@ -89,5 +89,7 @@ def check_vocabularies(teacher: Source, student: Source) -> None:
 
 def longest_input(config: PretrainedConfig) -> int:
     """The number of positions that a model has a place for."""
-    reserved = config.pad_token_id + 1 if config.model_type in ("roberta", "camembert", "xlm-roberta") else 0
+    reserved = {"mpnet": 2}.get(config.model_type, 0)
+    if config.model_type in ("roberta", "camembert", "xlm-roberta"):
+        reserved = config.pad_token_id + 1
     return int(config.max_position_embeddings) - reserved

@@ -28,7 +28,7 @@ def run(config: Config) -> float:
     runtime.quiet()
     path = task_model(config, config.evaluate.path)
     source = find(path, "evaluate.path")
-    task = data.task(config)
+    task = data.task_of_model(config, source.config)
     check_task_head(source, task.target)
     check_length(config, source)
     splits = task.validation() | task.test()

@@ -28,8 +28,8 @@ from tinydistill.export.card import card, license_of
 from tinydistill.export.checks import Checks
 from tinydistill.export.exported import RUNTIMES, Exported, busy, timed
 from tinydistill.kinds import TaskKind
-from tinydistill.models.loading import save_model, weight_files
-from tinydistill.models.observation import ENCODER_INPUTS
+from tinydistill.models.loading import making, save_model, weight_files
+from tinydistill.models.observation import accepted_inputs
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
@@ -46,7 +46,7 @@ def run(config: Config) -> float:
         publishing.check(options.repo)
     path = task_model(config, options.path)
     source = find(path, "export.path")
-    task = data.task(config)
+    task = data.task_of_model(config, source.config)
     check_task_head(source, task.target)
     check_length(config, source)
     scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
@@ -81,7 +81,8 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     if teacher is not None:
         check_positions("export.latency.lengths", options.latency.lengths, teacher)
     model = source.with_head(kind.head)
-    save_model(model, source.tokenizer, artifact.product, max_length=config.task.max_length)
+    tokenizer = making(source.tokenizer, accepted_inputs(model, source.tokenizer))
+    save_model(model, tokenizer, artifact.product, max_length=config.task.max_length)
     bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
     checks = Checks(model, rows, scored, bounds, close=options.close)
@@ -91,9 +92,11 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     for name in withheld:
         say(f"{name} is left out: {withheld[name]}")
     shown = {"student": Exported(model, weight_files(Path(source.path)), files.kept)}
-    if teacher is None:
+    if origin is None:
+        say("it wasn't distilled here: the model is measured alone")
+    elif teacher is None:
         say("its teacher isn't to be found: the student is measured alone")
-    else:
+    if teacher is not None:
         large = teacher.with_head(kind.head)
         theirs = _onnx_files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
         shown = {"teacher": Exported(large, weight_files(Path(teacher.path)), theirs.kept), **shown}
@@ -103,7 +106,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     result = {
         "score": score,
         "monitor": scored.reported,
-        "scores": _scores(origin, data.training_task(config), score),
+        "scores": _scores(config, origin, score),
         "checks": checks.rows,
         "confusion": None if checks.confusion is None else checks.confusion.as_json(),
         "withheld": withheld,
@@ -122,7 +125,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         result,
         task=config.task.name,
         kind=kind,
-        tokenizer=source.tokenizer,
+        tokenizer=tokenizer,
         max_length=config.task.max_length,
         text_pair=config.task.text_pair is not None,
         repo=config.task.source.get("repo"),
@@ -140,16 +143,16 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
             name=artifact.path.name,
             task=config.task.name,
             kind=kind,
-            tokenizer=source.tokenizer,
+            tokenizer=tokenizer,
             max_length=config.task.max_length,
         )
     artifact.publish(result, plain(config))
 
 
-def _scores(origin: Origin | None, task: TaskSource, score: float | None) -> dict[str, float]:
+def _scores(config: Config, origin: Origin | None, score: float | None) -> dict[str, float]:
     """The student's, and where they are known for the same rows the teacher's and the baseline's."""
     scores = {"student": score}
-    if origin is not None and origin.rows == task.identity():
+    if origin is not None and origin.rows == data.training_task(config).identity():
         scores = {"teacher": origin.made.result["teacher_score"], "not distilled": origin.baseline, **scores}
     return {name: known for name, known in scores.items() if known is not None}
 
@@ -162,6 +165,6 @@ def _onnx_files(
     formats: Sequence[str],
     check: onnx_files.Check = lambda *_: None,
 ) -> onnx_files.OnnxFiles:
-    names = [name for name in ENCODER_INPUTS if name in source.tokenizer.model_input_names]
+    names = accepted_inputs(model, source.tokenizer)
     longest = longest_input(source.config)
     return onnx_files.write(model, names, directory, formats, outputs=kind.output_names, longest=longest, check=check)

@@ -35,7 +35,7 @@ def run(config: Config) -> float:
     named = config.label.path
     source = find(named, "label.path") if named is not None else find_task_teacher(config)
     task = data.task(config)
-    target = data.answered(task, source.config)
+    target = data.task_of_model(config, source.config).target
     check_task_head(source, target)
     check_length(config, source)
     kind = model_kind(source, target)

@@ -47,8 +47,8 @@ def run(config: Config) -> float:
     path = _model(config)
     source = find(path, "predict.path")
     onnx = _onnx_file(config, source)
-    task = data.task(config)
-    target = data.answered(task, source.config)
+    task = data.task_of_model(config, source.config)
+    target = task.target
     check_task_head(source, target)
     longest = longest_input(source.config)
     length = options.max_length or min(source.tokenizer.model_max_length, longest)

@@ -1,6 +1,6 @@
 """Text, as it is and in blocks, and labeled rows that a configuration names."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import OnText
 from tinydistill.console import count, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.examples import Target
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import SomeRows, TaskSource, WithSelection
 from tinydistill.data.text.datamodule import MaskedTextDataModule, TextDataModule
@@ -63,13 +62,15 @@ def task(config: Config) -> TaskSource:
     return SomeRows(source, options.train_share, options.split_seed, rows=options.max_rows)
 
 
-def answered(source: TaskSource, model: PretrainedConfig) -> Target:
-    """What a task predicts; where it has no rows that say so, what a model's configuration calls its outputs."""
+def task_of_model(config: Config, model: PretrainedConfig) -> TaskSource:
+    """The same for a model that knows the task: without training rows it predicts what the model calls its outputs."""
+    source = task(config)
     inner = source.source if isinstance(source, SomeRows) else source
     if not isinstance(inner, OwnRows) or inner.rows["train"] is not None or inner.labels:
-        return source.target
+        return source
     names = tuple(str(model.id2label[number]) for number in sorted(model.id2label))
-    return inner.target_named(names if len(names) > 1 else ())
+    named = inner.predicting(inner.target_named(names if len(names) > 1 else ()))
+    return replace(source, source=named) if isinstance(source, SomeRows) else named
 
 
 def training_task(config: Config) -> TaskSource:

@@ -1,10 +1,11 @@
 """A user's own rows as a task: a part of the training rows for validation, where no others are given."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,12 @@ class OwnRows(TaskSource):
         """What is predicted where a model says what its outputs are called, none for a number, and no rows say it."""
         return Target(labels)
 
+    def predicting(self, target: Target) -> Self:
+        """The same rows with this target, which they need no training rows to know."""
+        found = copy.copy(self)
+        found.__dict__["target"] = target  # in the place of what the training rows would say
+        return found
+
     def predicted(self, name: str) -> bool:
         """Whether there are files of predictions of these rows, so that all columns are kept for them."""
         return name != "train" or self.rows["validation"] is None
@@ -56,6 +63,8 @@ class OwnRows(TaskSource):
 
     def validation(self) -> dict[str, Split]:
         """The validation rows, or a part of the training rows."""
+        if self.rows["validation"] is None and self.rows["train"] is None:
+            raise InputError("there are no rows to score", "set {TaskFiles.validation} to a file of labeled rows")
         if self.rows["validation"] is not None:
             table = self.table("validation")
             source, split = table.source, self.split("validation", table)
