@@ -151,7 +151,7 @@ def _lead(result: Mapping[str, Any], kind: TaskKind, task: str, *, pair: bool) -
     whole = count(sum(result["sizes"][-1][part] for part in PARTS))
     of = f"one of {', '.join(kind.target.labels)}" if kind.target.labels else "a number"
     return html.escape(
-        f"A small Transformer of {whole} parameters for the task {task}: of {'two texts' if pair else 'a text'} it "
+        f"A Transformer of {whole} parameters for the task {task}: of {'two texts' if pair else 'a text'} it "
         f"predicts {of}. It runs in this browser, in int8: what is typed here stays here."
     )
 

@@ -27,7 +27,7 @@ _DIGITS = 5  # of a probability
 
 @dataclass(frozen=True)
 class Answered:
-    """Rows, and what was answered to them: probabilities [N, C], or numbers [N, 1]; None where nobody was asked."""
+    """Rows, and what was answered to them: probabilities [N, C], or numbers [N, 1]; None without a teacher."""
 
     kind: TaskKind
     rows: Split
@@ -50,7 +50,7 @@ class Answered:
         """How far student and teacher answer alike, in a sentence."""
         rows = len(self.rows)
         if self.teacher is None:
-            return f"The student's answers to {rows} rows, as ONNX Runtime gave them. Its teacher isn't at hand."
+            return f"Its answers to {rows} rows, as ONNX Runtime gave them. There is no teacher to compare with."
         if self.kind.target.regression:
             correlation = np.corrcoef(self.student[:, 0], self.teacher[:, 0])[0, 1] if rows > 1 else np.nan
             how = f"correlate {correlation:.3f}" if np.isfinite(correlation) else "can't be compared"

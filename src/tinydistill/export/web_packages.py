@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import fsspec
@@ -99,8 +98,8 @@ def _archive(package: Package, cache: Path) -> bytes:
     try:
         with urlopen(address, timeout=_PATIENCE) as answer:
             content = answer.read()
-    except (URLError, HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
+    except (HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error  # urllib wraps its own
         raise InputError(f"{address} can't be fetched ({reason})", _by_hand(package, cache)) from error
     if not package.matches(content):
         raise InputError(

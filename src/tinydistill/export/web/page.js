@@ -18,7 +18,9 @@ const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
 class Page {
   constructor(settings, model) {
-    Object.assign(this, { settings, model, known: null });
+    Object.assign(this, { settings, model });
+    this.taught = Boolean(settings.rows[0]?.teacher);
+    this.own = this.taught ? "student" : "model"; // what this model is called
     this.fields = [...document.querySelectorAll("textarea")];
   }
 
@@ -48,16 +50,18 @@ class Page {
     element("answer").hidden = texts.every((text) => !text.trim());
     if (element("answer").hidden) return;
     const { logits, tokens, milliseconds } = await this.model.answer(texts);
-    this.show(said(logits, this.labels), known?.teacher);
+    const answer = said(logits, this.labels);
+    this.show(answer, known?.teacher);
     const cut = tokens >= this.settings.max_length ? `, cut at ${this.settings.max_length} tokens` : "";
-    const notes = [`${milliseconds.toFixed(1)} ms in this browser for ${tokens} tokens${cut}.`];
+    const notes = [`The answer is ${this.named(answer)}.`];
+    notes.push(`${milliseconds.toFixed(1)} ms in this browser for ${tokens} tokens${cut}.`);
     if (known?.label != null) notes.push(`The label is ${known.label}.`);
     element("answer-note").textContent = notes.join(" ");
   }
 
   show(student, teacher) {
     const head = document.createElement("tr");
-    head.append(cell("th", this.labels.length ? "class" : ""), cell("th", "student"));
+    head.append(cell("th", this.labels.length ? "class" : ""), cell("th", this.own));
     if (teacher) head.append(cell("th", "teacher"));
     for (const one of head.children) one.scope = "col";
     element("answer-head").replaceChildren(head);
@@ -102,15 +106,18 @@ class Page {
 
   list() {
     const { rows } = this.settings;
-    const columns = ["text", ...(rows[0].label === null ? [] : ["label"]), ...(rows[0].teacher ? ["teacher"] : []), "student"];
-    element("known-head").append(...columns.map((name) => Object.assign(cell("th", name), { scope: "col" })));
+    const labeled = rows[0].label !== null;
+    const columns = ["text", ...(labeled ? ["label"] : []), ...(this.taught ? ["teacher"] : []), "student"];
+    const names = columns.map((name) => (name === "student" ? this.own : name));
+    element("known-head").append(...names.map((name) => Object.assign(cell("th", name), { scope: "col" })));
     element("known-rows").append(...rows.map((known) => this.listed(known, columns)));
     const choices = [["all", "all rows", () => true]];
-    if (this.labels.length && rows[0].teacher) {
-      choices.push(["teacher", "where student and teacher differ", (row) => this.named(row.student) !== this.named(row.teacher)]);
+    if (this.labels.length && this.taught) {
+      const differ = (row) => this.named(row.student) !== this.named(row.teacher);
+      choices.push(["teacher", "where student and teacher differ", differ]);
     }
-    if (this.labels.length && rows[0].label !== null) {
-      choices.push(["label", "where the student is wrong", (row) => this.named(row.student) !== row.label]);
+    if (this.labels.length && labeled) {
+      choices.push(["label", `where the ${this.own} is wrong`, (row) => this.named(row.student) !== row.label]);
     }
     const select = element("shown");
     select.append(...choices.map(([value, text, test]) => new Option(`${text} (${rows.filter(test).length})`, value)));
@@ -134,7 +141,9 @@ class Page {
     });
     row.known = known;
     row.append(cell("td", button));
-    for (const name of columns.slice(1)) row.append(cell("td", name === "label" ? known.label : this.named(known[name])));
+    for (const name of columns.slice(1)) {
+      row.append(cell("td", name === "label" ? known.label : this.named(known[name])));
+    }
     return row;
   }
 
@@ -149,7 +158,7 @@ class Page {
       const answer = said(logits, this.labels);
       took.push(milliseconds);
       alike += this.named(answer) === this.named(known.student);
-      taught += Boolean(known.teacher) && this.named(answer) === this.named(known.teacher);
+      taught += this.taught && this.named(answer) === this.named(known.teacher);
       furthest = Math.max(furthest, ...answer.map((value, place) => Math.abs(value - known.student[place])));
       if (took.length % 10 === 0) {
         element("ran").textContent = `${took.length} of ${rows.length} …`;
@@ -161,9 +170,10 @@ class Page {
     const parts = [`Here: ${at(0.5)} ms a row (median; 95th percentile ${at(0.95)} ms).`];
     if (this.labels.length) {
       parts.push(`The same class as ONNX Runtime on ${alike} of ${rows.length} rows.`);
-      if (rows[0].teacher) parts.push(`The same as the teacher on ${taught} of ${rows.length}.`);
+      if (this.taught) parts.push(`The same as the teacher on ${taught} of ${rows.length}.`);
     }
-    parts.push(`No ${this.labels.length ? "probability" : "number"} is further than ${furthest.toFixed(3)} from ONNX Runtime's.`);
+    const what = this.labels.length ? "probability" : "number";
+    parts.push(`No ${what} is further than ${furthest.toFixed(3)} from ONNX Runtime's.`);
     element("ran").textContent = parts.join(" ");
     element("run").disabled = false;
   }
