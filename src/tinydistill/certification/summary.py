@@ -15,7 +15,8 @@ Table = tuple[list[str], list[list[str]]]  # columns, rows
 
 def agreements(result: dict[str, Any]) -> Table:
     """How each form agrees with the teacher."""
-    columns = ["", "agrees", f"at least ({result['confidence']:.0%})", "loyalty", "of teacher", "95% interval"]
+    kept = f"of teacher's {result['forms'][0]['retention']['metric']}"
+    columns = ["", "agrees", f"at least ({result['confidence']:.0%})", "loyalty", kept, "95% interval"]
     rows = []
     for form in result["forms"]:
         kept, flips = form["retention"], form["flips"]
