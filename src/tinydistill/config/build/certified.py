@@ -80,7 +80,7 @@ class HeldOut:
 
     `deciding` are those that agreement and threshold are found on, with or without labels, `numbers` their numbers in
     the split; `labeled` are the validation rows, which may be the same. `kept` are training rows that were kept aside;
-    None where there are none. `left_out` counts rows with a text that is trained on.
+    None where there are none. `left_out` counts rows with a text that is trained on, `training` are the training rows.
     """
 
     deciding: Split
