@@ -263,6 +263,7 @@ def test_a_class_without_rows_is_said_in_the_table(run, words, tokenizer, tmp_pa
         ({"certify__path": None}, "certify.path is not set and stage=task has made no "),
         ({"certify__file": "/nowhere.csv"}, "/nowhere.csv"),
         ({"certify__columns": "[where]"}, "where"),
+        ({"task__soft_labels": "[asleep,awake]"}, "name a model with certify.teacher=DIR"),
         ({"certify__agreement": "1.5"}, "certify.agreement=1.5 is too large"),
         (
             {"task__label": "number", "task__monitor": "spearman", "task__metrics": "[spearman]"},

@@ -8,6 +8,7 @@ from tinydistill.export.markdown import cell
 from tinydistill.export.markdown import table as markdown
 
 LOWEST = 8  # slices that are shown
+WORSE = 0.01  # nats of NLL that are worth a remark
 PERCENT, SHARE = "{:.2%}", "{:.1%}"
 
 Table = tuple[list[str], list[list[str]]]  # columns, rows
@@ -15,7 +16,8 @@ Table = tuple[list[str], list[list[str]]]  # columns, rows
 
 def agreements(result: dict[str, Any]) -> Table:
     """How each form agrees with the teacher."""
-    columns = ["", "agrees", f"at least ({result['confidence']:.0%})", "loyalty", "of teacher", "95% interval"]
+    kept = f"of teacher's {result['forms'][0]['retention']['metric']}"
+    columns = ["", "agrees", f"at least ({result['confidence']:.0%})", "loyalty", kept, "95% interval"]
     rows = []
     for form in result["forms"]:
         kept, flips = form["retention"], form["flips"]
@@ -67,13 +69,10 @@ def cascades(result: dict[str, Any]) -> Table:
     return ["", "confidence from", "answers alone", interval, "agrees on", "cost of teacher's"], rows
 
 
-def slices(result: dict[str, Any], most: int | None = LOWEST) -> Table:
-    """The slices of the last form, which is the one that is shipped, those with the lowest bounds first; empty ones
-    last.
-    """
-    found = sorted(result["forms"][-1]["slices"], key=lambda one: 2.0 if one["bound"] is None else one["bound"])
-    empty = [one for one in found if not one["rows"]]
-    shown = found if most is None else [*[one for one in found if one["rows"]][:most], *empty]
+def slices(result: dict[str, Any]) -> Table:
+    """The slices with the lowest bounds, and those without rows, of the last form: the one that is shipped."""
+    found = result["forms"][-1]["slices"]
+    lowest = sorted((one for one in found if one["rows"]), key=lambda one: one["bound"])[:LOWEST]
     rows = [
         [
             one["group"],
@@ -82,7 +81,7 @@ def slices(result: dict[str, Any], most: int | None = LOWEST) -> Table:
             cell(one["agreement"], SHARE),
             cell(one["bound"], SHARE),
         ]
-        for one in shown
+        for one in [*lowest, *(one for one in found if not one["rows"])]
     ]
     return ["slice", "", "rows", "agrees", f"at least ({result['confidence']:.0%})"], rows
 
@@ -108,10 +107,10 @@ def remarks(result: dict[str, Any]) -> list[str]:
                 f"{form['name']}: no threshold is certified for an agreement of {wanted} on {form['rows']:,} rows. It "
                 f"takes {least:,} rows above it, all answered alike; more rows help, and they need no labels."
             )
-        if form["nll_calibrated"] > form["nll"]:
+        if form["nll_calibrated"] > form["nll"] + WORSE:
             said.append(
-                f"{form['name']}: its temperature doesn't fit these rows, which are of another kind than the training "
-                "rows that were kept aside."
+                f"{form['name']}: its temperature makes these rows' NLL worse; they may be of another kind than the "
+                "training rows that were kept aside."
             )
         typos = form.get("typos")
         if typos:

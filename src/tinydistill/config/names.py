@@ -20,15 +20,8 @@ from tinydistill.errors import UserError
 AUGMENTED = "augmented.parquet"  # what stage=augment calls its file
 PREDICTED = "predictions"  # the file of an artifact of stage=predict, without what its name ends in
 LABELED = "labeled.jsonl"  # the file of an artifact of stage=label
-OF_A_JOB = (
-    "task",
-    "evaluate",
-    "predict",
-    "label",
-    "export",
-    "certify",
-    "pipeline",
-)  # stages whose artifacts belong to one job of a sweep
+# Stages whose artifacts belong to one job of a sweep.
+OF_A_JOB = ("task", "evaluate", "predict", "label", "export", "certify", "pipeline")
 
 
 def output_path(config: Config, default: Path) -> Path:

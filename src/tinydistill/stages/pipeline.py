@@ -10,7 +10,7 @@ from tinydistill.artifacts.provenance import RESULT, record_of
 from tinydistill.artifacts.writer import open_artifact
 from tinydistill.config import names
 from tinydistill.config.build import compared, data
-from tinydistill.config.build.certified import check_certifiable
+from tinydistill.config.build.certified import check_certifiable, no_certificate
 from tinydistill.config.build.origin import without_distillation
 from tinydistill.config.build.plan import in_time
 from tinydistill.config.build.sources import (
@@ -125,7 +125,7 @@ def _tasks(config: Config) -> list[Config]:
             scored = data.scoring(one, data.task(one))
             if config.pipeline.export and config.export.page:
                 page.check_page(scored.kind, Path(config.paths.cache))
-        if config.pipeline.certify:
+        if config.pipeline.certify and len(chosen) == 1:  # of several tasks those that can be are certified
             check_certifiable(of_task, data.task(of_task))
     return [_with_pairs(_as_inner(of_task)) for of_task in chosen]
 
@@ -209,7 +209,7 @@ def _steps(config: Config) -> list[Step]:
     if options.export:
         shipped = replace(config, export=replace(config.export, path=str(made)))
         add("export", f"{task}: files to ship", names.exported_path(config, str(made)), shipped)
-    if options.certify:
+    if options.certify and no_certificate(config, data.task(config)) is None:
         promised = replace(config, certify=replace(config.certify, path=str(made)))
         add("certify", f"{task}: certificate", names.certified_path(config, str(made)), promised)
     return steps

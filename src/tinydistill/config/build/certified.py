@@ -23,18 +23,25 @@ from tinydistill.kinds.sequence import SequenceClassification
 from tinydistill.models.source import Source, find
 
 
-def check_certifiable(config: Config, task: TaskSource) -> None:
-    """Raises UserError where a task isn't one class a text, or there is no teacher that could answer other rows."""
+def no_certificate(config: Config, task: TaskSource) -> str | None:
+    """Why there can be no certificate: a task isn't one class a text, or no teacher could answer other rows."""
     kind = kind_of(task.target)
     if not isinstance(kind, SequenceClassification):
-        raise UserError(
+        return (
             f"task={config.task.name} predicts {kind.predicts}: stage=certify is for tasks of one class a text or pair"
         )
     if config.task.soft_labels and config.certify.teacher is None:
-        raise UserError(
+        return (
             "the teacher is the probabilities of task.soft_labels, which say nothing of other rows: name a model with "
             "certify.teacher=DIR"
         )
+    return None
+
+
+def check_certifiable(config: Config, task: TaskSource) -> None:
+    """Raises UserError where there can be no certificate."""
+    if reason := no_certificate(config, task):
+        raise UserError(reason)
 
 
 def contenders(config: Config, task: TaskSource, path: str) -> tuple[Source, Source]:
@@ -73,7 +80,7 @@ class HeldOut:
 
     `deciding` are those that agreement and threshold are found on, with or without labels, `numbers` their numbers in
     the split; `labeled` are the validation rows, which may be the same. `kept` are training rows that were kept aside;
-    None where there are none. `left_out` counts rows with a text that is trained on.
+    None where there are none. `left_out` counts rows with a text that is trained on, `training` are the training rows.
     """
 
     deciding: Split
