@@ -146,6 +146,8 @@ def test_the_int8_form_is_certified_where_the_student_is_exported_and_the_cascad
             assert cascade.threshold == int8["cascade"]["value"]
         labels, confidences, answered_by = cascade(texts)
         assert [by == "student" for by in answered_by] == (confidences >= cascade.threshold).tolist()
+        form = result["forms"][runtime == "onnx"]
+        assert answered_by.count("student") == form["cascade"]["rows"]
         agreeing = np.mean([label == STATES[number] for label, number in zip(labels, theirs, strict=True)])
         assert agreeing >= 0.9
     low = td.Cascade(exported, words["teacher.path"], threshold=1.01)  # never sure enough: the teacher answers all
