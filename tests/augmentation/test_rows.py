@@ -81,6 +81,20 @@ def test_neither_a_probability_nor_a_count_of_0_makes_rows():
     assert [row.text for row in rows_of(split(["one two"]), count=0)[0]] == ["one two"]
 
 
+def test_words_that_are_kept_stay_and_the_others_change_as_before():
+    rows, spans = split(["the cat sees the dog"]), [(4, 7), (8, 12), (17, 20)]
+
+    def choices(text: str) -> Choices:
+        return Choices(text, spans, [["bird"], ["hears"], ["fish"]])
+
+    def made(kept):
+        return [row.text for row in augmented_rows(rows, choices, 20, 1.0, 0, Counts(), kept)]
+
+    assert made(None) == ["the cat sees the dog", "the bird hears the fish"]
+    assert made([[(4, 7), (17, 20)]]) == ["the cat sees the dog", "the cat hears the dog"]
+    assert made([[(0, 20)]]) == ["the cat sees the dog"]
+
+
 @pytest.mark.parametrize("pairs", [None, AWKWARD[::-1]])
 def test_what_is_written_is_what_a_task_reads(tmp_path, pairs):
     original = split(AWKWARD, pairs)

@@ -112,13 +112,16 @@ class Augmenter:
         count: int = 20,
         probability: float = 0.4,
         seed: int = 0,
+        kept: Sequence[Sequence[Span]] | None = None,
     ) -> dict[str, Any]:
         """Writes every row and `count` new ones of each text to Parquet; returns what was made.
+
+        Words within the spans that are `kept` of a row stay as they are.
 
         `load` gives the masked LM in fp32 where embeddings are compared, and isn't called otherwise.
         """
         replacements, counts, start = self.replacements(load), Counts(), time.monotonic()
-        made = augmented_rows(self.rows, replacements, count, probability, seed, counts)
+        made = augmented_rows(self.rows, replacements, count, probability, seed, counts, kept)
         write_rows(file, made, pairs=self.rows.pairs is not None, made_from=self.rows.text_identity())
         return {
             **counts.summary(len(self.rows)),

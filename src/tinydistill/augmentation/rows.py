@@ -63,6 +63,15 @@ class Choices:
     spans: Sequence[Span]
     candidates: Sequence[Sequence[str]]
 
+    def without(self, kept: Sequence[Span]) -> "Choices":
+        """Those of words that lie in none of these spans."""
+        left = [
+            number
+            for number, (start, end) in enumerate(self.spans)
+            if not any(first < end and start < last for first, last in kept)
+        ]
+        return Choices(self.text, [self.spans[n] for n in left], [self.candidates[n] for n in left])
+
 
 def replace_words(
     choices: Choices, count: int, probability: float, random: np.random.Generator
@@ -86,9 +95,17 @@ def replace_words(
 
 
 def augmented_rows(
-    rows: Split, choices: Callable[[str], Choices], count: int, probability: float, seed: int, counts: Counts
+    rows: Split,
+    choices: Callable[[str], Choices],
+    count: int,
+    probability: float,
+    seed: int,
+    counts: Counts,
+    kept: Sequence[Sequence[Span]] | None = None,
 ) -> Iterator[Row]:
     """Every row of a split followed by the new ones made from it, each once; `counts` is kept on the way.
+
+    Words within the spans of characters that are `kept` of a row's first text stay as they are.
 
     Of a pair first the one text is replaced `count` times, beside the other as it is, then the other. The random
     numbers are those of the seed, the row's number and the column: no row depends on another.
@@ -101,6 +118,8 @@ def augmented_rows(
         for column, old in enumerate((text,) if pair is None else (text, pair)):
             random = np.random.default_rng([seed, source, column])
             can = choices(old)
+            if kept is not None and column == 0:
+                can = can.without(kept[source])
             for new, replaced in replace_words(can, count, probability, random):
                 texts: tuple[str, str | None] = (new, pair) if column == 0 else (text, new)
                 if texts not in made:

@@ -79,7 +79,7 @@ def of_augmented(config: Config) -> Dependencies:
         made = {"method": augmentation.method, "neighbors": augmentation.neighbors}
         options = {"seed": config.seed, "max_length": config.task.max_length, "augmentation": made}
         return Dependencies(options, {"model": asdict(config.teacher), "texts": texts})
-    kept = ("rows", "probability", "candidates", "several_pieces")
+    kept = ["rows", "probability", "candidates", "several_pieces", *(["keep_entities"] * augmentation.keep_entities)]
     options = {
         "seed": config.seed,
         "max_length": config.task.max_length,

@@ -9,7 +9,7 @@ from tinydistill.augmentation import neighbors
 from tinydistill.augmentation.augmenter import Augmenter
 from tinydistill.augmentation.rows import Counts, texts_of, write_rows
 from tinydistill.augmentation.vectors import read_vectors, vectors_identity
-from tinydistill.augmentation.words import read_stop_words
+from tinydistill.augmentation.words import Span, read_stop_words
 from tinydistill.config.build import data
 from tinydistill.config.build.sources import find_masked_lm, find_teacher
 from tinydistill.config.build.trainer import frozen_dtype, precision, trainer, tune
@@ -19,7 +19,9 @@ from tinydistill.config.names import AUGMENTED, augmented_path, output_path
 from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.tags import Tags
 from tinydistill.errors import UserError
 from tinydistill.models.source import Source, longest_input
 from tinydistill.ranks import rank
@@ -65,6 +67,7 @@ def _pairs(config: Config) -> float:
 def _replaced(config: Config) -> float:
     options = config.augmentation
     model, rows = find_masked_lm(config), _rows(config)
+    kept = _entities(config, rows) if options.keep_entities else None
     stop_words = read_stop_words(options.stop_words)
     vectors = options.word_vectors
     settings = of_augmented(config).settings(
@@ -99,6 +102,7 @@ def _replaced(config: Config) -> float:
             count=options.rows,
             probability=options.probability,
             seed=config.seed,
+            kept=kept,
         )
         artifact.publish(result, plain(config))
         return _report(artifact, result)
@@ -115,6 +119,16 @@ def _rows(config: Config) -> Split:
     if not len(table):
         raise UserError(f"augmentation.input={given} has no rows")
     return Split("input", table.texts, table.pairs, None)
+
+
+def _entities(config: Config, rows: Split) -> list[list[Span]]:
+    """The characters of the words that are part of entities, of every row."""
+    target = data.training_task(config).target
+    if not isinstance(target, Tags) or not target.entities or not isinstance(rows.labels, Ragged):
+        raise UserError(
+            f"augmentation.keep_entities=true, and the rows of task={config.task.name} have no entities: leave it out"
+        )
+    return target.entity_spans(rows.texts, rows.labels)
 
 
 def _ask(config: Config, artifact: ArtifactWriter, model: Source, augmenter: Augmenter) -> None:

@@ -16,6 +16,7 @@ from tinydistill.data.tasks.batches import RowBatches
 from tinydistill.data.tasks.docstring_tags import tagged
 from tinydistill.data.tasks.encoding import encode
 from tinydistill.data.tasks.examples import Split, Table
+from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.tag_files import TagFiles
 from tinydistill.data.tasks.tags import IGNORED, Tags, entities, in_iob1, tag_names, to_iob2
 from tinydistill.data.tasks.windows import WORDS as BY_WORD
@@ -205,6 +206,16 @@ def test_batches_have_the_tags_at_the_first_token_of_every_word(long_text, token
     assert int(batch["valid"].sum()) == sum(text.count(" ") + 1 for text in long_text.texts)
     first = batch["labels"][0][batch["valid"][0]]
     assert first.tolist() == long_text.labels.row(0).tolist()
+
+
+def test_the_characters_of_entities_are_known_and_those_of_other_tags_are_none():
+    target = Tags(("O", "B-PLACE", "I-PLACE"))
+    texts = ["to New York now", "nowhere"]
+    labels = Ragged.of([np.array([0, 1, 2, 0]), np.array([0])])
+    (first, second) = target.entity_spans(texts, labels)
+    assert [texts[0][start:end] for start, end in first] == ["New", "York"]
+    assert second == []
+    assert Tags(("NOUN", "VERB")).entity_spans(["go"], Ragged.of([np.array([1])])) == [[]]
 
 
 # the embedded task

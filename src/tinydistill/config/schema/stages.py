@@ -121,6 +121,7 @@ class Augmentation:
         choices=("masked_lm", "embeddings", "keep"),
     )
     word_vectors: str | None = option("GloVe or word2vec text for words of several tokens, plain or gz/xz/zst", None)
+    keep_entities: bool = option("tags: leave the words of entities as they are", False)
     stop_words: str | None = option("words that stay, one a line; null for English function words", None)
     batch_size: int = option("groups of 1,024 masked tokens between two writes; no row depends on it", 16, at_least=1)
 

@@ -43,6 +43,16 @@ class Tags(Target):
         """Whether tags say where an entity ends, as in BIOES."""
         return self.entities and any(name.startswith(("E-", "S-")) for name in self.labels)
 
+    def entity_spans(self, texts: Sequence[str], labels: Ragged) -> list[list[tuple[int, int]]]:
+        """Of each text the characters of the words that are part of an entity, or where tags are none, of no word."""
+        inside = np.array([self.entities and name != OUTSIDE for name in self.labels])
+        found = []
+        for row, text in enumerate(texts):
+            ends = np.cumsum([len(word) + 1 for word in text.split(" ")])
+            spans = zip([0, *ends[:-1].tolist()], (ends - 1).tolist(), strict=True)
+            found.append([span for span, kept in zip(spans, inside[labels.row(row)], strict=True) if kept])
+        return found
+
     def in_batches(self, labels: Any, rows: EncodedRows) -> NDArray[np.int64]:
         """A tag [P] for the first token of every word, IGNORED for the others."""
         assert rows.places is not None
