@@ -18,17 +18,30 @@ from transformers import AutoTokenizer, BertConfig, BertForSequenceClassificatio
 from tests.chromium import CHROMIUM, Browser, served
 from tests.conftest import sentences
 from tests.test_readme import ROOT
+from tinydistill.certification.entry import write_entry
 from tinydistill.data.tasks.examples import Split, Target
 from tinydistill.data.tasks.tags import Tags
 from tinydistill.errors import InputError
-from tinydistill.export import onnx_export, page, page_rows, web_packages
-from tinydistill.export.onnx_export import export_onnx
+from tinydistill.export import onnx_export, onnx_files, page, page_rows, web_packages
 from tinydistill.export.web_packages import Package
 from tinydistill.kinds import kind_of
 from tinydistill.models import loading
 from tinydistill.models.loading import save_model
 from tinydistill.models.source import find
 
+CERTIFICATE = {
+    "agreement": 0.9,
+    "confidence": 0.95,
+    "rows": 300,
+    "models": {
+        "onnx/model_quantized.onnx": {
+            "temperature": 1.5,
+            "threshold": 0.35,
+            "agrees_at_least": 0.875,
+            "answers_alone": 0.91,
+        }
+    },
+}
 LABELS = ("cat", "dog & co", "<bird>")
 RESULT = {
     "monitor": "validation/accuracy",
@@ -72,7 +85,7 @@ def classifier(directory: Path, tokenizer, *, labels=LABELS, seed: int = 0, widt
 def with_int8(directory: Path) -> Path:
     """The classifier with its int8 file."""
     model = BertForSequenceClassification.from_pretrained(directory)
-    export_onnx(model, ["input_ids", "attention_mask", "token_type_ids"], directory, [page.FORMAT], longest=64)
+    onnx_files.write(model, ["input_ids", "attention_mask", "token_type_ids"], directory, [page.FORMAT], longest=64)
     return directory
 
 
@@ -206,15 +219,12 @@ def test_it_shows_scores_sizes_and_the_latency_of_one_long_row(made):
         "\nms in int8 where it was exported (1 x 128 tokens, threads: 1)12.80\n",
     ):
         assert said in text
-    assert "Certificate" not in text
 
 
-def test_a_certificate_s_figures_are_shown_where_there_are_some():
-    shown = page.certificate({"agreement_at_least": 0.98765, "by": "Clopper & Pearson", "flips": [1, 2]})
-    assert "<dt>agreement at least</dt><dd>0.9877</dd>" in shown
-    assert "<dd>Clopper &amp; Pearson</dd>" in shown
-    assert "flips" not in shown
-    assert page.certificate(None) == ""
+def test_a_certificate_that_comes_later_stands_in_the_page_too(made):
+    write_entry(made.parent, CERTIFICATE)
+    assert json.loads((made / "page.json").read_text())["certificate"] == CERTIFICATE
+    assert json.loads((made.parent / "config.json").read_text())["certificate"] == CERTIFICATE
 
 
 def test_rows_come_with_what_student_and_teacher_answer(made):
@@ -389,6 +399,7 @@ def test_a_person_types_clicks_a_row_and_reads_both_answers(packages, embedded, 
     split = Split("validation", docstrings(30), labels=np.arange(30) % 3)
     teacher = find(str(classifier(tmp_path / "teacher", embedded, seed=1)))
     made = written(with_int8(classifier(tmp_path / "model", embedded)), split, packages, teacher=teacher)
+    write_entry(made.parent, CERTIFICATE)
     rows = json.loads((made / "page.json").read_text())["rows"]
     number = next(n for n, row in enumerate(rows) if row["texts"][0].strip())
     with served(made) as address:
@@ -402,6 +413,7 @@ def test_a_person_types_clicks_a_row_and_reads_both_answers(packages, embedded, 
         beside = browser.evaluate("document.querySelector('#answer-rows').innerText")
         note = browser.evaluate("document.querySelector('#answer-note').textContent")
         chosen = browser.evaluate("document.querySelector('[aria-current]').innerText")
+        promised = browser.evaluate("document.querySelector('#certificate').innerText")
         differ = browser.evaluate(
             """(() => { const select = document.querySelector("#shown"); select.value = "teacher";
             select.dispatchEvent(new Event("change"));
@@ -414,6 +426,10 @@ def test_a_person_types_clicks_a_row_and_reads_both_answers(packages, embedded, 
     assert re.search(r"\d ms in this browser for \d+ tokens", note)
     assert f"The label is {rows[number]['label']}." in note
     assert rows[number]["texts"][0] in chosen
+    assert "on 87.5% of such rows, at least (95.0% confidence, 300 rows)" in promised
+    assert "from a confidence of 0.350: 91.0% of the rows, with an agreement with the teacher of 90.0%" in promised
+    confidence = float(re.search(r"a calibrated confidence of ([\d.]+)% it", note)[1]) / 100
+    assert ("may answer alone" if confidence >= 0.35 else "would ask its teacher") in note
     assert differ == sum(np.argmax(row["student"]) != np.argmax(row["teacher"]) for row in rows)
 
 

@@ -127,6 +127,7 @@ def test_the_int8_form_is_certified_where_the_student_is_exported_and_the_cascad
     assert entry["models"]["onnx/model_quantized.onnx"] == {
         "temperature": int8["temperature"],
         "threshold": int8["cascade"]["value"],
+        "agrees_at_least": int8["bound"],
         "answers_alone": int8["cascade"]["share"],
     }
     assert (entry["agreement"], entry["max_length"]) == (0.9, 16)

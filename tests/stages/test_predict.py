@@ -15,7 +15,7 @@ from tests.conftest import bert
 from tests.embedders import write_embedder
 from tests.stages.conftest import STATES, changed, state_rows, write_csv
 from tinydistill.artifacts.provenance import record_of
-from tinydistill.export.onnx_export import export_onnx
+from tinydistill.export import onnx_files
 from tinydistill.models.heads import SEVERAL_LABELS, Head, add_head, load_with_head
 from tinydistill.models.loading import load_tokenizer, save_model
 from tinydistill.training import answering
@@ -141,7 +141,7 @@ def test_onnxruntime_answers_as_pytorch_does(run, made, output, tmp_path, runtim
     model, shipped = load_with_head(str(made / "teacher"), Head(STATES)), tmp_path / "shipped"
     tokenizer = load_tokenizer(str(made / "teacher"))
     save_model(model, tokenizer, shipped)
-    export_onnx(model, tokenizer.model_input_names, shipped, [runtime], longest=64)
+    onnx_files.write(model, tokenizer.model_input_names, shipped, [runtime], longest=64)
     file = write_csv(tmp_path / "new.csv", [(text, "x") for text in TEXTS])
     assert run(predict__file=file)[0] == 0
     before = read_csv(output / "predictions.csv")

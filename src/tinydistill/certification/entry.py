@@ -1,19 +1,24 @@
-"""The certificate in a model's config.json: what a cascade needs, under a key that transformers keeps as it is."""
+"""The certificate in a model's config.json: what a cascade needs, under a key that transformers keeps as it is.
+
+A page that was exported with the model shows it too.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.files import CHECKSUMS, read_json, seal, write_json
+from tinydistill.export.page import DIRECTORY, SETTINGS
 
 KEY = "certificate"
 
 
 def write_entry(directory: Path, entry: dict[str, Any]) -> None:
     """Put an entry into a published directory's config.json, which stays sealed."""
-    file = directory / "config.json"
-    before = read_json(file)
-    if before.get(KEY) != entry:
-        write_json(file, {**before, KEY: entry})
+    files = [file for file in (directory / "config.json", directory / DIRECTORY / SETTINGS) if file.is_file()]
+    known = {file: read_json(file) for file in files}
+    if any(before.get(KEY) != entry for before in known.values()):
+        for file, before in known.items():
+            write_json(file, {**before, KEY: entry})
         if (directory / CHECKSUMS).is_file():
             seal(directory)
 

@@ -38,6 +38,7 @@ def entry(result: dict[str, Any], directory: Path, max_length: int) -> dict[str,
         file: {
             "temperature": known[name]["temperature"],
             "threshold": known[name]["cascade"]["value"],
+            "agrees_at_least": known[name]["bound"],
             "answers_alone": known[name]["cascade"]["share"],
         }
         for file, name in names.items()

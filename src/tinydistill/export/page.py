@@ -25,7 +25,7 @@ from tinydistill.kinds import TaskKind
 from tinydistill.kinds.sequence import SequenceClassification, SequenceRegression
 from tinydistill.models.source import Source
 
-DIRECTORY = "page"
+DIRECTORY, SETTINGS = "page", "page.json"
 FORMAT = "onnx_int8"
 _MODEL = onnx_export.FILES[FORMAT]
 _WEB = Path(__file__).with_name("web")
@@ -77,7 +77,7 @@ def write_page(
         "model": f"model/{_MODEL}",
         "rows": list(found.as_json()),
     }
-    write_json(page / "page.json", settings)
+    write_json(page / SETTINGS, settings)
     filled = Template((_WEB / "index.html").read_text(encoding="utf-8")).substitute(
         title=html.escape(name),
         heading=html.escape(name).replace("_", "_<wbr>"),
@@ -86,7 +86,6 @@ def write_page(
         split=html.escape(split.name),
         agreement=html.escape(found.agreement),
         facts=_table(*facts(result)),
-        certificate=certificate(result.get("certificate")),
         made=_made(),
     )
     (page / "index.html").write_text(filled, encoding="utf-8")
@@ -136,17 +135,6 @@ def facts(result: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[st
     return who, [(name, texts) for name, texts in rows if any(texts)]
 
 
-def certificate(figures: Any) -> str:
-    """The figures of a certificate as HTML, those that are no tables; empty where there are none."""
-    said = figures.items() if isinstance(figures, Mapping) else ()
-    terms = [
-        (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
-        for name, value in said
-        if isinstance(value, str | int | float)
-    ]
-    return f"<h3>Certificate</h3>\n<dl>\n{_terms(terms)}\n</dl>" if terms else ""
-
-
 def _lead(result: Mapping[str, Any], kind: TaskKind, task: str, *, pair: bool) -> str:
     whole = count(sum(result["sizes"][-1][part] for part in PARTS))
     of = f"one of {', '.join(kind.target.labels)}" if kind.target.labels else "a number"
@@ -171,10 +159,6 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) ->
         for name, texts in rows
     )
     return f"<table>\n<thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-
-
-def _terms(terms: Sequence[tuple[str, str]]) -> str:
-    return "\n".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(said)}</dd>" for name, said in terms)
 
 
 def _made() -> str:

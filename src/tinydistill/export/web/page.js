@@ -34,6 +34,7 @@ class Page {
   }
 
   start() {
+    this.promise();
     element("status").textContent = "";
     for (const field of this.fields) field.disabled = false;
     let waiting;
@@ -42,6 +43,35 @@ class Page {
       waiting = setTimeout(() => this.answer(null), PAUSE);
     });
     if (this.settings.rows.length) this.list();
+  }
+
+  /** What the certificate says of this file; nothing where there is none. */
+  promise() {
+    const { certificate, model } = this.settings;
+    this.promised = certificate?.models[model.replace("model/", "")];
+    if (!this.promised) return;
+    const { agrees_at_least: least, threshold, answers_alone: alone, temperature } = this.promised;
+    const sure = `${percent(certificate.confidence)} confidence, ${certificate.rows} rows`;
+    const alike = `agreement with the teacher of ${percent(certificate.agreement)}`;
+    const terms = [["agrees with its teacher", `on ${percent(least)} of such rows, at least (${sure})`]];
+    terms.push([
+      "answers alone",
+      threshold == null
+        ? `nowhere: no ${alike} could be certified`
+        : `from a confidence of ${threshold.toFixed(3)}: ${percent(alone)} of the rows, with an ${alike}`,
+    ]);
+    if (temperature != null) terms.push(["temperature", temperature.toFixed(2)]);
+    for (const [name, text] of terms) element("promised").append(cell("dt", name), cell("dd", text));
+    element("certificate").hidden = false;
+  }
+
+  /** Whether the certificate lets the model answer alone, in a sentence. */
+  alone(logits) {
+    const { threshold, temperature } = this.promised ?? {};
+    if (threshold == null || !this.labels.length) return [];
+    const confidence = Math.max(...said(logits.map((logit) => logit / (temperature ?? 1)), this.labels));
+    const which = confidence >= threshold ? "may answer alone" : "would ask its teacher";
+    return [`With a calibrated confidence of ${percent(confidence)} it ${which}.`];
   }
 
   async answer(known) {
@@ -56,6 +86,7 @@ class Page {
     const notes = [`The answer is ${this.named(answer)}.`];
     notes.push(`${milliseconds.toFixed(1)} ms in this browser for ${tokens} tokens${cut}.`);
     if (known?.label != null) notes.push(`The label is ${known.label}.`);
+    notes.push(...this.alone(logits));
     element("answer-note").textContent = notes.join(" ");
   }
 
