@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tinydistill.artifacts.files import CHECKSUMS, read_json, seal, write_json
-from tinydistill.export.page import DIRECTORY, SETTINGS
 
 KEY = "certificate"
+_SHOWN = ("config.json", "page/page.json")  # the second is what export.page writes
 
 
 def write_entry(directory: Path, entry: dict[str, Any]) -> None:
     """Put an entry into a published directory's config.json, which stays sealed."""
-    files = [file for file in (directory / "config.json", directory / DIRECTORY / SETTINGS) if file.is_file()]
+    files = [directory / name for name in _SHOWN if (directory / name).is_file()]
     known = {file: read_json(file) for file in files}
     if any(before.get(KEY) != entry for before in known.values()):
         for file, before in known.items():
