@@ -47,6 +47,7 @@ def result_of(text: str) -> dict:
         "latency": [],
         "confusion": {"names": [text, "other"], "counts": [[3, 0], [2, 0]]},
         "weights": "0123",
+        "rows": 5,
     }
 
 

@@ -158,7 +158,7 @@ def test_other_texts_are_scored_by_the_mean_cosine_to_the_teachers_embeddings():
     assert KIND.measures(split) == ("cosine",)
     expected = np.mean([cosine(torch.tensor(a), torch.tensor(b)) for a, b in zip(student, teacher, strict=True)])
     assert KIND.scores(["cosine"], student, split)["cosine"] == pytest.approx(expected)
-    assert KIND.agreement(student, teacher) == ("cosine", pytest.approx(expected))
+    assert KIND.nearness(student, teacher) == ("cosine", pytest.approx(expected))
 
 
 def test_the_lines_of_a_file_give_the_scores_of_all_rows():

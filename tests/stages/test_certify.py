@@ -131,6 +131,10 @@ def test_the_int8_form_is_certified_where_the_student_is_exported_and_the_cascad
         "answers_alone": int8["cascade"]["share"],
     }
     assert (entry["agreement"], entry["max_length"]) == (0.9, 16)
+    card = (exported / "README.md").read_text()
+    assert card.count("## Certificate") == 1
+    assert card.index("## Certificate") < card.index("## Provenance")
+    assert "that neither this model nor its teacher was trained on; bounds hold with 95% confidence" in card
     code, out, _ = run(
         certify__path=str(exported), certify__teacher=words["teacher.path"]
     )  # the same weights and files

@@ -234,7 +234,7 @@ def test_a_regression_without_int8_or_teacher_is_told_by_its_correlation(run, to
     path = make_model(tokenizer, tmp_path / "number", labels=())
     code, out, err = run(export__path=str(path), **numbers, **chosen, export__license="apache-2.0")
     assert code == 0, err
-    assert "the student is measured alone" in out
+    assert "the model is measured alone" in out
     made = tmp_path / "outputs" / "made"
     fp32 = result_of(made)["checks"][1]
     assert fp32["equal"] is None
@@ -253,7 +253,7 @@ def test_without_onnx_there_is_the_directory_alone(run, tokenizer, tmp_path, mon
     code, out, _ = run(export__path=str(path), export__formats="[]")
     assert code == 0
     assert not (tmp_path / "outputs" / "made" / "onnx").exists()
-    assert "the teacher's license isn't known: set export.license=NAME" in out
+    assert "the model's license isn't known: set export.license=NAME" in out
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_run_that_goes_on_finds_the_thresholds_of_what_is_finished(
     class Stop(BaseException):
         pass
 
-    def stop(*_):
+    def stop(*_, **__):
         raise Stop
 
     with monkeypatch.context() as patch:

@@ -134,6 +134,16 @@ def show(result: dict[str, Any]) -> None:
         say(line)
 
 
+def in_card(result: dict[str, Any]) -> str:
+    """The same for a model card: what it is measured on, without the name of a directory."""
+    lead = (
+        f"On {result['rows']:,} rows of {for_markdown(result['split'])} that neither this model nor its teacher was "
+        f"trained on; bounds hold with {result['confidence']:.0%} confidence on rows of the same kind. In a cascade "
+        "the model answers alone where its calibrated confidence reaches the threshold, and the teacher the rest."
+    )
+    return f"{lead}\n\n{in_markdown(result)}"
+
+
 def in_markdown(result: dict[str, Any]) -> str:
     """The same for a report."""
     tables = [(agreements(result), 1), (calibrations(result), 1), (cascades(result), 1), (slices(result), 2)]

@@ -1,6 +1,7 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tinydistill.kinds.confusion import Confusion
 from tinydistill.models import loading as models
 
 PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
+_MADE = "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351)."
 _OTHERS = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
 
 
@@ -32,27 +34,30 @@ def card(
     text_pair: bool = False,
     repo: str | None = None,
     license_name: str | None = None,
+    language: str | Sequence[str] | None = None,
 ) -> ModelCard:
     """Write the card of a model called `name`, of which `result` is what the export stage found.
 
-    `kind` is the task's; `max_length` are the tokens at which its inputs are
-    cut; `repo` is the hub's name of the task's data set, if it is there, and `license_name` that of the weights, if
-    it is known.
+    `kind` is the task's; `max_length` are the tokens at which its inputs are cut; `repo` is the hub's name of the
+    task's data set, if it is there, `license_name` that of the weights and `language` the code of the texts' (en), if
+    they are known.
     """
     whole = count(sum(result["sizes"][-1][part] for part in PARTS))
     parts = [
         f"# {for_markdown(name)}",
         f"A small Transformer of {whole} parameters for the task {for_markdown(task)}: of "
         f"{kind.reads(max_length, pair=text_pair)} it predicts {kind.described}. "
-        "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351).",
+        + (_MADE if result["origin"] else "Quantized and checked with tinydistill."),
         f"## Scores\n\n{_scores(result)}",
-        f"## How it was distilled\n\n{_origin(result['origin'], kind)}",
+        f"## Intended use and limits\n\n{_limits(result, task, max_length)}",
+        *([f"## How it was distilled\n\n{_origin(result['origin'], kind)}"] if result["origin"] else []),
         f"## Use\n\n{_use(kind, tokenizer, result, max_length, text_pair=text_pair)}",
         f"## Size and latency\n\n{table(*sizes(result))}\n\nFLOPs of a row of {result['sizes'][0]['flops_length']} "
         f"tokens.\n\n{_latency(result)}",
         f"## Provenance\n\n{_provenance(result, license_name)}",
     ]
     metadata = _metadata(for_terminal(name), result, kind, for_terminal(task), repo, license_name)
+    metadata.language = language if language is None or isinstance(language, str) else list(language)
     return ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
@@ -107,9 +112,17 @@ def _classes(result: dict[str, Any]) -> str:
     return f"\n\nEach class by itself, on the same rows:\n\n{said}{never}"
 
 
-def _origin(origin: dict[str, Any] | None, kind: TaskKind) -> str:
-    if origin is None:
-        return "There is no record of its training beside its weights."
+def _limits(result: dict[str, Any], task: str, max_length: int) -> str:
+    teacher = "its teacher and " if result["origin"] else ""
+    return (
+        f"It is for texts like those of the task {for_markdown(task)}, on {result['rows']:,} of which it was scored; "
+        f"other kinds of text were not tried. What goes beyond {max_length} tokens is not read. It has the mistakes and "
+        f"the preferences of {teacher}the rows that it learned from: look at each class by itself before anything that "
+        "matters to people depends on it."
+    )
+
+
+def _origin(origin: dict[str, Any], kind: TaskKind) -> str:
     layers = ", ".join(f"{ours} ← {theirs}" for ours, theirs in origin["layers"].items())
     weights = ", ".join(f"{for_markdown(name)} {weight:g}" for name, weight in origin["objective"].items())
     corpus = f"; general distillation on {for_markdown(origin['corpus'])}" if origin["corpus"] else ""
@@ -186,23 +199,23 @@ def _latency(result: dict[str, Any]) -> str:
 
 
 def _provenance(result: dict[str, Any], license_name: str | None) -> str:
-    teacher = for_markdown((result["origin"] or {}).get("teacher", "its teacher"))
-    unknown = f"The license is not known: look up that of {teacher}."
+    teacher = for_markdown(result["origin"]["teacher"]) if result["origin"] else ""
+    unknown = f"The license is not known: look up that of {teacher or 'the model'}."
     carried = f"License: {for_markdown(license_name)}." if license_name else unknown
+    carried += f" It follows that of the teacher, {teacher}." if teacher else ""
     made = ", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items())
     return (
-        f"{carried} It follows that of the teacher, {teacher}.\n\n"
+        f"{carried}\n\n"
         f"Weights {result['weights']}; exported with {made}. `provenance.json` has the whole configuration, "
         "`result.json` all figures."
     )
 
 
-def license_of(path: str) -> str | None:
-    """The license of a directory or hub name as the hub spells it (apache-2.0); None where that can't be found out."""
+def said_by_card(path: str, what: str) -> Any:
+    """What the card of a directory or hub name says of its `license` or `language`; None where that isn't known."""
     try:
         card = models.directory_of(models.locate(path)) / "README.md"
         data = ModelCard.load(card, ignore_metadata_errors=True).data if card.is_file() else None
     except (ValueError, OSError):
         return None
-    named = getattr(data, "license", None)
-    return str(named) if named else None
+    return getattr(data, what, None) or None

@@ -71,7 +71,7 @@ def run(config: Config) -> float:
     result = made.result
     summary.show(result)
     if exported is not None and rank() == 0:
-        write_entry(exported, entry(result, exported, config.task.max_length))
+        write_entry(exported, entry(result, exported, config.task.max_length), summary.in_card(result))
         say(f"temperature and threshold stand in {exported / 'config.json'}, which td.Cascade reads")
     say(f"{result['disagreements']} rows that are answered otherwise: {artifact.path / 'disagreements'}")
     say(f"all in {duration(result['seconds'])}")

@@ -24,7 +24,7 @@ from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.errors import WithheldError
 from tinydistill.export import onnx_export, onnx_files, page, publishing, summary
 from tinydistill.export.agreement import Bounds
-from tinydistill.export.card import card, license_of
+from tinydistill.export.card import card, said_by_card
 from tinydistill.export.checks import Checks
 from tinydistill.export.exported import RUNTIMES, Exported, busy, timed
 from tinydistill.kinds import TaskKind
@@ -107,6 +107,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         "score": score,
         "monitor": scored.reported,
         "scores": _scores(config, origin, score),
+        "rows": len(checks.split),
         "checks": checks.rows,
         "confusion": None if checks.confusion is None else checks.confusion.as_json(),
         "withheld": withheld,
@@ -117,9 +118,11 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         "origin": None if origin is None else origin.summary(),
         "seconds": round(time.monotonic() - started, 1),
     }
-    license_name = options.license or (license_of(origin.base) if origin is not None else None)
+    base = source.path if origin is None else origin.base
+    license_name = options.license or said_by_card(base, "license")
     if license_name is None:
-        say("the teacher's license isn't known: set export.license=NAME, as in apache-2.0, for the model card")
+        whose = "model" if origin is None else "teacher"
+        say(f"the {whose}'s license isn't known: set export.license=NAME, as in apache-2.0, for the model card")
     card(
         artifact.path.name,
         result,
@@ -130,6 +133,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         text_pair=config.task.text_pair is not None,
         repo=config.task.source.get("repo"),
         license_name=license_name,
+        language=options.language or said_by_card(base, "language"),
     ).save(artifact.product / "README.md")
     if options.page:
         page.write_page(

@@ -278,6 +278,7 @@ class Export:
         "validation rows that the page shows with the answers of student and teacher; 0 for none", 200, at_least=0
     )
     license: str | None = option("license of the weights, as in apache-2.0; null for the teacher's", None)
+    language: str | None = option("language of the texts, as in en; null for what the base model's card says", None)
     push: bool = option("upload the finished directory to the hub, with the token of HF_TOKEN or hf auth login", False)
     repo: str | None = option("the repository that it goes to, USER/NAME; made where there is none", None)
     private: bool = option("whether a repository that is made is private", True)
