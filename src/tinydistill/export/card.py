@@ -116,7 +116,7 @@ def _limits(result: dict[str, Any], task: str, max_length: int) -> str:
     teacher = "its teacher and " if result["origin"] else ""
     return (
         f"It is for texts like those of the task {for_markdown(task)}, on {result['rows']:,} of which it was scored; "
-        f"other kinds of text were not tried. What goes beyond {max_length} tokens is not read. It has the mistakes and "
+        f"other kinds were not tried. What goes beyond {max_length} tokens is not read. It has the mistakes and "
         f"the preferences of {teacher}the rows that it learned from: look at each class by itself before anything that "
         "matters to people depends on it."
     )
