@@ -1,10 +1,12 @@
 """Which shapes are worth training, and which one is chosen."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
-from tinydistill.report.frontier import Candidate, Target, draw, frontier, lines, rank_correlation
+from tinydistill.report.collected import collect
+from tinydistill.report.contents import Report
+from tinydistill.report.frontier import Candidate, Found, Target, draw, frontier, lines, rank_correlation, read
 
 
 def shape(name: str, ms: float, solved: float | None, trained: float | None = None) -> Candidate:
@@ -67,3 +69,18 @@ def test_a_shape_without_a_defined_score_stands_in_the_table_and_nowhere_else(tm
     assert [row[0] for row in lines(candidates, "b")] == ["x", "a", "b *"]
     draw(tmp_path / "frontier.png", "title", candidates, 0.9, Target(2, 0.9))
     assert (tmp_path / "frontier.png").stat().st_size > 1000
+
+
+def test_a_report_shows_a_search_with_its_frontier(maker):
+    trained = shape("b", 2, 0.7, 0.85)
+    timed = ("onnx_int8", "1 x 128 tokens, threads: 1")
+    found = Found([SHAPES[0], trained], Target(5), trained, "validation/accuracy", 0.9, *timed, 0.8)
+    stored = {**asdict(found), "score": found.score}
+    assert read(stored) == found
+    maker.make("search/pets", {}, stored, "pets", {}, task__name="pets")
+    (maker.root / "figures").mkdir()
+    page = Report(collect([maker.root]), maker.root).write("title")
+    assert "## Shapes of a student" in page
+    assert "| b * | 1.0 k | 0.0 | 2.00 | 5.0x | 0.700 | 0.850 | - | 94.4% |" in page
+    assert "Rank correlation of the scores before and after training: 0.80." in page
+    assert (maker.root / "figures" / "frontier-0.png").is_file()

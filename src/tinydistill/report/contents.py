@@ -9,7 +9,7 @@ from tinydistill.artifacts.portable import without_home
 from tinydistill.certification import summary as certificates
 from tinydistill.escaping import for_markdown
 from tinydistill.export.markdown import code
-from tinydistill.report import attention, classes, drawings, figures, tables
+from tinydistill.report import attention, classes, drawings, figures, frontier, tables
 from tinydistill.report.attention import AttentionMaps
 from tinydistill.report.collected import Collected
 from tinydistill.report.evidence import DEVIATION, caption
@@ -52,6 +52,7 @@ class Report:
         parts = [
             ("Scores", self._scores()),
             ("Certificates", self._certificates()),
+            ("Shapes of a student", self._shapes()),
             ("Settings compared", self._sweeps()),
             ("Training", self._training()),
             ("How well every layer is imitated", self._layers()),
@@ -89,6 +90,22 @@ class Report:
         parts = []
         for run in self.collected.of("certify"):
             parts += [f"### {for_markdown(str(run.task))}", code(run.name), certificates.in_markdown(run.result)]
+        return _paragraphs(parts)
+
+    def _shapes(self) -> str:
+        """The shapes of each search, and their frontier."""
+        parts = []
+        for i, run in enumerate(self.collected.of("search")):
+            found = frontier.read(run.result)
+            file = f"figures/frontier-{i}.png"
+            frontier.draw(self.directory / file, str(run.task), found.candidates, found.teacher_score, found.target)
+            parts += [
+                f"### {for_markdown(str(run.task))}",
+                code(run.name),
+                frontier.in_markdown(found),
+                f"*{for_markdown(found.remark)}*",
+                images([(f"Score and latency of shapes on {run.task}", file)]),
+            ]
         return _paragraphs(parts)
 
     def _sweeps(self) -> str:

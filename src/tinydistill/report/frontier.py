@@ -1,6 +1,6 @@
 """Shapes of a student by latency and score: which is worth training next, which is chosen, and how they look."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 
 from tinydistill.console import count
 from tinydistill.console import table as printed
-from tinydistill.export.markdown import cell
+from tinydistill.export.markdown import cell, table
 from tinydistill.report import plots
 
 LEAST_RANKED = 4  # trained shapes, of fewer a rank correlation says nothing
@@ -115,9 +115,55 @@ def lines(candidates: Sequence[Candidate], chosen: str | None) -> list[list[str]
     ]
 
 
-def show(candidates: Sequence[Candidate], chosen: str | None) -> None:
+@dataclass(frozen=True)
+class Found:
+    """What a search has found, as its result keeps it; `chosen` is a candidate's name."""
+
+    candidates: list[Candidate]
+    target: Target
+    chosen: Candidate | None
+    monitor: str
+    teacher_score: float | None
+    runtime: str
+    timed_as: str
+    rank_correlation: float | None
+
+    @property
+    def score(self) -> float | None:
+        """That of the chosen one, or else the best of those that were trained."""
+        trained = [one.trained for one in self.candidates if one.trained is not None]
+        return max(trained, default=None) if self.chosen is None else self.chosen.trained
+
+    @property
+    def remark(self) -> str:
+        """What the figures are, and how well the scores before training predict those after it."""
+        teacher = "" if self.teacher_score is None else f", the teacher's is {self.teacher_score:.3f}"
+        timed = f"ms: the median for {self.timed_as}, {self.runtime}, alternating with the teacher"
+        said = f"{timed}; {self.monitor}{teacher}."
+        if self.rank_correlation is None:
+            return said
+        return f"{said} Rank correlation of the scores before and after training: {self.rank_correlation:.2f}."
+
+
+def read(result: Mapping[str, Any]) -> Found:
+    """The result of stage=search as it is stored."""
+    chosen = result["chosen"]
+    return Found(
+        [Candidate(**one) for one in result["candidates"]],
+        Target(**result["target"]),
+        None if chosen is None else Candidate(**chosen),
+        *(result[name] for name in ("monitor", "teacher_score", "runtime", "timed_as", "rank_correlation")),
+    )
+
+
+def show(found: Found) -> None:
     """Print them as a table."""
-    printed("shapes", COLUMNS, lines(candidates, chosen))
+    printed("shapes", COLUMNS, lines(found.candidates, found.chosen.name if found.chosen else None))
+
+
+def in_markdown(found: Found) -> str:
+    """The same for a report."""
+    return table(COLUMNS, lines(found.candidates, found.chosen.name if found.chosen else None))
 
 
 def draw(file: Path, title: str, candidates: Sequence[Candidate], teacher: float | None, target: Target) -> None:

@@ -39,7 +39,7 @@ class Run(Record):
     def task(self) -> str | None:
         """The name of the task that it is about."""
         task = self.configuration.get("task", {}).get("name")
-        return task if self.stage in ("finetune", "task", "evaluate", "export", "certify") else None
+        return task if self.stage in ("finetune", "task", "evaluate", "export", "certify", "search") else None
 
     @property
     def finetuned(self) -> str:

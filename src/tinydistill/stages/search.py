@@ -29,7 +29,7 @@ from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.report import frontier
 from tinydistill.report.evidence import interval
-from tinydistill.report.frontier import Candidate, Target
+from tinydistill.report.frontier import Candidate, Found, Target
 from tinydistill.stages.pipeline import Step
 from tinydistill.training import drawing, runtime
 from tinydistill.training.prediction_files import prediction_file, read_predictions
@@ -68,26 +68,26 @@ def run(config: Config) -> float:
             chosen = target.choice(candidates)
             record = record_of(next(iter(solved.values())))
             assert record is not None
-            best = chosen or max(candidates, key=lambda one: one.trained or 0.0)
-            result = {
-                "candidates": [asdict(one) for one in candidates],
-                "chosen": None if chosen is None else asdict(chosen),
-                "teacher_score": record.result["teacher_score"],
-                "monitor": record.result["monitor"],
-                "rank_correlation": frontier.rank_correlation(candidates),
-                "target": asdict(target),
-                "runtime": options.runtime,
-                "score": best.trained,
-            }
+            found = Found(
+                candidates,
+                target,
+                chosen,
+                record.result["monitor"],
+                record.result["teacher_score"],
+                options.runtime,
+                f"{options.batch_size} x {options.length} tokens, threads: {options.threads}",
+                frontier.rank_correlation(candidates),
+            )
             if drawing.possible():
                 title = f"{config.task.name}: shapes of a student"
-                frontier.draw(artifact.product / FRONTIER, title, candidates, result["teacher_score"], target)
-            artifact.publish(result, plain(config))
+                frontier.draw(artifact.product / FRONTIER, title, candidates, found.teacher_score, target)
+            artifact.publish({**asdict(found), "score": found.score}, plain(config))
     made = record_of(place)
     assert made is not None
-    _show(config, made.result)
+    found = frontier.read(made.result)
+    _show(config, found)
     say(f"artifact: {place}")
-    return float("nan") if made.result["score"] is None else float(made.result["score"])
+    return float("nan") if found.score is None else found.score
 
 
 def _step(config: Config, makes: str, path: Path) -> Step:
@@ -186,23 +186,15 @@ def _with_score(candidate: Candidate, path: Path) -> Candidate:
     return replace(candidate, trained=result["score"], retention=result["retention"], interval=ends, path=str(path))
 
 
-def _show(config: Config, result: Mapping[str, Any]) -> None:
-    candidates = [Candidate(**one) for one in result["candidates"]]
-    target, chosen = Target(**result["target"]), result["chosen"]
+def _show(config: Config, found: Found) -> None:
     say()
-    frontier.show(candidates, chosen and chosen["name"])
-    options = config.search
-    say(
-        f"ms: the median for {options.batch_size} rows of {options.length} tokens, {result['runtime']}, "
-        f"{options.threads} threads, alternating with the teacher; {result['monitor']}, the teacher's is "
-        f"{result['teacher_score']:.3f}"
-    )
-    if result["rank_correlation"] is not None:
-        say(f"rank correlation of scores before and after training: {result['rank_correlation']:.2f}")
+    frontier.show(found)
+    say(found.remark)
+    target, chosen = found.target, found.chosen
     if chosen is not None:
-        say(f"chosen: {chosen['name']}: tinydistill stage=export task={config.task.name} export.path={chosen['path']}")
+        say(f"chosen: {chosen.name}: tinydistill stage=export task={config.task.name} export.path={chosen.path}")
         return
-    best = max((one for one in candidates if one.retention is not None), key=lambda one: one.retention or 0.0)
+    best = max((one for one in found.candidates if one.retention is not None), key=lambda one: one.retention or 0.0)
     in_time = "" if target.ms is None else f" in {target.ms:g} ms"
     say(
         f"none of the shapes that were trained keeps {target.retention:.1%} of its teacher{in_time}: the most is "
