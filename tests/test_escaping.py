@@ -11,7 +11,8 @@ from markdown_it import MarkdownIt
 
 from tinydistill import console
 from tinydistill.config.errors import explain
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError, UserError
 from tinydistill.escaping import for_markdown, for_spreadsheet, for_terminal
 from tinydistill.export.markdown import code, table

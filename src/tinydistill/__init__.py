@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from tinydistill.api import DistillResult, distill
     from tinydistill.certification.cascade import Cascade
     from tinydistill.data.tasks.datamodule import TaskDataModule
-    from tinydistill.data.tasks.examples import Split, Target
+    from tinydistill.data.tasks.examples import Split
     from tinydistill.data.tasks.files import TaskFiles
     from tinydistill.data.tasks.sources import TaskSource
+    from tinydistill.data.tasks.targets import Target
     from tinydistill.data.text.datamodule import TextDataModule
     from tinydistill.data.text.sources import Corpus
     from tinydistill.distillation import losses, mapping
@@ -30,9 +31,10 @@ _MODULES = {
     "tinydistill.api": ("DistillResult", "distill"),
     "tinydistill.certification.cascade": ("Cascade",),
     "tinydistill.data.tasks.datamodule": ("TaskDataModule",),
-    "tinydistill.data.tasks.examples": ("Split", "Target"),
+    "tinydistill.data.tasks.examples": ("Split",),
     "tinydistill.data.tasks.files": ("TaskFiles",),
     "tinydistill.data.tasks.sources": ("TaskSource",),
+    "tinydistill.data.tasks.targets": ("Target",),
     "tinydistill.data.text.datamodule": ("TextDataModule",),
     "tinydistill.data.text.sources": ("Corpus",),
     "tinydistill.distillation": ("losses", "mapping"),

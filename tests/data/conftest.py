@@ -13,8 +13,9 @@ from tests.conftest import WORDS, sentences
 from tinydistill.config.compose import composed
 from tinydistill.config.schema.data import Task
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text.sources import Corpus
 from tinydistill.errors import InputError
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from tests.conftest import bert
 from tests.data.conftest import GivenTask
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.examples import Target
+from tinydistill.data.tasks.targets import Target
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.logit_distiller import LogitDistiller, MergedDistiller
 from tinydistill.distillation.objective import Objective

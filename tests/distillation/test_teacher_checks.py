@@ -4,7 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.distillation import teacher_checks as checks
 from tinydistill.errors import InputError
 from tinydistill.kinds import kind_of

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.kinds import kind_of

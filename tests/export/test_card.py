@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from tests.test_escaping import CASES
-from tinydistill.data.tasks.examples import Target
+from tinydistill.data.tasks.targets import Target
 from tinydistill.escaping import for_terminal
 from tinydistill.export.card import card
 from tinydistill.export.size import PARTS

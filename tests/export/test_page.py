@@ -19,8 +19,9 @@ from tests.chromium import CHROMIUM, Browser, served
 from tests.conftest import sentences
 from tests.test_readme import ROOT
 from tinydistill.certification.entry import write_entry
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.tags import Tags
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.export import onnx_export, onnx_files, page, page_rows, web_packages
 from tinydistill.export.web_packages import Package

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.kinds import kind_of
 from tinydistill.kinds.metrics import task_metrics

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.kinds import kind_of
 from tinydistill.training.prediction_files import prediction_file, write_predictions
 

@@ -9,7 +9,8 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, OnExc
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.kinds import kind_of
 from tinydistill.models import heads
 from tinydistill.training.checkpoints import best_checkpoint, load_best

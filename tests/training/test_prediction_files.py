@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.stages.conftest import write_csv
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.files import TaskFiles
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.kinds import kind_of
 from tinydistill.training.prediction_files import prediction_file, read_predictions, write_predictions

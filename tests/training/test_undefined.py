@@ -8,7 +8,9 @@ import torch
 
 from tests.training.test_classifier import SCORING, classifier, loader, rows, trainer
 from tinydistill.artifacts.files import write_json
-from tinydistill.data.tasks.examples import Split, Table, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError, RunError
 from tinydistill.kinds.metrics import retention, task_metrics
 from tinydistill.training import scoring

@@ -8,9 +8,10 @@ from tinydistill.config.durations import seconds_of
 from tinydistill.config.quoting import not_utf8
 from tinydistill.config.renamed import RENAMED
 from tinydistill.config.schema import Config
+from tinydistill.config.schema.delivery import Export, Search
 from tinydistill.config.schema.models import WEIGHT
 from tinydistill.config.schema.option import check_options, nearest
-from tinydistill.config.schema.stages import PIECES, Benchmark, Export, Pretrain, Search
+from tinydistill.config.schema.stages import PIECES, Benchmark, Pretrain
 from tinydistill.errors import UserError
 
 _FORMATS = ("onnx", "onnx_int8")

@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from tinydistill.data.tasks.encoding import EncodedRows
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.kinds.confusion import Confusion
 from tinydistill.models.heads import Head

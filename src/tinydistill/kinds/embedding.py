@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tinydistill.data.tasks.embeddings import Embedding, Relevances, Similarities
 from tinydistill.data.tasks.encoding import EncodedRows
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.kinds import counted
 from tinydistill.kinds.base import Batch, Logits, TaskKind, of_targets
 from tinydistill.kinds.embedding_scores import best_documents, cosines, gains

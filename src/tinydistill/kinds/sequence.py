@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tinydistill.data.tasks.encoding import EncodedRows
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.targets import Target
 from tinydistill.escaping import for_markdown, for_spreadsheet
 from tinydistill.kinds.base import Batch, Logits, TaskKind, of_targets
 from tinydistill.kinds.confusion import Confusion

@@ -10,8 +10,9 @@ import pytorch_lightning as pl
 
 from tinydistill.console import say, table
 from tinydistill.data.tasks.datamodule import TaskDataModule
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import RunError
 from tinydistill.kinds import kind_of
 from tinydistill.kinds.base import Logits

@@ -7,8 +7,9 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.targets import Target
 
 
 class Parity(TaskSource):

@@ -15,8 +15,9 @@ from tests.data.conftest import task_complaint
 from tinydistill.data.tasks.batches import RowBatches
 from tinydistill.data.tasks.docstring_tags import tagged
 from tinydistill.data.tasks.encoding import encode
-from tinydistill.data.tasks.examples import Split, Table
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.ragged import Ragged
+from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.tag_files import TagFiles
 from tinydistill.data.tasks.tags import IGNORED, Tags, entities, in_iob1, tag_names, to_iob2
 from tinydistill.data.tasks.windows import WORDS as BY_WORD

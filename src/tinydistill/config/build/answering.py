@@ -7,8 +7,9 @@ from torch import Tensor
 from tinydistill.config.build.trainer import frozen_device, frozen_dtype, tune
 from tinydistill.config.schema import Config
 from tinydistill.data.loading import Batch
-from tinydistill.data.tasks.examples import Split, Target, to_split
+from tinydistill.data.tasks.examples import Split, to_split
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.targets import Target
 from tinydistill.kinds import TaskKind
 from tinydistill.models.source import Source
 from tinydistill.training.answering import ROWS_AT_ONCE, Answering, in_torch

@@ -10,7 +10,7 @@ from tinydistill.config.build.nodes import built, function_of, takes
 from tinydistill.config.names import mapping_name
 from tinydistill.config.schema import Config
 from tinydistill.console import say
-from tinydistill.data.tasks.examples import Target
+from tinydistill.data.tasks.targets import Target
 from tinydistill.distillation.losses import Loss
 from tinydistill.distillation.mapping import Mapping, check, uniform
 from tinydistill.distillation.objective import Objective

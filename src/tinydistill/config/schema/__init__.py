@@ -6,6 +6,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from tinydistill.config.schema.data import Task
+from tinydistill.config.schema.delivery import Certify, Evaluate, Export, Label, Predict, Report, Search
 from tinydistill.config.schema.finetune import Finetune
 from tinydistill.config.schema.models import Objective, Student, Teacher
 from tinydistill.config.schema.option import SEED, option
@@ -13,19 +14,12 @@ from tinydistill.config.schema.run import Paths, Runtime
 from tinydistill.config.schema.stages import (
     Augmentation,
     Benchmark,
-    Certify,
     Distill,
-    Evaluate,
-    Export,
     General,
     Intermediate,
-    Label,
     Pipeline,
-    Predict,
     Prediction,
     Pretrain,
-    Report,
-    Search,
 )
 
 STAGES = {

@@ -15,9 +15,10 @@ from tinydistill.data.formats import shortened
 from tinydistill.data.loading import Batch, BatchLoader, ResumableDataModule
 from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.tasks.encoding import EncodedRows, encode
-from tinydistill.data.tasks.examples import Split, Target, as_number
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.targets import Target, as_number
 from tinydistill.errors import InputError
 
 _TEXT = ("input_ids", "attention_mask", "token_type_ids")  # what an encoder reads of a batch

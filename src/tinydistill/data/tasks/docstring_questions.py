@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.data.tasks.docstring_sections import Question, questions
-from tinydistill.data.tasks.examples import Split, Table, Target, to_split
+from tinydistill.data.tasks.examples import Split, to_split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.spans import Span, Spans
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
 from tinydistill.errors import InputError
 

@@ -12,9 +12,11 @@ from itertools import islice
 from pathlib import Path
 
 from tinydistill.artifacts.files import built_once, digest, read_json, write_json
-from tinydistill.data.tasks.examples import Split, Table, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.tags import OUTSIDE, Tags
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
 from tinydistill.errors import InputError
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.data.tasks.docstrings import SAME_START
-from tinydistill.data.tasks.examples import Split, Table, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.several_labels import SeveralLabels
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
 from tinydistill.errors import InputError
 

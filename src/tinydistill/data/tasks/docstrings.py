@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tinydistill.artifacts.files import built_once, digest, read_json, write_json
-from tinydistill.data.tasks.examples import Split, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
 from tinydistill.errors import InputError
 

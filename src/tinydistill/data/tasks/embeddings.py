@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Judgments, Target
+from tinydistill.data.tasks.examples import Judgments
+from tinydistill.data.tasks.targets import Target
 
 Rows = NDArray[np.int64]
 

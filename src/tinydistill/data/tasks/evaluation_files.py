@@ -8,8 +8,9 @@ import numpy as np
 
 from tinydistill.data.formats import column_index, no_text, shortened
 from tinydistill.data.tasks.embeddings import Relevances, Similarities
-from tinydistill.data.tasks.examples import FIX_ROW, Split, as_number, label_name
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.tables import Layout, read_table, rows_of_file
+from tinydistill.data.tasks.targets import FIX_ROW, as_number, label_name
 from tinydistill.errors import InputError
 
 # What columns may be called: BEIR's names first.

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tinydistill.data.formats import shortened
-from tinydistill.data.tasks.examples import FIX_ROW, as_number
 from tinydistill.data.tasks.spans import Span
+from tinydistill.data.tasks.targets import FIX_ROW, as_number
 from tinydistill.errors import InputError
 
 Given = tuple[str, int | None]  # an answer, and where it starts if that is known

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tinydistill.data.formats import hub_rows
-from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
+from tinydistill.data.tasks.examples import Split, check_for_scores, to_split
 from tinydistill.data.tasks.sources import UNLABELED, TaskSource
+from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.tables import Layout, read_table, read_tables
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 
 

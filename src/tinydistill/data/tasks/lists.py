@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinydistill.data.formats import shortened
-from tinydistill.data.tasks.examples import FIX_ROW
+from tinydistill.data.tasks.targets import FIX_ROW
 from tinydistill.errors import InputError
 
 

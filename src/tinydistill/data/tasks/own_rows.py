@@ -10,8 +10,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Split, Table, Target, check_for_scores, to_split
+from tinydistill.data.tasks.examples import Split, check_for_scores, to_split
 from tinydistill.data.tasks.sources import TaskSource, smallest_hashes
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 
 

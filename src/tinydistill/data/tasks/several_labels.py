@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import FIX_ROW, Table, Target, label_name
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import FIX_ROW, Target, label_name
 from tinydistill.errors import InputError
 
 

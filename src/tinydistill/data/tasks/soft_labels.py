@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.formats import shortened
-from tinydistill.data.tasks.examples import FIX_ROW, Table, Target, as_number
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import FIX_ROW, Target, as_number
 from tinydistill.errors import InputError
 
 TOLERANCE = 0.02  # how far the sum of a row may be from 1: rounded figures are made to add up

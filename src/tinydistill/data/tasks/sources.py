@@ -11,8 +11,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.tasks.examples import Judgments, Split, Table, Target, to_split
+from tinydistill.data.tasks.examples import Judgments, Split, to_split
+from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.tables import Layout, read_tables
+from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 
 UNLABELED = "{TaskDataModule.unlabeled}"  # what names the file of rows without labels

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.encoding import EncodedRows
-from tinydistill.data.tasks.examples import FIX_ROW, Split, Table, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.ragged import Ragged
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import FIX_ROW, Target
 from tinydistill.data.tasks.windows import ANSWERS, Windows
 from tinydistill.errors import InputError
 

@@ -21,8 +21,8 @@ from tinydistill.data.formats import (
     parquet_rows,
     shortened,
 )
-from tinydistill.data.tasks.examples import Table
 from tinydistill.data.tasks.file_rows import FurtherColumns
+from tinydistill.data.tasks.table import Table
 from tinydistill.errors import InputError
 
 FORMATS = (".csv", ".tsv", *JSON_LINES, ".parquet")

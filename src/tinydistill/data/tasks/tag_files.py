@@ -10,13 +10,14 @@ from typing import Any
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
 from tinydistill.data.formats import JSON_LINES, Choose, Rows, column_index, json_rows, memory_rows, parquet_rows
-from tinydistill.data.tasks.examples import FIX_ROW, Table, Target, label_name
 from tinydistill.data.tasks.file_rows import CutRow, FurtherColumns
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import UNLABELED
+from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.tables import in_parts
 from tinydistill.data.tasks.tags import Tags, in_iob1, tag_names, to_iob2
+from tinydistill.data.tasks.targets import FIX_ROW, Target, label_name
 from tinydistill.errors import InputError
 
 _CONLLU = {"FORM": 1, "UPOS": 3}  # the columns of .conllu that are taken unless others are named

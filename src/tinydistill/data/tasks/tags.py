@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.encoding import EncodedRows
-from tinydistill.data.tasks.examples import Table, Target
 from tinydistill.data.tasks.ragged import Ragged
+from tinydistill.data.tasks.table import Table
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.tasks.windows import WORDS, Windows
 from tinydistill.errors import InputError
 

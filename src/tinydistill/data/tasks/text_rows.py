@@ -14,9 +14,11 @@ from tinydistill.data.files import check_file, extension, numbered_lines
 from tinydistill.data.formats import JSON_LINES, column_index, no_text
 from tinydistill.data.tasks.embeddings import Embedding
 from tinydistill.data.tasks.evaluation_files import read_retrieval, read_similarities
-from tinydistill.data.tasks.examples import Split, Table, Target
+from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import UNLABELED, TaskSource, smallest_hashes
+from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.tables import Layout, read_tables, rows_of_file
+from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text.sentences import sentences
 from tinydistill.data.text.sources import Corpus, FilesCorpus, expand
 from tinydistill.errors import InputError
