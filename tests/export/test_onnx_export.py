@@ -73,10 +73,6 @@ def test_what_answers_otherwise_in_every_way_is_left_out_and_the_rest_is_kept(mo
     assert list(made.kept) == ["onnx"]
     assert str(made.withheld["onnx_int8"]) == "onnx_int8 all but the last product of each layer answers otherwise"
     assert files(tmp_path) == {"onnx/model.onnx"}
-    _, check = refuse("onnx")
-    made = onnx_files.write(model, INPUTS, tmp_path, ["onnx", "onnx_int8"], longest=60, check=check)
-    assert (list(made.kept), list(made.withheld)) == (["onnx_int8"], ["onnx"])
-    assert files(tmp_path) == {"onnx/model_quantized.onnx"}
 
 
 def test_packages_that_are_missing_are_named_as_they_are_installed(monkeypatch):

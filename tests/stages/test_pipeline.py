@@ -149,6 +149,7 @@ def test_the_student_is_shipped_on_request(run, outputs, tokenizer, tmp_path):
     assert [row["model"] for row in json.loads((made / "result.json").read_text())["sizes"]] == ["teacher", "student"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_left_out_costs_neither_table_nor_report_and_latencies_are_measured_once(
     run, outputs, tokenizer, tmp_path, monkeypatch
 ):

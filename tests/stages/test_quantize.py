@@ -99,6 +99,7 @@ def test_any_encoder_goes_to_int8_and_answers_alike(quantize, tokenizer, tmp_pat
     assert [one["label"] for one in after] == [one["label"] for one in before]
 
 
+@pytest.mark.slow
 def test_a_tagger_does_too(quantize, tokenizer, tmp_path):
     torch.manual_seed(0)
     labels = {"id2label": {0: "O", 1: "B-PET"}, "label2id": {"O": 0, "B-PET": 1}}
