@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import distribution, packages_distributions
+from importlib.metadata import distribution, distributions, packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = {name: lines for name, lines in PROJECT["optional-dependencies"].items() if name not in ("dev", "docs")}
 
-ON_REQUEST = ("export/onnx_session.py",)  # modules that are imported by functions alone
+ON_REQUEST = ("export/onnx_session.py", "export/openvino_model.py")  # modules that are imported by functions alone
 UNASKED = {"trackio"}  # a logger: docs/dashboards.md says how to install it
 
 
@@ -27,8 +27,9 @@ def names(lines: list[str]) -> set[str]:
 
 
 def brought(declared: set[str]) -> set[str]:
-    """These packages and what they require themselves."""
-    lines = [line for name in declared for line in distribution(name).requires or () if "extra ==" not in line]
+    """These packages and what they require themselves, as far as they are installed."""
+    here = declared & {canonicalize_name(one.name) for one in distributions()}
+    lines = [line for name in here for line in distribution(name).requires or () if "extra ==" not in line]
     return declared | names(lines)
 
 
@@ -44,7 +45,7 @@ def imported(*, at_top: bool) -> set[str]:
                 modules.add((node.module or "").partition(".")[0])
     of = packages_distributions()
     others = modules - set(sys.stdlib_module_names) - {"tinydistill"} - UNASKED
-    return {canonicalize_name(of[module][0]) for module in others}
+    return {canonicalize_name(of.get(module, [module])[0]) for module in others}  # what isn't here is called alike
 
 
 def test_what_is_always_imported_is_always_installed():

@@ -78,4 +78,4 @@ def test_what_answers_otherwise_in_every_way_is_left_out_and_the_rest_is_kept(mo
 def test_packages_that_are_missing_are_named_as_they_are_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else object())
     with pytest.raises(InputError, match=r"^ONNX needs onnx: pip install onnx onnxruntime onnxscript, or go without"):
-        onnx_export.check_installed()
+        onnx_export.check_installed(["onnx"])

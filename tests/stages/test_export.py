@@ -256,6 +256,39 @@ def test_without_onnx_there_is_the_directory_alone(run, tokenizer, tmp_path, mon
     assert "the model's license isn't known: set export.license=NAME" in out
 
 
+def test_a_model_in_openvino_alone_is_checked_timed_and_shown_in_the_card_with_what_reads_it(run, shipped, tmp_path):
+    pytest.importorskip("openvino", reason="openvino isn't installed: pip install openvino")
+    code, out, err = run(export__path=str(shipped["student"]), export__formats="[openvino]")
+    assert code == 0, err
+    assert "student, OpenVINO fp32" in out
+    made = tmp_path / "outputs" / "made"
+    assert not (made / "onnx").exists()
+    result = result_of(made)
+    plain, exported = result["checks"]
+    assert (exported["name"], exported["equal"], exported["score"]) == ("OpenVINO fp32", 1, plain["score"])
+    assert exported["difference"] < 1e-5
+    files = [made / "openvino" / f"openvino_model.{part}" for part in ("xml", "bin")]
+    assert result["sizes"][-1]["bytes"]["OpenVINO fp32"] == sum(file.stat().st_size for file in files)
+    assert ModelCard.load(made / "README.md").data.tags == ["distillation", "tinybert", "openvino"]
+    *_, served = re.findall(r"```python\n(.*?)```", (made / "README.md").read_text(), re.DOTALL)
+    served += "\nimport sys\nassert not {'torch', 'transformers', 'onnxruntime'} & set(sys.modules)\n"
+    code = served.replace("DIRECTORY", str(made)).replace("a text", TEXTS[0])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (answer,) = pipeline("text-classification", str(made), device="cpu")(TEXTS[:1])
+    assert answer["label"] in done.stdout
+
+
+def test_without_openvino_the_line_names_what_to_install_or_the_other_formats(run, shipped, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *of: None if name == "openvino" else there(name, *of))
+    code, _, err = run(export__path=str(shipped["student"]), export__formats="[onnx,openvino]")
+    assert code == 2
+    assert "OpenVINO needs openvino: pip install onnx onnxruntime onnxscript openvino, or go without: " in err
+    assert "'export.formats=[onnx]'" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("file", "wrong", "message"),
     [
@@ -277,11 +310,11 @@ def test_a_file_that_answers_otherwise_is_left_out_and_the_rest_is_published(
     def made_before(model, inputs, made, **options):
         copy_file(shipped["path"] / "onnx" / "model.onnx", made)
 
-    right = checks._onnx_answer
+    right = checks._answer
     monkeypatch.setattr(onnx_files, "export_onnx", made_before)
     monkeypatch.setattr(
         checks,
-        "_onnx_answer",
+        "_answer",
         lambda made: lambda batch: wrong(right(made)(batch)) if made.name == file else right(made)(batch),
     )
     made = tmp_path / "outputs" / "made"
@@ -335,7 +368,7 @@ def test_an_input_that_is_missing_foreign_or_half_made_is_one_clear_line(run, to
 def test_options_that_cannot_be_are_one_clear_line(run, tokenizer, tmp_path):
     path = str(make_model(tokenizer, tmp_path / "model"))
     for change, message in (
-        ({"export__formats": "[onxx]"}, "export.formats holds 'onxx', which is not one of onnx, onnx_int8"),
+        ({"export__formats": "[onxx]"}, "export.formats holds 'onxx', which is not one of onnx, onnx_int8, openvino"),
         (
             {"export__latency.lengths": "[4,65]"},
             "export.latency.lengths=65 is too long: the models end at 64",

@@ -14,7 +14,7 @@ from tinydistill.config.schema.option import check_options, nearest
 from tinydistill.config.schema.stages import PIECES, Benchmark, Pretrain
 from tinydistill.errors import UserError
 
-_FORMATS = ("onnx", "onnx_int8")
+_FORMATS = ("onnx", "onnx_int8", "openvino")
 OPEN = ("mapping", "corpus", "optimizer", "scheduler")  # nodes that say with `_target_` what they are
 
 

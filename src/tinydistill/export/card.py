@@ -1,6 +1,7 @@
 """The model card of an exported model: what the hub and the next reader want to know, from the export's result."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,14 +12,16 @@ from transformers import PreTrainedTokenizerBase
 from tinydistill.artifacts.provenance import versions
 from tinydistill.console import count
 from tinydistill.escaping import for_markdown, for_terminal
+from tinydistill.export.exported import RUNTIMES
 from tinydistill.export.markdown import cell, table
+from tinydistill.export.onnx_export import FILES
 from tinydistill.export.size import PARTS
 from tinydistill.export.summary import kept, kept_as, sizes
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.confusion import Confusion
 from tinydistill.models import loading as models
 
-PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime")
+PACKAGES = ("tinydistill-lightning", "torch", "transformers", "onnx", "onnxruntime", "openvino")
 _MADE = "Made with tinydistill, after [TinyBERT](https://arxiv.org/abs/1909.10351)."
 _OTHERS = {"teacher": "teacher", "not distilled": "the same model without distillation, trained on the labels alone"}
 
@@ -83,12 +86,18 @@ def _metadata(
         license=license_name,
         library_name=kind.library,
         pipeline_tag=kind.pipeline,
-        tags=["distillation", "tinybert", *(["onnx"] if len(result["checks"]) > 1 else [])],
+        tags=["distillation", "tinybert", *dict.fromkeys(name.partition("_")[0] for name in _formats(result))],
         base_model=teacher if "/" in teacher and not models.is_path(teacher) else None,
         datasets=[repo] if repo else None,
         metrics=[metric],
         eval_results=scores or None,
     )
+
+
+def _formats(result: dict[str, Any]) -> list[str]:
+    """Those of its exported files."""
+    names = {row["name"] for row in result["checks"]}
+    return [name for name, runtime in RUNTIMES.items() if runtime in names]
 
 
 def _scores(result: dict[str, Any]) -> str:
@@ -147,12 +156,25 @@ def _use(
     *,
     text_pair: bool,
 ) -> str:
-    text = f"""```python
-{kind.in_transformers(max_length, pair=text_pair)}
-```"""
-    if len(result["checks"]) == 1:
-        return text
-    file = "model_quantized.onnx" if any(row["name"] == "ONNX int8" for row in result["checks"]) else "model.onnx"
+    formats = _formats(result)
+    programs = [f"```python\n{kind.in_transformers(max_length, pair=text_pair)}\n```"]
+    if onnx := [FILES[name] for name in ("onnx_int8", "onnx") if name in formats]:
+        session = f"""onnxruntime.InferenceSession("DIRECTORY/{onnx[0]}", providers=["CPUExecutionProvider"])"""
+        program = _program("onnxruntime", session, kind, tokenizer, max_length, text_pair=text_pair)
+        programs += ["In onnxruntime alone, without PyTorch or transformers:", program]
+    if "openvino" in formats:
+        in_fp32 = '{"INFERENCE_PRECISION_HINT": "f32"}'
+        session = f"""openvino.Core().compile_model("DIRECTORY/{FILES["openvino"]}", "CPU", {in_fp32})"""
+        program = _program("openvino", session, kind, tokenizer, max_length, text_pair=text_pair)
+        called = re.sub(r"session\.run\(.*, inputs\)", "session(inputs).values()", program)
+        programs += ["In OpenVINO alone:", called]
+    return "\n\n".join(programs)
+
+
+def _program(
+    runtime: str, session: str, kind: TaskKind, tokenizer: PreTrainedTokenizerBase, max_length: int, *, text_pair: bool
+) -> str:
+    """What answers from a file without PyTorch."""
     fields = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
     fed = "\n".join(
         f'    "{name}": np.array([row.{field} for row in rows]),'
@@ -160,13 +182,9 @@ def _use(
         if name != "token_type_ids" or name in tokenizer.model_input_names
     )
     json_too = "import json\n\n" if "json." in kind.read_out else ""
-    return f"""{text}
-
-In onnxruntime alone, without PyTorch or transformers:
-
-```python
+    return f"""```python
 {json_too}import numpy as np
-import onnxruntime
+import {runtime}
 from tokenizers import Tokenizer
 
 tokenizer = Tokenizer.from_file("DIRECTORY/tokenizer.json")
@@ -175,7 +193,7 @@ tokenizer.enable_padding(pad_id={tokenizer.pad_token_id or 0}, pad_token={json.d
 inputs = {{
 {fed}
 }}
-session = onnxruntime.InferenceSession("DIRECTORY/onnx/{file}", providers=["CPUExecutionProvider"])
+session = {session}
 {kind.read_out}
 ```"""
 

@@ -14,6 +14,7 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.export.agreement import Agreement, Bounds, agreement
 from tinydistill.export.exported import PYTORCH, RUNTIMES
 from tinydistill.export.onnx_export import FILES
+from tinydistill.export.sessions import session
 from tinydistill.kinds.base import Logits
 from tinydistill.models.observation import encoder_inputs
 from tinydistill.training import scoring
@@ -39,7 +40,7 @@ class Checks:
 
     def add(self, name: str, file: Path, quantized: str) -> None:
         """Check a format's file, of which `quantized` is in int8. Raises InputError where a bound is broken."""
-        found = self._said(_onnx_answer(file))
+        found = self._said(_answer(file))
         kept = self._compared(found)
         self.bounds.check(FILES[name], kept, int8=bool(quantized), of=self.scored.kind.answered)
         self._keep(RUNTIMES[name], found, kept, **({"quantized": quantized} if quantized else {}))
@@ -57,8 +58,6 @@ class Checks:
         self.rows.append({"name": name, **asdict(kept), **more, "score": score})
 
 
-def _onnx_answer(file: Path) -> Callable[[Batch], Tensor]:
-    from tinydistill.export.onnx_session import OnnxModel  # where onnxruntime is installed
-
-    session = OnnxModel(file)
-    return lambda batch: torch.from_numpy(session(batch))
+def _answer(file: Path) -> Callable[[Batch], Tensor]:
+    exported = session(file)
+    return lambda batch: torch.from_numpy(exported(batch))

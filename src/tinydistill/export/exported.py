@@ -1,4 +1,4 @@
-"""Models as PyTorch and as ONNX files, side by side: how large they are, how long they take for an answer."""
+"""Models as PyTorch and as exported files, side by side: how large they are, how long they take for an answer."""
 
 import itertools
 import os
@@ -10,18 +10,18 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from tinydistill.console import Meter
-from tinydistill.export.latency import System, latencies, onnx_system, torch_call, use_threads
+from tinydistill.export.latency import System, file_system, latencies, torch_call, use_threads
 from tinydistill.export.size import file_bytes, size, tensor_bytes
 from tinydistill.models.source import longest_input
 
 PYTORCH = "PyTorch fp32"
-RUNTIMES = {"onnx": "ONNX fp32", "onnx_int8": "ONNX int8"}
+RUNTIMES = {"onnx": "ONNX fp32", "onnx_int8": "ONNX int8", "openvino": "OpenVINO fp32"}
 FLOPS_LENGTH = 128
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model in PyTorch, the files of its weights (none where they are not at hand), and its ONNX files by format."""
+    """A model in PyTorch, the files of its weights (none where they are not at hand), and those exported, by format."""
 
     model: PreTrainedModel
     weights: Sequence[Path]
@@ -29,15 +29,15 @@ class Exported:
 
     def systems(self) -> dict[str, System]:
         """What answers, by runtime."""
-        onnx = {RUNTIMES[name]: onnx_system(file, self.model.config) for name, file in self.files.items()}
-        return {PYTORCH: lambda _, batch_size, length: torch_call(self.model, batch_size, length), **onnx}
+        files = {RUNTIMES[name]: file_system(file, self.model.config) for name, file in self.files.items()}
+        return {PYTORCH: lambda _, batch_size, length: torch_call(self.model, batch_size, length), **files}
 
     def sizes(self) -> dict[str, Any]:
         """Parameters, FLOPs of one row of FLOPS_LENGTH tokens, and bytes by runtime."""
         length = min(FLOPS_LENGTH, longest_input(self.model.config))
         weights = file_bytes(*self.weights) if self.weights else tensor_bytes(self.model)
-        onnx = {RUNTIMES[name]: file_bytes(file) for name, file in self.files.items()}
-        return {**size(self.model, length), "flops_length": length, "bytes": {PYTORCH: weights, **onnx}}
+        files = {RUNTIMES[name]: file_bytes(file) for name, file in self.files.items()}
+        return {**size(self.model, length), "flops_length": length, "bytes": {PYTORCH: weights, **files}}
 
 
 def timed(

@@ -14,8 +14,11 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
+from tinydistill.export.sessions import session
+
 ROUNDS, SETTLED = 5, 1.1
 Call = Callable[[], object]
+Clock = Callable[[], float]
 System = Callable[[int, int, int], Call]
 """Makes, for a number of threads, B and L, a call that answers."""
 
@@ -31,7 +34,9 @@ def use_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3) -> dict[str, dict[str, float]]:
+def latencies(
+    calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 3, clock: Clock = time.perf_counter
+) -> dict[str, dict[str, float]]:
     """The `median` and `p95` of each call in milliseconds; they alternate, so that what else runs meets all alike.
 
     The times of a call are cut into up to ROUNDS parts, one after the other, and the median is that of the fastest
@@ -42,27 +47,28 @@ def latencies(calls: Mapping[str, Call], *, seconds: float = 2.0, warmup: int = 
         calls: what is timed, by name.
         seconds: how long each of them is timed, at least five times.
         warmup: calls of each before the first that counts.
+        clock: what counts seconds.
     """
     for call in calls.values():
         for _ in range(warmup):
             call()
     times: dict[str, list[float]] = {name: [] for name in calls}
-    _time(calls, times, seconds)
+    _time(calls, times, seconds, clock)
     if any(_unsettled(taken) for taken in times.values()):
-        _time(calls, times, 2 * seconds)
+        _time(calls, times, 2 * seconds, clock)
     return {
         name: {"median": 1000 * _medians(taken)[0], "p95": 1000 * float(np.quantile(taken, 0.95))}
         for name, taken in times.items()
     }
 
 
-def _time(calls: Mapping[str, Call], times: Mapping[str, list[float]], seconds: float) -> None:
+def _time(calls: Mapping[str, Call], times: Mapping[str, list[float]], seconds: float, clock: Clock) -> None:
     """Add to the times of each call until they come to so many seconds."""
     while left := [name for name, taken in times.items() if sum(taken) < seconds or len(taken) < 5]:
         for name in left:
-            start = time.perf_counter()
+            start = clock()
             calls[name]()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
 
 
 def _medians(times: Sequence[float]) -> list[float]:
@@ -96,14 +102,12 @@ def torch_call(model: PreTrainedModel, batch_size: int, length: int) -> Call:
     return call
 
 
-def onnx_system(file: Path, config: PretrainedConfig) -> System:
-    """The same in onnxruntime."""
-    from tinydistill.export.onnx_session import OnnxModel
-
-    session = functools.cache(lambda count: OnnxModel(file, count))
+def file_system(file: Path, config: PretrainedConfig) -> System:
+    """The same of an exported file, in its runtime."""
+    opened = functools.cache(lambda count: session(file, count))
 
     def system(count: int, batch_size: int, length: int) -> Call:
         inputs = {name: rows.numpy() for name, rows in random_inputs(config, batch_size, length).items()}
-        return functools.partial(session(count), inputs)
+        return functools.partial(opened(count), inputs)
 
     return system

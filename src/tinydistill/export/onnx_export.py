@@ -17,20 +17,26 @@ from transformers import PreTrainedModel
 from tinydistill.errors import InputError
 from tinydistill.models import attention
 
-FILES = {"onnx": "onnx/model.onnx", "onnx_int8": "onnx/model_quantized.onnx"}
+FILES = {
+    "onnx": "onnx/model.onnx",
+    "onnx_int8": "onnx/model_quantized.onnx",
+    "openvino": "openvino/openvino_model.xml",
+}
 """The formats, and where they stand in a model directory: where other tools look for them."""
 QUANTIZED = ("all products", "all but the last product of each layer")
 """What is computed in int8, the fastest first: the input of a layer's last product has the largest outliers."""
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 
-def check_installed() -> None:
-    """Raise InputError where the packages that ONNX takes are missing."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+def check_installed(formats: Sequence[str]) -> None:
+    """Raise InputError where packages that these formats take are missing."""
+    packages = [*PACKAGES, *(["openvino"] if "openvino" in formats else [])]  # it is made of the ONNX file
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
+        what, left = ("OpenVINO", [n for n in formats if n != "openvino"]) if missing == ["openvino"] else ("ONNX", [])
         raise InputError(
-            f"ONNX needs {', '.join(missing)}",
-            f"pip install {' '.join(PACKAGES)}, or go without: '{{export_onnx.formats}}=[]'",
+            f"{what} needs {', '.join(missing)}",
+            f"pip install {' '.join(packages)}, or go without: '{{export_onnx.formats}}=[{','.join(left)}]'",
         )
 
 

@@ -1,4 +1,4 @@
-"""The ONNX files of a model that are shipped: those that answer as it does."""
+"""The files of a model that are shipped, ONNX and OpenVINO: those that answer as it does."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.errors import InputError
 from tinydistill.export.onnx_export import FILES, QUANTIZED, export_onnx, quantize
+from tinydistill.export.sessions import parts
 
 Check = Callable[[str, Path, str], None]
 """Raises InputError of a format's file that answers otherwise; the last argument says what is in int8, if anything."""
@@ -45,6 +46,10 @@ def write(
         for quantized in QUANTIZED if name == "onnx_int8" else [""]:
             if quantized:
                 quantize(plain, file, quantized)
+            elif name == "openvino":
+                from tinydistill.export.openvino_model import convert  # where it is installed
+
+                convert(plain, file)
             try:
                 check(name, file, quantized)
             except InputError as error:
@@ -54,11 +59,6 @@ def write(
                 made.kept[name] = file
                 break
     for name in FILES.keys() - made.kept:
-        _remove(directory / FILES[name])
+        for part in parts(directory / FILES[name]):
+            part.unlink(missing_ok=True)
     return made
-
-
-def _remove(file: Path) -> None:
-    """With what it keeps beside itself because it is too large for one file."""
-    for part in file.parent.glob(f"{file.name}*"):
-        part.unlink()

@@ -1,18 +1,16 @@
-"""Answers of an ONNX file by onnxruntime alone: this module imports no torch.
+"""Answers of an ONNX file by onnxruntime alone: this module imports no torch."""
 
-B: rows in a batch, L: tokens in a row, C: outputs of the prediction layer.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from tinydistill.export.sessions import Session
 
-class OnnxModel:
+
+class OnnxModel(Session):
     """An exported model on the CPU, computing with so many threads; None for all cores."""
 
     def __init__(self, file: str | Path, threads: int | None = None):
@@ -24,12 +22,7 @@ class OnnxModel:
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         self.inputs = [one.name for one in self.session.get_inputs()]
 
-    def __call__(self, batch: Mapping[str, Any]) -> NDArray[np.float32]:
-        """The logits [B, C] or [B, L, C] of input_ids, attention_mask and, where there are some, token_type_ids [B, L].
-
-        Token types are 0 where none are given; what else the batch holds is left alone.
-        """
-        rest = {"token_type_ids": np.zeros_like(np.asarray(batch["input_ids"]))}
-        given = {name: np.asarray(batch[name] if name in batch else rest[name], np.int64) for name in self.inputs}
-        outputs: list[NDArray[np.float32]] = self.session.run(None, given)
-        return outputs[0] if len(outputs) == 1 else np.stack(outputs, -1)
+    def run(self, given: dict[str, NDArray[np.int64]]) -> Sequence[NDArray[np.float32]]:
+        """All outputs, in the model's order."""
+        outputs: Sequence[NDArray[np.float32]] = self.session.run(None, given)
+        return outputs

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from tinydistill.export.latency import random_inputs
+from tinydistill.export.sessions import parts
 from tinydistill.models import attention
 from tinydistill.models import loading as models
 
@@ -53,5 +54,5 @@ def tensor_bytes(model: PreTrainedModel) -> int:
 
 
 def file_bytes(*files: Path) -> int:
-    """Bytes on disk, with what an ONNX file keeps beside itself because it is too large for one."""
-    return sum(part.stat().st_size for file in files for part in file.parent.glob(f"{file.name}*"))
+    """Bytes on disk, with the parts that stand beside a file."""
+    return sum(part.stat().st_size for file in files for part in parts(file))

@@ -21,7 +21,7 @@ GREY, ORANGE, BLUE = "#404040", "#D98200", "#0072B2"
 OTHERS = (BLUE, "#009E73", "#B8548C", "#C44A00", "#3A93C8", "#8A7A00")
 """Of distilled students, in their order."""
 DPI = 150
-_MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D"}
+_MARKERS = {PYTORCH: "o", RUNTIMES["onnx"]: "s", RUNTIMES["onnx_int8"]: "D", RUNTIMES["openvino"]: "^"}
 _PANEL = (5.4, 3.7)  # inches
 _FEW = 2  # lines with a legend among them, and with their noise
 _SPAN = 0.05  # of a score: smaller differences don't fill a plot

@@ -30,7 +30,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.located import Located, located
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.export.exported import PYTORCH
-from tinydistill.export.latency import Call, latencies, onnx_system, torch_call, use_threads
+from tinydistill.export.latency import Call, file_system, latencies, torch_call, use_threads
 from tinydistill.kinds.base import Logits
 from tinydistill.kinds.metrics import OF_CLASSES
 from tinydistill.models.source import Source
@@ -218,7 +218,7 @@ class _Certification:
         length = int(np.median(self._data(student).encoded(self.rows.deciding).lengths))
         calls: dict[str, Call] = {name: torch_call(model.cpu(), 1, length) for name, model in models.items()}
         if int8 is not None:
-            calls[INT8] = onnx_system(int8, student.config)(1, 1, length)
+            calls[INT8] = file_system(int8, student.config)(1, 1, length)
         with use_threads(1):
             found = latencies(calls, seconds=self.config.certify.seconds)
         return {name: of["median"] for name, of in found.items()}

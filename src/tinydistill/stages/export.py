@@ -1,4 +1,4 @@
-"""stage=export: a model of a task as it is shipped: Hugging Face directory, ONNX in fp32 and int8, model card."""
+"""stage=export: a model of a task as it is shipped: Hugging Face directory, ONNX and OpenVINO, model card."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def run(config: Config) -> float:
     runtime.quiet()
     options = config.export
     if options.formats:
-        onnx_export.check_installed()
+        onnx_export.check_installed(options.formats)
     if options.push:
         publishing.check(options.repo)
     path = task_model(config, options.path)
@@ -86,7 +86,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
     checks = Checks(model, rows, scored, bounds, close=options.close)
-    files = _onnx_files(source, model, kind, artifact.product, options.formats, check=checks.add)
+    files = _files(source, model, kind, artifact.product, options.formats, check=checks.add)
     named = partial(option_of, stage="export")
     withheld = {RUNTIMES[name]: error.told(named) for name, error in files.withheld.items()}
     for name in withheld:
@@ -98,7 +98,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         say("its teacher isn't to be found: the student is measured alone")
     if teacher is not None:
         large = teacher.with_head(kind.head)
-        theirs = _onnx_files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
+        theirs = _files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
         shown = {"teacher": Exported(large, weight_files(Path(teacher.path)), theirs.kept), **shown}
     say(f"timing {' and '.join(shown)}")
     load = busy()
@@ -161,7 +161,7 @@ def _scores(config: Config, origin: Origin | None, score: float | None) -> dict[
     return {name: known for name, known in scores.items() if known is not None}
 
 
-def _onnx_files(
+def _files(
     source: Source,
     model: PreTrainedModel,
     kind: TaskKind,

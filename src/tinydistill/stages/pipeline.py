@@ -133,7 +133,7 @@ def _tasks(config: Config) -> list[Config]:
 def _check_export(config: Config, tasks: int) -> None:
     options = config.export
     if options.formats:
-        onnx_export.check_installed()
+        onnx_export.check_installed(options.formats)
     if options.push and tasks > 1:
         raise UserError(
             f"export.push=true has one repository for {tasks} tasks: leave it off here, and push each with stage=export"

@@ -28,6 +28,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.errors import UserError
 from tinydistill.export import onnx_export
+from tinydistill.export.sessions import parts, session
 from tinydistill.kinds import TaskKind
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
@@ -46,7 +47,7 @@ def run(config: Config) -> float:
     check_file(file, "predict.file")
     path = _model(config)
     source = find(path, "predict.path")
-    onnx = _onnx_file(config, source)
+    exported = _exported_file(config, source)
     task = data.task_of_model(config, source.config)
     target = task.target
     check_task_head(source, target)
@@ -54,7 +55,7 @@ def run(config: Config) -> float:
     length = options.max_length or min(source.tokenizer.model_max_length, longest)
     check_positions("predict.max_length", [length], source)
     kind = model_kind(source, target)
-    identity = source.identity if onnx is None else f"{source.identity} {file_hash(onnx)}"
+    identity = " ".join([source.identity, *(map(file_hash, parts(exported)) if exported is not None else ())])
     settings = of_predicted(config).settings(model=identity, file=file_hash(file), task=repr(target))
     settings["options"] |= {"max_length": length, **kind.configuration}
     place = output_path(config, predicted_path(config, path))
@@ -63,25 +64,25 @@ def run(config: Config) -> float:
         if artifact.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:
-            _predict(config, artifact, source, task, kind, None if onnx is None else _in_onnxruntime(onnx), length)
+            _predict(config, artifact, source, task, kind, None if exported is None else _answers_of(exported), length)
     made = record_of(artifact.path)
     assert made is not None
     return _report(artifact, made.result)
 
 
 def _model(config: Config) -> str:
-    """The model's directory or name: for ONNX files what stage=export made of the student, unless one is named."""
+    """The model's directory or name: for exported files what stage=export made of the student, unless one is named."""
     named = task_model(config, config.predict.path)
     made = exported_path(config, named)
     return str(made) if config.predict.path is None and config.predict.runtime != "pytorch" and made.is_dir() else named
 
 
-def _onnx_file(config: Config, source: Source) -> Path | None:
+def _exported_file(config: Config, source: Source) -> Path | None:
     """The file that answers; None for PyTorch. Raises UserError where there is none."""
     runtime_name = config.predict.runtime
     if runtime_name == "pytorch":
         return None
-    onnx_export.check_installed()
+    onnx_export.check_installed([runtime_name])
     file = Path(source.path) / onnx_export.FILES[runtime_name]
     if not file.is_file():
         raise UserError(
@@ -91,11 +92,9 @@ def _onnx_file(config: Config, source: Source) -> Path | None:
     return file
 
 
-def _in_onnxruntime(file: Path) -> Callable[[Batch], Tensor]:
-    from tinydistill.export.onnx_session import OnnxModel  # where onnxruntime is installed
-
-    session = OnnxModel(file)
-    return lambda batch: torch.from_numpy(session(batch))
+def _answers_of(file: Path) -> Callable[[Batch], Tensor]:
+    model = session(file)
+    return lambda batch: torch.from_numpy(model(batch))
 
 
 def _predict(

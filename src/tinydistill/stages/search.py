@@ -45,7 +45,7 @@ def run(config: Config) -> float:
     runtime.quiet()
     options, target = config.search, Target(config.search.target_ms, config.search.retention)
     if options.runtime != "pytorch":
-        onnx_export.check_installed()
+        onnx_export.check_installed([options.runtime])
     if makes_teacher(config):
         finetuning = replace(config, stage="finetune", finetune=replace(config.finetune, model="teacher"))
         _step(finetuning, f"{config.task.name}: teacher", names.finetuned_path(config)).run()

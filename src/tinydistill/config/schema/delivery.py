@@ -23,14 +23,14 @@ class Predict:
 
     file: str | None = option("texts to answer: a file with the columns of the training rows and any others", None)
     path: str | None = option(
-        "directory or hub name of a model with a head; null for what stage=task made, or stage=export where ONNX files "
+        "directory or hub name of a model with a head; null for what stage=task made, or stage=export where its files "
         "answer",
         None,
     )
     runtime: str = option(
-        "what computes: PyTorch, or onnxruntime from one of the files that stage=export wrote",
+        "what computes: PyTorch, or onnxruntime or OpenVINO from one of the files that stage=export wrote",
         "pytorch",
-        choices=("pytorch", "onnx", "onnx_int8"),
+        choices=("pytorch", "onnx", "onnx_int8", "openvino"),
     )
     max_length: int | None = option(
         "tokens in a row; null for what the model's tokenizer says, which for models made here is what they were "
@@ -74,7 +74,9 @@ class Export:
     """A model as it is shipped: in which formats, how true they must be, what is measured."""
 
     path: str | None = option("directory or hub name of a model with a head; null for what stage=task made", None)
-    formats: list[str] = option("beside the Hugging Face directory: any of onnx, onnx_int8", ["onnx", "onnx_int8"])
+    formats: list[str] = option(
+        "beside the Hugging Face directory: any of onnx, onnx_int8, openvino", ["onnx", "onnx_int8"]
+    )
     max_difference: float = option("fp32: largest difference of a logit from PyTorch's", 1e-4, at_least=0)
     least_equal: float = option(
         "int8, classes: share of the rows with PyTorch's answer, at least; refused where chance can't explain the rest",

@@ -1,0 +1,41 @@
+"""A model in OpenVINO: made of its ONNX file, and its answers. This module imports no torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from tinydistill.export.sessions import Session
+
+
+def convert(source: Path, file: Path) -> None:
+    """Write an ONNX file in fp32 as OpenVINO's .xml, with its weights in a .bin beside it.
+
+    `openvino.convert_model` would do the same, and send a notice of it to the makers of OpenVINO.
+    """
+    model = openvino.Core().read_model(source)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    openvino.save_model(model, file, compress_to_fp16=False)
+
+
+class OpenvinoModel(Session):
+    """An exported model on the CPU, computing with so many threads; None for all cores.
+
+    Left to itself, OpenVINO takes bfloat16, bf16, where the processor has products in it.
+    """
+
+    def __init__(self, file: str | Path, threads: int | None = None, precision: str = "f32"):
+        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        # A thread that is held on one core waits there for what else runs on it.
+        options["ENABLE_CPU_PINNING"] = "NO"
+        if threads:
+            options["INFERENCE_NUM_THREADS"] = str(threads)
+        self.model = openvino.Core().compile_model(file, "CPU", options)
+        self.inputs = [one.any_name for one in self.model.inputs]
+
+    def run(self, given: dict[str, NDArray[np.int64]]) -> Sequence[NDArray[np.float32]]:
+        """All outputs, in the model's order."""
+        outputs: Sequence[NDArray[np.float32]] = self.model(given).to_tuple()
+        return outputs
