@@ -14,7 +14,7 @@ from tinydistill.artifacts.writer import open_artifact
 from tinydistill.config import names
 from tinydistill.config.build import data
 from tinydistill.config.build.models import check_fit, new_student_config
-from tinydistill.config.build.sources import find_task_teacher, makes_teacher
+from tinydistill.config.build.sources import check_positions, find_task_teacher, makes_teacher
 from tinydistill.config.compose import plain
 from tinydistill.config.schema import Config
 from tinydistill.console import say
@@ -50,6 +50,7 @@ def run(config: Config) -> float:
         finetuning = replace(config, stage="finetune", finetune=replace(config.finetune, model="teacher"))
         _step(finetuning, f"{config.task.name}: teacher", names.finetuned_path(config)).run()
     teacher = find_task_teacher(config)
+    check_positions("search.length", [options.length], teacher)
     shapes = _shapes(config, teacher.config)
     place = names.output_path(config, names.searched_path(config))
     solved = {name: place.with_name(f"{place.name}_solved") / name for name in shapes}
