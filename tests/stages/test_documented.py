@@ -22,6 +22,8 @@ def run(monkeypatch, capsys, tmp_path, teacher_dir, text_file, glue):
         "FILE.csv": rows,
         "GENERAL_STUDENT": "outputs/general/teacher_tinybert4_uniform_tinybert_files",
         "YOUR_FINE_TUNED": str(teacher_dir),
+        "MY_MODEL": "outputs/finetune/teacher_files",  # which the pipeline above it makes
+        "DIR": "outputs/finetune/teacher_files",
         "COLUMN": "",
     }
     small = {
@@ -43,6 +45,11 @@ def run(monkeypatch, capsys, tmp_path, teacher_dir, text_file, glue):
         "intermediate.max_steps": "2",
         "prediction.max_steps": "2",
         "export.formats": "[]",
+        "export.page": "false",  # of int8
+        "search.num_layers": "[2]",
+        "search.hidden_size": "[8,16]",
+        "search.target_ms": "1000",
+        "search.runtime": "pytorch",
         "pipeline.baseline": "false",
         "pipeline.report": "false",
         "report.sweeps": "false",
