@@ -1,20 +1,21 @@
 """A model in OpenVINO: made of its ONNX file, and its answers. This module imports no torch."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from tinydistill.export.sessions import Session
 
+# Without this package OpenVINO tells nobody that it was imported or what it converts; it has a stub in its place.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
+
 
 def convert(source: Path, file: Path) -> None:
-    """Write an ONNX file in fp32 as OpenVINO's .xml, with its weights in a .bin beside it.
-
-    `openvino.convert_model` would do the same, and send a notice of it to the makers of OpenVINO.
-    """
+    """Write an ONNX file in fp32 as OpenVINO's .xml, with its weights in a .bin beside it."""
     model = openvino.Core().read_model(source)
     file.parent.mkdir(parents=True, exist_ok=True)
     openvino.save_model(model, file, compress_to_fp16=False)
