@@ -193,7 +193,7 @@ def draw(file: Path, title: str, candidates: Sequence[Candidate], teacher: float
             axes.axvline(target.ms, color=plots.ORANGE, linewidth=1, linestyle=":")
         axes.set_xlabel("ms for an answer")
         axes.set_ylabel("score")
-        axes.legend(loc="lower right")
+        axes.figure.legend(loc="outside lower left", ncols=4)
 
 
 def _solved(candidate: Candidate) -> float:
