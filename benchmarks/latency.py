@@ -82,10 +82,10 @@ def main() -> None:
     for system, found in measured.items():
         name, runtime = system.split(", ")
         size = sizes[name]
-        megabytes = size["bytes"].get(runtime, float("nan")) / 1e6
+        megabytes = f"{size['bytes'][runtime] / 1e6:6.1f} MB" if runtime in size["bytes"] else ""
         print(
             f"{system:24} {found['median']:7.1f} ms (p95 {found['p95']:7.1f}) {first / found['median']:5.1f}x  "
-            f"{count(sum(size[part] for part in PARTS)):>8} {count(size['flops']):>8} FLOPs {megabytes:6.1f} MB"
+            f"{count(sum(size[part] for part in PARTS)):>8} {count(size['flops']):>8} FLOPs {megabytes}"
         )
 
 

@@ -61,4 +61,7 @@ def write(
     for name in FILES.keys() - made.kept:
         for part in parts(directory / FILES[name]):
             part.unlink(missing_ok=True)
+        folder = (directory / FILES[name]).parent
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     return made
