@@ -90,7 +90,7 @@ def test_a_padding_token_is_a_string_in_the_card_s_program():
     evil = '[PAD]")\n```\n<script>'
     tokenizer = SimpleNamespace(pad_token=evil, pad_token_id=0, model_input_names=())
     result = result_of("plain")
-    result["checks"] *= 2
+    result["checks"].append({**result["checks"][0], "name": "ONNX fp32"})
     made = str(card("a", result, task="a", kind=kind_of(Target(("x", "y"))), tokenizer=tokenizer, max_length=8))
     assert f"pad_token={json.dumps(evil)})" in made
     assert "\n<script>" not in made
