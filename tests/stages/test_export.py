@@ -313,11 +313,11 @@ def test_a_file_that_answers_otherwise_is_left_out_and_the_rest_is_published(
     def made_before(model, inputs, made, **options):
         copy_file(shipped["path"] / "onnx" / "model.onnx", made)
 
-    right = checks._answer
+    right = checks.answer_of
     monkeypatch.setattr(onnx_files, "export_onnx", made_before)
     monkeypatch.setattr(
         checks,
-        "_answer",
+        "answer_of",
         lambda made: lambda batch: wrong(right(made)(batch)) if made.name == file else right(made)(batch),
     )
     made = tmp_path / "outputs" / "made"

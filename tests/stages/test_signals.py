@@ -119,7 +119,12 @@ STAGES = {
     "task": (TASK, {"distill.phases": "prediction"}, LogitDistiller, "training_step"),
     "augment": (TASK, {"augmentation.model": "{masked}"}, CandidateFinder, "predict_step"),
     "evaluate": (TASK, {"evaluate.path": "{made}/teacher"}, evaluate.data, "task_of_model"),
-    "export": (TASK, {"export.path": "{made}/teacher", "export.latency.lengths": "[8]"}, export, "_files"),
+    "export": (
+        TASK,
+        {"export.path": "{made}/teacher", "export.latency.lengths": "[8]"},
+        export.onnx_files,
+        "write_source",
+    ),
     "report": (TASK, {}, report, "collect"),
     "benchmark": ("arguments", {}, benchmark, "measure"),
     "pipeline": (TASK, {"pipeline.latency_length": "8"}, Classifier, "training_step"),

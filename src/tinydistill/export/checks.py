@@ -40,7 +40,7 @@ class Checks:
 
     def add(self, name: str, file: Path, quantized: str) -> None:
         """Check a format's file, of which `quantized` is in int8. Raises InputError where a bound is broken."""
-        found = self._said(_answer(file))
+        found = self._said(answer_of(file))
         kept = self._compared(found)
         self.bounds.check(FILES[name], kept, int8=bool(quantized), of=self.scored.kind.answered)
         self._keep(RUNTIMES[name], found, kept, **({"quantized": quantized} if quantized else {}))
@@ -58,6 +58,7 @@ class Checks:
         self.rows.append({"name": name, **asdict(kept), **more, "score": score})
 
 
-def _answer(file: Path) -> Callable[[Batch], Tensor]:
+def answer_of(file: Path) -> Callable[[Batch], Tensor]:
+    """What answers a batch from an exported file: its logits."""
     exported = session(file)
     return lambda batch: torch.from_numpy(exported(batch))

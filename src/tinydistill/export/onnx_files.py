@@ -9,6 +9,9 @@ from transformers import PreTrainedModel
 from tinydistill.errors import InputError
 from tinydistill.export.onnx_export import FILES, QUANTIZED, export_onnx, quantize
 from tinydistill.export.sessions import parts
+from tinydistill.kinds import TaskKind
+from tinydistill.models.observation import accepted_inputs
+from tinydistill.models.source import Source, longest_input
 
 Check = Callable[[str, Path, str], None]
 """Raises InputError of a format's file that answers otherwise; the last argument says what is in int8, if anything."""
@@ -65,3 +68,16 @@ def write(
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return made
+
+
+def write_source(
+    source: Source,
+    model: PreTrainedModel,
+    kind: TaskKind,
+    directory: Path,
+    formats: Sequence[str],
+    check: Check = lambda *_: None,
+) -> OnnxFiles:
+    """The same of a model that was loaded from a source, with the head of a kind of task."""
+    inputs, longest = accepted_inputs(model, source.tokenizer), longest_input(source.config)
+    return write(model, inputs, directory, formats, outputs=kind.output_names, longest=longest, check=check)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel
 
 from tinydistill.artifacts.files import file_hash
@@ -29,6 +28,7 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.located import Located, located
 from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.export.checks import answer_of
 from tinydistill.export.exported import PYTORCH
 from tinydistill.export.latency import Call, file_system, latencies, torch_call, use_threads
 from tinydistill.kinds.base import Logits
@@ -195,12 +195,10 @@ class _Certification:
         return model, self._checked(source.path, said)
 
     def _answer_onnx(self, source: Source, file: Path) -> Said:
-        from tinydistill.export.onnx_session import OnnxModel  # where onnxruntime is installed
-
-        session, rows = OnnxModel(file), self._data(source)
+        answer, rows = answer_of(file), self._data(source)
         rows.eval_batch_size = 1  # int8 answers depend on what else is in a batch; a cascade gives them one at a time
         said = {
-            name: by_row(answered(batch, torch.from_numpy(session(batch))) for batch in rows.loader(split))
+            name: by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
             for name, split in self.splits.items()
         }
         return self._checked(str(file), said)

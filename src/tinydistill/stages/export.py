@@ -1,12 +1,9 @@
 """stage=export: a model of a task as it is shipped: Hugging Face directory, ONNX and OpenVINO, model card."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-
-from transformers import PreTrainedModel
 
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
@@ -27,10 +24,9 @@ from tinydistill.export.agreement import Bounds
 from tinydistill.export.card import card, said_by_card
 from tinydistill.export.checks import Checks
 from tinydistill.export.exported import RUNTIMES, Exported, busy, timed
-from tinydistill.kinds import TaskKind
 from tinydistill.models.loading import making, save_model, weight_files
 from tinydistill.models.observation import accepted_inputs
-from tinydistill.models.source import Source, find, longest_input
+from tinydistill.models.source import Source, find
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Scoring
@@ -86,7 +82,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
     bounds = Bounds(options.max_difference, options.least_equal, options.least_correlation, options.least_cosine)
     rows = data.task_data(config, task, source.tokenizer, batch_size=options.batch_size)
     checks = Checks(model, rows, scored, bounds, close=options.close)
-    files = _files(source, model, kind, artifact.product, options.formats, check=checks.add)
+    files = onnx_files.write_source(source, model, kind, artifact.product, options.formats, check=checks.add)
     named = partial(option_of, stage="export")
     withheld = {RUNTIMES[name]: error.told(named) for name, error in files.withheld.items()}
     for name in withheld:
@@ -98,7 +94,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         say("its teacher isn't to be found: the student is measured alone")
     if teacher is not None:
         large = teacher.with_head(kind.head)
-        theirs = _files(teacher, large, kind, artifact.work / "teacher", list(files.kept))
+        theirs = onnx_files.write_source(teacher, large, kind, artifact.work / "teacher", list(files.kept))
         shown = {"teacher": Exported(large, weight_files(Path(teacher.path)), theirs.kept), **shown}
     say(f"timing {' and '.join(shown)}")
     load = busy()
@@ -159,16 +155,3 @@ def _scores(config: Config, origin: Origin | None, score: float | None) -> dict[
     if origin is not None and origin.rows == data.training_task(config).identity():
         scores = {"teacher": origin.made.result["teacher_score"], "not distilled": origin.baseline, **scores}
     return {name: known for name, known in scores.items() if known is not None}
-
-
-def _files(
-    source: Source,
-    model: PreTrainedModel,
-    kind: TaskKind,
-    directory: Path,
-    formats: Sequence[str],
-    check: onnx_files.Check = lambda *_: None,
-) -> onnx_files.OnnxFiles:
-    names = accepted_inputs(model, source.tokenizer)
-    longest = longest_input(source.config)
-    return onnx_files.write(model, names, directory, formats, outputs=kind.output_names, longest=longest, check=check)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from tinydistill.artifacts.files import file_hash, written
@@ -28,7 +27,8 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.errors import UserError
 from tinydistill.export import onnx_export
-from tinydistill.export.sessions import parts, session
+from tinydistill.export.checks import answer_of
+from tinydistill.export.sessions import parts
 from tinydistill.kinds import TaskKind
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
@@ -64,7 +64,7 @@ def run(config: Config) -> float:
         if artifact.result is not None:
             say("finished before with the same settings")
         elif rank() == 0:
-            _predict(config, artifact, source, task, kind, None if exported is None else _answers_of(exported), length)
+            _predict(config, artifact, source, task, kind, None if exported is None else answer_of(exported), length)
     made = record_of(artifact.path)
     assert made is not None
     return _report(artifact, made.result)
@@ -90,11 +90,6 @@ def _exported_file(config: Config, source: Source) -> Path | None:
             "make it with stage=export and name that directory, or take predict.runtime=pytorch"
         )
     return file
-
-
-def _answers_of(file: Path) -> Callable[[Batch], Tensor]:
-    model = session(file)
-    return lambda batch: torch.from_numpy(model(batch))
 
 
 def _predict(

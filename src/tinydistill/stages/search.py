@@ -24,8 +24,7 @@ from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
 from tinydistill.kinds import kind_of
 from tinydistill.kinds.base import TaskKind
 from tinydistill.models.loading import parameters
-from tinydistill.models.observation import accepted_inputs
-from tinydistill.models.source import Source, find, longest_input
+from tinydistill.models.source import Source, find
 from tinydistill.ranks import rank
 from tinydistill.report import frontier
 from tinydistill.report.evidence import interval
@@ -145,10 +144,7 @@ def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Pa
 
 def _exported(source: Source, kind: TaskKind, directory: Path, form: str) -> Exported:
     model = source.with_head(kind.head)
-    inputs = accepted_inputs(model, source.tokenizer)
-    formats = [] if form == "pytorch" else [form]
-    longest = longest_input(source.config)
-    files = onnx_files.write(model, inputs, directory, formats, outputs=kind.output_names, longest=longest)
+    files = onnx_files.write_source(source, model, kind, directory, [] if form == "pytorch" else [form])
     return Exported(model, [], files.kept)
 
 
