@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.errors import InputError
 from tinydistill.export.onnx_export import FILES, QUANTIZED, export_onnx, quantize
+from tinydistill.export.openvino_model import convert
 from tinydistill.export.sessions import parts
 from tinydistill.kinds import TaskKind
 from tinydistill.models.observation import accepted_inputs
@@ -50,8 +51,6 @@ def write(
             if quantized:
                 quantize(plain, file, quantized)
             elif name == "openvino":
-                from tinydistill.export.openvino_model import convert  # where it is installed
-
                 convert(plain, file)
             try:
                 check(name, file, quantized)

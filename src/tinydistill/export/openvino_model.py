@@ -3,19 +3,28 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.export.sessions import Session
 
-# Without this package OpenVINO tells nobody that it was imported or what it converts; it has a stub in its place.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-import openvino  # noqa: E402
+
+def _openvino() -> Any:
+    """The package, imported so that it tells nobody that it was, or what it converts.
+
+    Without openvino_telemetry it has a stub in its place.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def convert(source: Path, file: Path) -> None:
     """Write an ONNX file in fp32 as OpenVINO's .xml, with its weights in a .bin beside it."""
+    openvino = _openvino()
     model = openvino.Core().read_model(source)
     file.parent.mkdir(parents=True, exist_ok=True)
     openvino.save_model(model, file, compress_to_fp16=False)
@@ -33,7 +42,7 @@ class OpenvinoModel(Session):
         options["ENABLE_CPU_PINNING"] = "NO"
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
-        self.model = openvino.Core().compile_model(file, "CPU", options)
+        self.model = _openvino().Core().compile_model(file, "CPU", options)
         self.inputs = [one.any_name for one in self.model.inputs]
 
     def run(self, given: dict[str, NDArray[np.int64]]) -> Sequence[NDArray[np.float32]]:
