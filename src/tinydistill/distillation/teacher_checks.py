@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tinydistill.data.formats import list_names
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
@@ -40,8 +41,7 @@ def check_head(theirs: Sequence[str], target: Target, *, check_labels: bool = Tr
 
 
 def _outputs(labels: Sequence[str]) -> str:
-    listed = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "")
-    return f"{len(labels)} classes ({listed})" if len(labels) > 1 else "one number"
+    return f"{len(labels)} classes ({list_names(labels, 10)})" if len(labels) > 1 else "one number"
 
 
 def _plain(name: str) -> str:

@@ -17,9 +17,10 @@ from tinydistill.data.formats import (
     column_index,
     json_rows,
     memory_rows,
-    no_text,
     parquet_rows,
     shortened,
+    text_of,
+    unit_of,
 )
 from tinydistill.data.tasks.file_rows import FurtherColumns
 from tinydistill.data.tasks.table import Table
@@ -104,7 +105,7 @@ def read_tables(
         return [*(column_index(names, column, where, advice) for _, column, advice in found), *further.choose(names)]
 
     if isinstance(rows, str | Path):
-        source, unit = str(rows), "row" if extension(Path(rows)) == ".parquet" else "line"
+        source, unit = str(rows), unit_of(Path(rows))
         found_rows = rows_of_file(Path(rows), choose, layout, argument)
     else:
         source, unit = name, "row"
@@ -136,26 +137,20 @@ def _add(
     layout: Layout,
 ) -> None:
     """Take a row into a table. Raises InputError where a cell holds what its role doesn't allow."""
-    table.places.append(place)
-    of_row: list[Any] = []
-    table.others.append([cell for (role, *_), cell in zip(found, cells, strict=True) if role == "others"])
+    where = f"{table.source} {table.unit} {place}"
+    by_role: dict[str, list[Any]] = {"text": [], "text_pair": [], "label": [], "others": []}
     for (role, column, advice), cell in zip(found, cells, strict=True):
-        where = f"{table.source} {table.unit} {place}"
-        if role == "others":
-            continue
-        if role != "label" and not isinstance(cell, str):
-            cell = no_text(cell, where, column, advice)
-        elif role == "label" and not (layout.lists or cell is None or isinstance(cell, str | Number)):
+        if role == "label" and not (layout.lists or cell is None or isinstance(cell, str | Number)):
             raise InputError(f"{where}: column '{column}' holds {shortened(cell)}, no name or number", advice)
-        if role == "label":
-            of_row.append(cell)
-        elif role == "text":
-            table.texts.append(cell)
-        elif table.pairs is not None:
-            table.pairs.append(cell)
-    if of_row:
+        by_role[role].append(text_of(cell, where, column, advice) if role.startswith("text") else cell)
+    table.places.append(place)
+    table.texts += by_role["text"]
+    if table.pairs is not None:
+        table.pairs += by_role["text_pair"]
+    if labels := by_role["label"]:
         table.labels = table.labels or []
-        table.labels.append(of_row if layout.label_columns else of_row[0])
+        table.labels.append(labels if layout.label_columns else labels[0])
+    table.others.append(by_role["others"])
     table.keep(others)
 
 

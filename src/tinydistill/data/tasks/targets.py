@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.formats import shortened
+from tinydistill.data.formats import list_names, shortened
 from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.windows import Windows
@@ -98,9 +98,9 @@ class Target:
 
     def unknown(self, where: str, label: Any, column: str) -> InputError:
         """What to raise for a label that is none of the task's."""
-        known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
         return InputError(
-            f"{where}: {shortened(label)} in column '{column}' is no label of this task, whose labels are {known}",
+            f"{where}: {shortened(label)} in column '{column}' is no label of this task, whose labels are "
+            f"{list_names(self.labels)}",
             "fix the row, or name all that there are in {Target.labels}",
         )
 
