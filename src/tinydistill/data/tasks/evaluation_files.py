@@ -9,7 +9,8 @@ import numpy as np
 from tinydistill.data.formats import column_index, shortened, text_of, unit_of
 from tinydistill.data.tasks.embeddings import Relevances, Similarities
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.tables import Layout, read_table, rows_of_file
+from tinydistill.data.tasks.layout import Layout
+from tinydistill.data.tasks.tables import read_table, rows_of_file
 from tinydistill.data.tasks.targets import FIX_ROW, as_number, label_name
 from tinydistill.errors import InputError
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.files import TaskFiles
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.tables import read_table
 from tinydistill.errors import InputError
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from tinydistill.console import say
 from tinydistill.data.formats import list_names, shortened
 from tinydistill.data.tasks.files import TaskFiles
+from tinydistill.data.tasks.layout import DELIMITERS
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.several_labels import SeveralLabels
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import DELIMITERS
 from tinydistill.data.tasks.targets import FIX_ROW, MAX_CLASSES, MAX_LABEL, Target, in_order, label_name, too_long
 from tinydistill.errors import InputError
 

@@ -12,11 +12,12 @@ from tinydistill.data.formats import Choose, column_index, json_objects, memory_
 from tinydistill.data.tasks import squad_json
 from tinydistill.data.tasks.file_rows import FurtherColumns
 from tinydistill.data.tasks.given_answers import Given, given_answers, span_of
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import UNLABELED
 from tinydistill.data.tasks.spans import Span, Spans
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, in_parts, rows_of_file
+from tinydistill.data.tasks.tables import in_parts, rows_of_file
 from tinydistill.data.tasks.targets import FIX_ROW, Target
 from tinydistill.errors import InputError
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.examples import Judgments, Split, to_split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, read_tables
+from tinydistill.data.tasks.tables import read_tables
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 

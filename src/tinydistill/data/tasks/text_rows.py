@@ -15,9 +15,10 @@ from tinydistill.data.formats import column_index, text_of, unit_of
 from tinydistill.data.tasks.embeddings import Embedding
 from tinydistill.data.tasks.evaluation_files import read_retrieval, read_similarities
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.sources import UNLABELED, TaskSource, smallest_hashes
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import FORMATS, Layout, read_tables, rows_of_file
+from tinydistill.data.tasks.tables import FORMATS, read_tables, rows_of_file
 from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text.sentences import sentences
 from tinydistill.data.text.sources import Corpus, FilesCorpus, expand
