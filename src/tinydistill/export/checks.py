@@ -16,8 +16,8 @@ from tinydistill.export.exported import PYTORCH, RUNTIMES
 from tinydistill.export.onnx_export import FILES
 from tinydistill.export.sessions import session
 from tinydistill.kinds.base import Logits
-from tinydistill.models.observation import encoder_inputs
 from tinydistill.training import scoring
+from tinydistill.training.answering import in_torch
 from tinydistill.training.classifier import Scoring, answered, by_row
 
 
@@ -31,8 +31,7 @@ class Checks:
         self.data, self.scored, self.bounds, self.close = data, scored, bounds, close
         self.split = data.validation[scored.reported_split]
         self.rows: list[dict[str, Any]] = []
-        with torch.inference_mode():
-            self.original = self._said(lambda batch: scored.kind.logits(model(**encoder_inputs(batch))))
+        self.original = self._said(in_torch(model, scored.kind))
         self.margins = scored.kind.margins(self.original[0])
         labeled = self.split.labels is not None
         self.confusion = scored.kind.confusion(self.original[1], self.split) if labeled else None
