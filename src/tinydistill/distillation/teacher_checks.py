@@ -49,7 +49,7 @@ def _plain(name: str) -> str:
 
 
 def check_score(kind: TaskKind, split: Split, answers: Any, *, called: str = "the teacher") -> None:
-    """Raise InputError where a teacher's answers to a labeled split are no better than those of one who can't read."""
+    """Raise InputError where a teacher's answers to a labeled split are no better than guessing without reading."""
     if said := kind.no_better(split, answers):
         raise InputError(
             f"{called}{said if said.startswith(':') else f' {said}'}",

@@ -1,4 +1,4 @@
-"""What a model and the files made of it answer to the first validation split, side by side."""
+"""Check exported files: their answers to the first validation split against the model's."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from tinydistill.training.classifier import Scoring, answered, by_row
 
 
 class Checks:
-    """One of `rows` a file that keeps to the bounds, the first of them the model's own.
+    """The checks of a model's files: `rows` has an entry for the model, and one for each file that keeps to the bounds.
 
     `close` is a margin in probability up to which another answer is as good.
     """

@@ -1,4 +1,4 @@
-"""A new prediction layer solved for: ridge regression onto the teacher's logits in place of its first epochs.
+"""Solve for a new prediction layer: ridge regression onto the teacher's logits in place of its first epochs.
 
 Shapes: N rows, D hidden size, C outputs of the prediction layer.
 """

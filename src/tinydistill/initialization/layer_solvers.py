@@ -1,4 +1,4 @@
-"""One Transformer layer of a student solved for: attention scores, values and outputs, feed-forward network.
+"""Solve for one Transformer layer of a student: attention scores, values and outputs, feed-forward network.
 
 Shapes: B batch, L length, N tokens, D hidden size, H heads, d head size, K candidate neurons. Suffixes _S and _T:
 student, teacher. Teacher layers n are counted from 1; 0 is the embedding layer.

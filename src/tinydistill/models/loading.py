@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 from tinydistill.artifacts.files import check, file_hash, read_json
 from tinydistill.errors import InputError, RunError
 from tinydistill.models import attention, snapshot
-from tinydistill.models.acceptable import check_config, check_kinds
+from tinydistill.models.acceptable import check_config, check_types
 from tinydistill.models.directory import WEIGHTS, check_configuration, check_weights
 from tinydistill.models.finite import not_finite
 from tinydistill.models.observation import release
@@ -133,7 +133,7 @@ def load_weights(
     config = config or load_config(path, revision=revision, called=called)
     directory = directory_of(path, revision, called=called, weights=True)
     with _one_line(path, called, "weights"), quiet_loading():
-        check_kinds(directory, called)
+        check_types(directory, called)
         model, info = kind.from_pretrained(
             directory,
             config=config,

@@ -1,4 +1,4 @@
-"""Models of the hub as directories of its cache: one commit a run, and nothing is read before its hash is checked."""
+"""Models of the hub as directories of its cache: one commit a run, every file checked by its hash before it is read."""
 
 import hashlib
 import math
@@ -118,7 +118,7 @@ def _got(name: str, file: str, commit: str) -> Path:
             if isinstance(error, EntryNotFoundError) and hub.answered(error) == 404:
                 raise
             raise HubError(f"{file}: {hub.cause(error)}") from error
-        if _is_what_it_should_be(got):
+        if _is_intact(got):
             return got
         if hub.offline():
             raise HubError(f"the cached {file} is damaged, and {hub.offline()}", "fetch it again with HF_HUB_OFFLINE=0")
@@ -127,7 +127,7 @@ def _got(name: str, file: str, commit: str) -> Path:
     raise HubError(f"{file} has arrived twice with other bytes than the hub's hash says; nothing of it is kept")
 
 
-def _is_what_it_should_be(file: Path) -> bool:
+def _is_intact(file: Path) -> bool:
     """Whether a cached file's bytes have the hash by which the cache calls them: SHA-256, or of small ones git's own.
 
     True where the cache holds no hash: it couldn't make links, or the server names its files in another way.
