@@ -31,7 +31,7 @@ _SEAL, _PARTIAL = "crc32", ".partial-"
 
 
 class DamagedError(InputError):
-    """Something that tinydistill wrote isn't any more what it was."""
+    """A file that tinydistill wrote has changed since."""
 
 
 def file_hash(path: Path) -> str:

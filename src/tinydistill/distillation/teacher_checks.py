@@ -1,4 +1,4 @@
-"""What must hold before a teacher's knowledge of a task is distilled: found in seconds, before hours of training."""
+"""Checks of a teacher that take seconds, before hours of training on its answers."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A model of a task as a report shows it, and those that the export stage measured: in every runtime."""
+"""A model of a task as a report shows it; of an export's models one in every runtime."""
 
 from dataclasses import dataclass, field
 from typing import Any

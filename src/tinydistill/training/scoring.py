@@ -91,7 +91,7 @@ def in_short(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, Any]:
 
 
 def merit(result: Mapping[str, Any]) -> float:
-    """What a sweep goes by, of a stage's result: the score that chooses if there is one; nan where it isn't defined."""
+    """What a sweep optimizes: a result's selection score, or else its score; nan where that isn't defined."""
     score = result.get("selection_score", result["score"])
     return math.nan if score is None else float(score)
 

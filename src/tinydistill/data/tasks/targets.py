@@ -97,7 +97,7 @@ class Target:
         return classes
 
     def unknown(self, where: str, label: Any, column: str) -> InputError:
-        """What to raise for a label that is none of the task's."""
+        """The error for a label that the task doesn't have."""
         return InputError(
             f"{where}: {shortened(label)} in column '{column}' is no label of this task, whose labels are "
             f"{list_names(self.labels)}",
@@ -146,7 +146,7 @@ def in_order(names: set[str]) -> tuple[str, ...]:
 
 
 def too_long(where: str, name: str, column: str) -> InputError:
-    """What to raise for a text that is none of a label."""
+    """The error for a text that is too long for a label."""
     return InputError(
         f"{where}: {shortened(name)} in column '{column}' has {len(name):,} characters, too many for a label",
         "set {TaskFiles.label} to another column",
