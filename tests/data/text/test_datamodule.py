@@ -179,7 +179,8 @@ def test_a_resumed_run_goes_on_with_the_next_batch(
     cut = (2 * steps - 2) * accumulate + 1
     with pytest.raises(RuntimeError, match="went down"):
         fit(module(num_workers=workers), Recorder(fail_at=cut), tmp_path, callbacks=[saver(tmp_path)], **options)
-    for step in dict.fromkeys((1, steps // 2, steps - 1, steps, steps + 1, 2 * steps - 2)):
+    around = (1, steps // 2, steps - 1, steps, steps + 1, 2 * steps - 2)
+    for step in dict.fromkeys((steps // 2, steps) if workers else around):  # workers are slow to start
         model = Recorder()
         resumed = fit(module(num_workers=workers), model, tmp_path, tmp_path / f"step{step}.ckpt", **options)
         assert resumed == straight[step * accumulate :], step
