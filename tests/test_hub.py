@@ -299,7 +299,7 @@ def test_what_is_waited_for_is_said(hub, monkeypatch, capsys):
 def test_with_a_cached_copy_a_silent_hub_is_waited_for_briefly_unless_the_user_says_how_long(client, monkeypatch):
     layers()
     patience = []
-    monkeypatch.setattr(snapshot, "_asked", lambda name, revision, timeout: patience.append(timeout) or (COMMIT, []))
+    monkeypatch.setattr(snapshot, "_resolved", lambda name, revision, timeout: patience.append(timeout) or (COMMIT, []))
     for environment in ({}, {"HF_HUB_ETAG_TIMEOUT": "60"}):
         client(patience=60)
         for name, value in environment.items():
