@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint
 
 
 def quiet_trainer(directory: Path | None = None, *callbacks: pl.Callback, **options: Any) -> pl.Trainer:
@@ -12,7 +12,7 @@ def quiet_trainer(directory: Path | None = None, *callbacks: pl.Callback, **opti
     quiet: dict[str, Any] = {
         "accelerator": "cpu",
         "logger": False,
-        "enable_checkpointing": any(isinstance(one, ModelCheckpoint) for one in callbacks),
+        "enable_checkpointing": any(isinstance(one, Checkpoint) for one in callbacks),
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "default_root_dir": directory,

@@ -29,9 +29,9 @@ def rows(batch_size: int, length: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(exported_before, tmp_path_factory):
     """A model, and the directory that has it in OpenVINO alone."""
-    model, directory = tiny_classifier("roberta"), tmp_path_factory.mktemp("exported")
+    model, directory = exported_before, tmp_path_factory.mktemp("exported")
     made = onnx_files.write(model, INPUTS, directory, ["openvino"], longest=60)
     assert list(made.kept) == ["openvino"]
     return model, directory
