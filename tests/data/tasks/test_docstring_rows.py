@@ -38,6 +38,7 @@ def test_every_fifth_module_is_for_validation(task, tmp_path):
     assert not set(texts[: len(train)]) & set(texts[len(train) :])
     assert made.identity() == task(tmp_path, train_rows=100, validation_rows=2).identity()
     assert train.take(np.arange(2)).texts == train.texts[:2]
+    assert train.file is None
 
 
 @pytest.mark.usefixtures("modules")
