@@ -23,20 +23,17 @@ def source(tmp_path) -> TaskFiles:
     return TaskFiles(write_csv(tmp_path / "all.csv", ROWS, header=HEADER), validation_fraction=0.2)
 
 
-def found(source: TaskSource, split: Split | None = None, columns: tuple[str, ...] = ()) -> FileRows:
-    return located(split or source.validation()["validation"], columns, target=source.target, label="label")
+def found(source: TaskSource, *columns: str) -> FileRows:
+    return located(source.validation()["validation"], columns)
 
 
 def test_rows_that_were_cut_off_have_their_lines_in_the_training_file(source):
     split = source.validation()["validation"]
-    rows = found(source, columns=("from", "label"))
+    rows = found(source, "from")
     assert rows.unit == "line"
     assert [ROWS[line - 2][0] for line in rows.places] == split.texts
     assert len(set(rows.places)) == len(split)
-    assert rows.columns == {
-        "from": [ROWS[line - 2][2] for line in rows.places],
-        "label": [ROWS[line - 2][1] for line in rows.places],
-    }
+    assert rows.columns == {"from": [ROWS[line - 2][2] for line in rows.places]}
 
 
 def test_they_have_them_through_tasks_that_take_some_rows(source):
@@ -47,7 +44,7 @@ def test_they_have_them_through_tasks_that_take_some_rows(source):
 def test_rows_of_another_file_and_of_a_table_in_memory_have_their_places(source, tmp_path):
     file = write_csv(tmp_path / "more.csv", [("b", "x"), ("", "x"), ("a", "y")][::2], header=("text", "from"))
     split = source.unlabeled(file).take(np.array([1, 0]))
-    assert found(source, split, ("from",)) == FileRows("line", [3, 2], {"from": ["y", "x"]})
+    assert located(split, ["from"]) == FileRows("line", [3, 2], {"from": ["y", "x"]})
     table = pd.DataFrame({"text": ["b", "a"], "label": [1, 0]})
     assert found(TaskFiles(table, table)).places == [0, 1]
 
@@ -62,8 +59,8 @@ def test_rows_of_glues_original_files_have_their_lines(tmp_path):
 
 def test_a_column_that_is_not_there_is_one_clear_line(source):
     with pytest.raises(InputError, match="the rows have no column 'sender' but text, from, label: name others"):
-        found(source, columns=("sender",))
+        found(source, "sender")
     split = Split("validation", ["a"], labels=np.array([0]))
-    assert found(source, split) == FileRows("line", ())
+    assert located(split, ()) == FileRows("line", ())
     with pytest.raises(InputError, match="the column from is asked for, and the rows come from no file of yours"):
-        found(source, split, ("from",))
+        located(split, ["from"])

@@ -54,7 +54,7 @@ def run(config: Config) -> float:
     student, teacher = certified.contenders(config, task, path)
     scored = data.scoring(config, task)
     rows = certified.held_out(config, task, scored.reported_split)
-    where = located(rows.deciding, options.columns, target=task.target, label=config.task.label)
+    where = located(rows.deciding, options.columns)
     exported = exported_directory(Path(student.path), exported_path(config, path), student.identity)
     int8 = int8_file(exported)
     identities = {"model": student.identity, "teacher": teacher.identity, "task": task.identity()}

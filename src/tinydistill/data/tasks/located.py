@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from tinydistill.data.formats import list_names
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.file_rows import FileRows
-from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 
 
-def located(split: Split, columns: Sequence[str], *, target: Target, label: str | None) -> FileRows:
-    """The places of a split's rows, and the cells of some columns as texts; `label` is the name of that of labels.
+def located(split: Split, columns: Sequence[str]) -> FileRows:
+    """The places of a split's rows, and the cells of some columns, labels apart, as texts.
 
     Without places where the rows come from no file. Raises InputError where columns are asked for that aren't there.
     """
@@ -20,11 +19,8 @@ def located(split: Split, columns: Sequence[str], *, target: Target, label: str 
             f"the column {columns[0]} is asked for, and the rows come from no file of yours",
             "leave {located.columns} empty, or take rows of a file with {task:files}",
         )
-    known = dict(file.columns)
-    if split.labels is not None and label is not None:
-        known[label] = [target.labels[number] for number in split.classes]
-    if missing := [name for name in columns if name not in known]:
-        there = list_names(list(known))
+    if missing := [name for name in columns if name not in file.columns]:
+        there = list_names(list(file.columns))
         raise InputError(f"the rows have no column '{missing[0]}' but {there}", "name others in {located.columns}")
-    texts = {name: ["" if cell is None else str(cell) for cell in known[name]] for name in columns}
+    texts = {name: ["" if cell is None else str(cell) for cell in file.columns[name]] for name in columns}
     return FileRows(file.unit, file.places, texts)
