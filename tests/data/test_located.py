@@ -58,7 +58,7 @@ def test_rows_of_glues_original_files_have_their_lines(tmp_path):
 
 
 def test_a_column_that_is_not_there_is_one_clear_line(source):
-    with pytest.raises(InputError, match="the rows have no column 'sender' but text, from, label: name others"):
+    with pytest.raises(InputError, match="the rows have no column 'sender' but text, from: name others"):
         found(source, "sender")
     split = Split("validation", ["a"], labels=np.array([0]))
     assert located(split, ()) == FileRows("line", ())
