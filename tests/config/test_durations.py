@@ -21,14 +21,24 @@ from tinydistill.errors import UserError
 )
 def test_hours_minutes_and_seconds_are_read(text, seconds):
     assert seconds_of("pipeline.budget", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["1h30min", "1.5h"])
+def test_they_are_typed_without_quotes(text):
     assert composed(["stage=pipeline", f"pipeline.budget={text}"]).pipeline.budget == text
 
 
 @pytest.mark.parametrize("text", ["abc", "30", "30m", "min", "0min", "-5min", "30min1h", "1h30"])
 def test_anything_else_is_one_clear_line(text):
     with pytest.raises(UserError) as raised:
-        composed(["stage=pipeline", f"pipeline.budget={text}"])
+        seconds_of("pipeline.budget", text)
     assert str(raised.value) == f"pipeline.budget={text} is no length of time: write 30min, 2h or 1h30min"
+
+
+@pytest.mark.parametrize("text", ["abc", "30"])
+def test_it_is_said_before_anything_is_read(text):
+    with pytest.raises(UserError, match=f"^pipeline.budget={text} is no length of time"):
+        composed(["stage=pipeline", f"pipeline.budget={text}"])
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.2, "5s"), (60, "1min"), (61, "2min"), (5400, "90min")])

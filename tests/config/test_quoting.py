@@ -84,7 +84,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(["", "+", "++", "~"]), st.sampled_from(OPTIONS), VALUES), max_size=2))
 def test_any_options_are_a_configuration_or_one_line(words):
     line_of(*(f"{prefix}{option}={value}" for prefix, option, value in words))
