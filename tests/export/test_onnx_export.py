@@ -14,7 +14,7 @@ from tinydistill.export.onnx_session import OnnxModel
 BATCH = {"input_ids": torch.arange(5, 41).view(3, 12), "attention_mask": torch.ones(3, 12, dtype=torch.long)}
 
 
-@pytest.mark.parametrize("name", ["roberta", "distilbert", "modernbert"])
+@pytest.mark.parametrize("name", ["distilbert", "modernbert", pytest.param("roberta", marks=pytest.mark.slow)])
 def test_other_architectures_answer_alike_in_onnx(name, exported_before, tmp_path):
     model = exported_before if name == "distilbert" else tiny_classifier(name)
     files = onnx_files.write(model, INPUTS, tmp_path, ["onnx", "onnx_int8"], longest=60).kept
