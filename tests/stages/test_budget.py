@@ -115,6 +115,7 @@ def test_the_plan_is_shown_and_run_with_exactly_its_lengths_and_found_again(run,
     assert seen == ["files"]  # measured once
 
 
+@pytest.mark.slow
 def test_lengths_that_are_set_are_kept_and_a_teacher_that_was_made_costs_nothing(run, outputs):
     short = {"finetune__teacher.epochs": "1", "prediction__epochs": "2"}
     code, _, err = run(stage="finetune", pipeline__budget=None, **short)
@@ -133,6 +134,7 @@ def test_lengths_that_are_set_are_kept_and_a_teacher_that_was_made_costs_nothing
     assert made(outputs, "finetune", "random")[0]["finetune"]["student"]["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_every_task_has_an_equal_share(run, outputs, glue, measured):
     measured(teacher=2.0, prediction=1.0, intermediate=100.0, baseline=100.0)
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
