@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tinydistill.artifacts.files import digest, kept, write_sealed
-from tinydistill.benchmarking.budget import SHARE, Part, TooShortError, allot
-from tinydistill.config.build import costs, data
+from tinydistill.benchmarking.budget import SHARE, TooShortError, allot
+from tinydistill.config.build import costs, data, shipping_costs
 from tinydistill.config.build.sources import find_student, find_teacher, wants_general
-from tinydistill.config.dependencies import of_distilled
+from tinydistill.config.dependencies import of_certified, of_distilled, of_exported
 from tinydistill.config.durations import seconds_of, written
 from tinydistill.config.schema import Config
 from tinydistill.console import table
@@ -27,6 +27,9 @@ _ROWS = (  # of the table: the stage, what it makes, the part or what is done on
     ("task", "intermediate phase", costs.INTERMEDIATE),
     ("task", "prediction phase", costs.PREDICTION),
     ("evaluate", "predictions", costs.EVALUATION),
+    ("export", "files to ship, checked", shipping_costs.FILES),
+    ("export", "latencies, at most", shipping_costs.LATENCIES),
+    ("certify", "certificate", shipping_costs.CERTIFICATE),
 )
 
 
@@ -97,7 +100,6 @@ def _check(config: Config) -> None:
     for asked, what, instead in (
         (config.pipeline.augment, "pipeline.augment=true", "name rows that are there with augmentation.path=FILE"),
         (wants_general(config), "distill.start=general", "name a general student that is there with student.path=DIR"),
-        (config.pipeline.export, "pipeline.export=true", "run stage=export afterwards"),
         (config.distill.phases == "merged", "distill.phases=merged", "take distill.phases=both"),
     ):
         if asked:
@@ -106,14 +108,16 @@ def _check(config: Config) -> None:
 
 def _settings(config: Config) -> dict[str, Any]:
     """What a plan is of: the same for the same options, models and rows."""
-    given = find_student(config)
+    given, pipeline = find_student(config), config.pipeline
     return {
         "distilled": asdict(of_distilled(config)),
         "finetune": asdict(config.finetune),
-        "baseline": config.pipeline.baseline,
+        "baseline": pipeline.baseline,
         "teacher": find_teacher(config).identity,
         "student": given.identity if given else None,
         "task": data.training_task(config).identity(),
+        **({"exported": asdict(of_exported(config))} if pipeline.export else {}),
+        **({"certified": asdict(of_certified(config))} if pipeline.certify else {}),
     }
 
 
@@ -126,14 +130,16 @@ def _planned(config: Config, budget: float, tasks: int) -> Plan:
     try:
         passes = allot(budget, measuring + sum(found.once.values()), found.parts)
     except TooShortError as error:
-        raise UserError(_too_short(config, found.parts, error.needed, tasks)) from error
+        raise UserError(_too_short(config, found, error.needed, tasks)) from error
     expected = {name: part.seconds * passes[name] for name, part in found.parts.items()}
     default = [name for name, part in found.parts.items() if passes[name] == part.default]
     return Plan(passes, default, {"measuring": measuring, **expected, **found.once})
 
 
-def _too_short(config: Config, parts: dict[str, Part], needed: float, tasks: int) -> str:
-    least = ", ".join(f"{name} {_count(part.least)}" for name, part in parts.items() if part.least)
+def _too_short(config: Config, found: costs.Costs, needed: float, tasks: int) -> str:
+    parts = [f"{name} {_count(part.least)}" for name, part in found.parts.items() if part.least]
+    shipping = sum(found.once.get(name, 0.0) for name in shipping_costs.ALL)
+    least = ", ".join([*parts, *([f"export and certificate {written(shipping)}"] if shipping else [])])
     place, whose = (f" for {tasks} tasks", f" of {config.task.name}") if tasks > 1 else ("", "")
     return (
         f"{_OPTION}={config.pipeline.budget} is too short{place}: the least{whose} takes {written(needed)} here "
