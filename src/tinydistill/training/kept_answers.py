@@ -55,7 +55,7 @@ class AnswerStore:
     def write(self, first: int, rows: int, answers: KeptAnswers) -> None:
         """Keep the answers to so many rows from the first on."""
         with written(self._file(first, rows)) as partial, zipfile.ZipFile(partial, "w") as archive:
-            archive.writestr(_FILE, json.dumps(asdict(answers)))
+            archive.writestr(_FILE, json.dumps(asdict(answers)), zipfile.ZIP_DEFLATED, compresslevel=1)
 
     def _file(self, first: int, rows: int) -> Path:
         return self.directory / f"{first:012}-{first + rows:012}.zip"

@@ -63,7 +63,8 @@ def _writing(bench: Bench) -> float:
     start = time.perf_counter()
     onnx_files.write(student, inputs, bench.directory / "files", formats, outputs=kind.output_names, longest=longest)
     seconds = time.perf_counter() - start
-    return seconds * (1 + bench.teacher.config.num_hidden_layers / student.config.num_hidden_layers)
+    layers: float = bench.teacher.config.num_hidden_layers / student.config.num_hidden_layers
+    return seconds * (1 + layers)
 
 
 def _latencies(bench: Bench, large: float, small: float) -> float:
