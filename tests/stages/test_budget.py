@@ -11,6 +11,15 @@ from tests.stages.conftest import Cut, changed
 from tinydistill.config.build import costs, plan, shipping_costs
 from tinydistill.distillation.logit_distiller import LogitDistiller
 
+SHIPPED = {
+    "pipeline__export": "true",
+    "pipeline__certify": "true",
+    "export__formats": "[]",
+    "export__latency.lengths": "[4]",
+    "export__latency.seconds": "0.001",
+    "certify__seconds": "0.001",
+}
+
 
 @pytest.fixture
 def run(command, task_arguments):
@@ -135,16 +144,13 @@ def test_lengths_that_are_set_are_kept_and_a_teacher_that_was_made_costs_nothing
     assert configuration["prediction"]["epochs"] == 2
     assert result["phases"]["intermediate"]["steps"] == 2
     assert made(outputs, "finetune", "random")[0]["finetune"]["student"]["epochs"] == 2
-
-
-SHIPPED = {
-    "pipeline__export": "true",
-    "pipeline__certify": "true",
-    "export__formats": "[]",
-    "export__latency.lengths": "[4]",
-    "export__latency.seconds": "0.001",
-    "certify__seconds": "0.001",
-}
+    trained = [path for path in results(outputs) if path.parts[-3] in ("finetune", "task")]
+    times = {path: path.stat().st_mtime_ns for path in trained}
+    code, out, err = run(**short, **SHIPPED, intermediate__max_steps="2")
+    assert code == 0, err
+    assert printed(out) == lengths
+    assert out.count("on top of this plan") == 3
+    assert {path: path.stat().st_mtime_ns for path in trained} == times
 
 
 def test_export_and_certificate_have_their_time_and_the_training_has_the_rest(run, outputs, measured):

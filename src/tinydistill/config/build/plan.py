@@ -11,7 +11,7 @@ from tinydistill.artifacts.files import digest, kept, write_sealed
 from tinydistill.benchmarking.budget import SHARE, TooShortError, allot
 from tinydistill.config.build import costs, data, shipping_costs
 from tinydistill.config.build.sources import find_student, find_teacher, wants_general
-from tinydistill.config.dependencies import of_certified, of_distilled, of_exported
+from tinydistill.config.dependencies import of_distilled
 from tinydistill.config.durations import seconds_of, written
 from tinydistill.config.schema import Config
 from tinydistill.console import table
@@ -92,7 +92,7 @@ def in_time(config: Config, tasks: Sequence[Config], place: Path) -> list[Config
         file.parent.mkdir(parents=True, exist_ok=True)
         write_sealed(file, {"settings": wanted, "tasks": [asdict(plan) for plan in plans]})
     for of_task, plan in zip(tasks, plans, strict=True):
-        _show(of_task.task.name, plan, seconds / len(tasks))
+        _show(of_task, plan, seconds / len(tasks))
     return [plan.set_in(of_task) for of_task, plan in zip(tasks, plans, strict=True)]
 
 
@@ -108,16 +108,14 @@ def _check(config: Config) -> None:
 
 def _settings(config: Config) -> dict[str, Any]:
     """What a plan is of: the same for the same options, models and rows."""
-    given, pipeline = find_student(config), config.pipeline
+    given = find_student(config)
     return {
         "distilled": asdict(of_distilled(config)),
         "finetune": asdict(config.finetune),
-        "baseline": pipeline.baseline,
+        "baseline": config.pipeline.baseline,
         "teacher": find_teacher(config).identity,
         "student": given.identity if given else None,
         "task": data.training_task(config).identity(),
-        **({"exported": asdict(of_exported(config))} if pipeline.export else {}),
-        **({"certified": asdict(of_certified(config))} if pipeline.certify else {}),
     }
 
 
@@ -152,14 +150,17 @@ def _count(passes: int) -> str:
     return "1 pass" if passes == 1 else f"{passes} passes"
 
 
-def _show(task: str, plan: Plan, budget: float) -> None:
+def _show(config: Config, plan: Plan, budget: float) -> None:
     rows: list[tuple[str, str, str, str]] = []
+    asked_for = shipping_costs.asked_for(config)
     for stage, makes, name in _ROWS:
         if name in plan.seconds:
             passes = plan.passes.get(name)
             length = "once" if passes is None else _count(passes) if passes else "left out: it doesn't fit"
             rows.append((f"stage={stage}", makes, length, f"{plan.seconds[name] / 60:.1f}"))
+        elif name in asked_for:  # of a plan that was made without
+            rows.append((f"stage={stage}", makes, "on top of this plan", "-"))
     rows.append(("", "measuring", "before", f"{plan.seconds['measuring'] / 60:.1f}"))
     rows.append(("", "all", f"of {budget / 60:.1f} minutes", f"{sum(plan.seconds.values()) / 60:.1f}"))
     columns = ("stage", "makes", "length", "minutes")
-    table(f"plan for {task}, with {1 - SHARE:.0%} of the time kept for the rest", columns, rows, words=3)
+    table(f"plan for {config.task.name}, with {1 - SHARE:.0%} of the time kept for the rest", columns, rows, words=3)

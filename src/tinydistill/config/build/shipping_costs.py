@@ -10,6 +10,7 @@ import torch
 from tinydistill.config.build import certified, data
 from tinydistill.config.build.answer_speed import seconds_a_token
 from tinydistill.config.build.bench import Bench
+from tinydistill.config.schema import Config
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.export import onnx_files
 from tinydistill.export.latency import longest_timing
@@ -21,26 +22,31 @@ from tinydistill.models.source import longest_input
 ALL = FILES, LATENCIES, CERTIFICATE = "files", "latencies", "certificate"
 
 
+def asked_for(config: Config) -> list[str]:
+    """Those of ALL that a pipeline is to do."""
+    wanted = [FILES, LATENCIES] if config.pipeline.export else []
+    if config.pipeline.certify and certified.no_certificate(config, data.task(config)) is None:
+        wanted.append(CERTIFICATE)
+    return wanted
+
+
 def measure_shipping(bench: Bench, asked: float, answered: float) -> dict[str, float]:
-    """Seconds of stage=export and stage=certify, by what they do; of those that the pipeline is to run.
+    """Seconds of what stage=export and stage=certify are asked to do, by its name.
 
     `asked` and `answered` are the seconds that a token takes teacher and student where the trainer computes.
     """
-    config = bench.config
-    reason = certified.no_certificate(config, data.task(config)) if config.pipeline.certify else None
-    certify = config.pipeline.certify and reason is None
-    if not (config.pipeline.export or certify):
+    wanted, processor = asked_for(bench.config), torch.device("cpu")
+    if not wanted:
         return {}
-    processor = torch.device("cpu")
     large = seconds_a_token(bench, bench.teacher.encoder(), processor)
     small = seconds_a_token(bench, bench.new_student(), processor)
-    rows, found = bench.rows(config.prediction), {}
-    if config.pipeline.export:
-        found[FILES] = _files(bench, rows, large, small)
-        found[LATENCIES] = _latencies(bench, large, small)
-    if certify:
-        found[CERTIFICATE] = _certificate(bench, rows, asked + answered, large, small)
-    return found
+    rows = bench.rows(bench.config.prediction)
+    measure = {
+        FILES: lambda: _files(bench, rows, large, small),
+        LATENCIES: lambda: _latencies(bench, large, small),
+        CERTIFICATE: lambda: _certificate(bench, rows, asked + answered, large, small),
+    }
+    return {name: measure[name]() for name in wanted}
 
 
 def _files(bench: Bench, rows: TaskDataModule, large: float, small: float) -> float:
