@@ -235,10 +235,10 @@ def _scatter(axes: Any, candidates: Sequence[Candidate], cost: Cost) -> None:
         axes.scatter(*places, color=color, marker=marker, label=label, s=26)
         front = frontier(known, score, cost)
         axes.plot([cost(one) for one in front], [score(one) for one in front], color=color, linewidth=1)
-    for one in candidates:
-        if one.trained is not None:
-            place = cost(one), one.trained
-            axes.annotate(one.label, place, xytext=(3, 4), textcoords="offset points", fontsize=7.5)
+    trained = [one for one in candidates if one.trained is not None]
+    several = any(one.form is not None for one in trained)  # names of all of them would hide each other
+    for one in frontier(trained, lambda one: one.trained, cost) if several else trained:
+        axes.annotate(one.label, (cost(one), one.trained), xytext=(3, 4), textcoords="offset points", fontsize=7.5)
 
 
 def _solved(candidate: Candidate) -> float:
