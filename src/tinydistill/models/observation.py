@@ -1,4 +1,4 @@
-"""Seeing inside an encoder's forward pass, at chosen layers, without computing it in another way.
+"""Hidden states, queries, keys and values of chosen layers, taken from an encoder's ordinary forward pass.
 
 Shapes: B batch, L length, D hidden size, H heads, d head size. Layers are counted as in the paper: 0 is the embedding
 layer's output, n = 1..N the Transformer layers.

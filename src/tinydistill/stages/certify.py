@@ -26,7 +26,8 @@ from tinydistill.config.schema import Config
 from tinydistill.console import duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.located import Located, located
+from tinydistill.data.tasks.file_rows import FileRows
+from tinydistill.data.tasks.located import located
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.export.checks import answer_of
 from tinydistill.export.exported import PYTORCH
@@ -53,7 +54,7 @@ def run(config: Config) -> float:
     student, teacher = certified.contenders(config, task, path)
     scored = data.scoring(config, task)
     rows = certified.held_out(config, task, scored.reported_split)
-    where = located(data.task(config), rows.deciding, options.columns, options.file)
+    where = located(rows.deciding, options.columns)
     exported = exported_directory(Path(student.path), exported_path(config, path), student.identity)
     int8 = int8_file(exported)
     identities = {"model": student.identity, "teacher": teacher.identity, "task": task.identity()}
@@ -86,7 +87,7 @@ class _Certification:
     task: TaskSource
     scored: Scoring
     rows: HeldOut
-    where: Located
+    where: FileRows
 
     def __post_init__(self) -> None:
         rows, typos = self.rows, self.config.certify.typos

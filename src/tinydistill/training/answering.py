@@ -3,7 +3,7 @@
 B: windows in a batch, L: tokens in the longest, C: outputs of the prediction layer, N: rows of a part.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -35,11 +35,11 @@ class Part(NamedTuple):
     cut: int
 
 
-def in_torch(model: PreTrainedModel, kind: TaskKind) -> Callable[[Batch], Tensor]:
+def in_torch(model: PreTrainedModel, kind: TaskKind) -> Callable[[Mapping[str, Tensor]], Tensor]:
     """What gives a batch's logits [B, C] or [B, L, C]: the model in eval mode, where it is."""
     model.eval()
 
-    def answer(batch: Batch) -> Tensor:
+    def answer(batch: Mapping[str, Tensor]) -> Tensor:
         with torch.inference_mode():
             inputs = {name: tensor.to(model.device) for name, tensor in encoder_inputs(batch).items()}
             return kind.logits(model(**inputs))
