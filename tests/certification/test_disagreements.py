@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 from transformers import BertConfig
 
+from tests.certification.conftest import answers_of
 from tinydistill.artifacts.files import check, seal
 from tinydistill.certification import disagreements
-from tinydistill.certification.certificate import Answers
 from tinydistill.certification.entry import read_entry, write_entry
 
 
 def test_negative_flips_come_first_with_line_text_and_columns(tmp_path):
     logits = np.array([[2, 0], [1, 0], [3, 0], [0, 1]], np.float32)
-    answers = Answers(logits, np.array([[0, 1], [0, 1], [0, 1], [0, 1]], np.float32), np.array([0, 1, 1, 1]))
+    teacher = np.array([[0, 1], [0, 1], [0, 1], [0, 1]], np.float32)
+    answers = answers_of(logits, teacher, np.array([0, 1, 1, 1]), ["no", "yes"])
     columns = {"line": [2, 3, 4, 5], "text": ["one", "=two", "three", "four"]}
-    disagreements.write(tmp_path / "made" / "all.tsv", answers, ["no", "yes"], 2.0, np.arange(10, 14), columns)
+    disagreements.write(tmp_path / "made" / "all.tsv", answers, 2.0, np.arange(10, 14), columns)
     table = pd.read_csv(tmp_path / "made" / "all.tsv", sep="\t")
     assert table["row"].tolist() == [12, 11, 10]
     assert table["flip"].tolist() == ["teacher alone is right"] * 2 + ["student alone is right"]
@@ -27,8 +28,8 @@ def test_negative_flips_come_first_with_line_text_and_columns(tmp_path):
 
 
 def test_without_labels_nothing_is_said_of_who_is_right(tmp_path):
-    answers = Answers(np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32))
-    disagreements.write(tmp_path / "all.tsv", answers, ["no", "yes"], 1.0, np.arange(1), {"text": ["one"]})
+    answers = answers_of(np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32), names=["no", "yes"])
+    disagreements.write(tmp_path / "all.tsv", answers, 1.0, np.arange(1), {"text": ["one"]})
     table = pd.read_csv(tmp_path / "all.tsv", sep="\t")
     assert "label" not in table
     assert table["flip"].isna().all()

@@ -127,7 +127,13 @@ class Certify:
         below=1,
     )
     confidence: float = option("how sure bounds are", 0.95, at_least=0.5, below=1)
-    columns: list[str] = option("task=files: further columns whose values are looked at by themselves", [])
+    tolerance: float = option(
+        "numbers: share of the range of the training rows' labels within which two answers are alike",
+        0.1,
+        at_least=0,
+        at_most=1,
+    )
+    columns: list[str] = option("further columns of the rows' file whose values are looked at by themselves", [])
     typos: float = option(
         "share of the longer words that get a typo, to see what changes; 0 for no typos", 0.1, at_least=0, at_most=1
     )
