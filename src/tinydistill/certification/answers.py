@@ -42,9 +42,13 @@ class Said:
         return self.kind.decisions(self.split, self.logits, self.rows)
 
     def confidences(self, temperature: float | None) -> Floats | None:
-        """The probability of the answer to each row [N], the least of its decisions; None where it has none."""
-        if self.decisions is None:
-            return self.kind.confidences(self.split, self.logits, self.rows)
+        """How sure the answer to each row is [N]: the probability of its least probable decision, or the kind's own.
+
+        None where answers have no confidence.
+        """
+        found = self.kind.confidences(self.split, self.logits, self.rows)
+        if found is not None or self.decisions is None:
+            return found
         least = np.ones(len(self))
         sure = calibration.confidences(self.decisions.logits, temperature or 1.0)
         np.minimum.at(least, self.decisions.rows, sure)

@@ -187,7 +187,7 @@ class TaskKind(ABC):
         return None
 
     def confidences(self, split: Split, logits: Logits, rows: EncodedRows | None) -> NDArray[np.float64] | None:
-        """The probability of the answer to each row [N] where it isn't made of decisions; None where it has none."""
+        """How sure the answer to each row is [N], from 0 to 1; None to take the least probable of its decisions."""
         return None
 
     def margins(self, logits: Logits) -> NDArray[np.float64] | None:

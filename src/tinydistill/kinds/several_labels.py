@@ -161,6 +161,12 @@ for scores in 1 / (1 + np.exp(-logits)):
         of_rows = np.repeat(np.arange(len(split)), len(self.target.labels))
         return Decisions(np.stack([np.zeros_like(yes), yes], axis=1), of_rows, labels)
 
+    def confidences(self, split: Split, logits: Logits, rows: EncodedRows | None = None) -> NDArray[np.float64]:
+        """The least of max(q, 1 − q) over the labels, log-odds of q being counted from the label's threshold."""
+        odds = torch.tensor(np.asarray(logits, np.float64)) - torch.tensor(self.thresholds).double().logit()
+        sure: NDArray[np.float64] = odds.abs().sigmoid().amin(-1).numpy()
+        return sure
+
     def margins(self, logits: Logits) -> NDArray[np.float64]:
         """How far each probability is from its threshold."""
         return np.abs(_probabilities(logits) - np.array(self.thresholds)).ravel()
