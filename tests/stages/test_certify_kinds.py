@@ -113,6 +113,7 @@ def options(tmp_path) -> dict[str, str]:
         "certify.teacher": str(tmp_path / "teacher"),
         "certify.agreement": "0.6",
         "certify.seconds": "0.001",
+        "certify.augmented": "0.5",
         "trainer.accelerator": "cpu",
         "trainer.precision": "'32'",
         "paths.outputs": str(tmp_path / "outputs"),
@@ -150,7 +151,11 @@ def test_a_row_agrees_where_its_whole_answer_does(of_kind, models, options, comm
     assert sorted(table["row"]) == differing
     assert (table["flip"] == "teacher alone is right").sum() == form["flips"]["negative"]
     assert form["retention"]["metric"] == case.metric
-    assert 0 <= form["typos"]["kept"] <= 1
+    for noise in ("typos", "augmented"):
+        if (noise, of_kind) != ("augmented", questions):
+            assert 0 < form[noise]["kept"] <= 1
+            assert form[noise]["rows"] == len(rows)
+    assert ("answers stand elsewhere" in " ".join(out.split())) == (of_kind is questions) == ("augmented" not in form)
     assert np.isfinite([form["retention"][name] for name in ("score", "teacher_score")]).all()
     assert sum(one["rows"] for one in form["slices"] if one["group"] == "length") == len(rows)
     assert f"Both agree where they give {result['alike']}" in " ".join(out.split())

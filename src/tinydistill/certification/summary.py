@@ -11,6 +11,8 @@ LOWEST = 8  # slices that are shown
 WORSE = 0.01  # nats of NLL that are worth a remark
 PERCENT, SHARE = "{:.2%}", "{:.1%}"
 
+CHANGED = {"typos": "typos", "augmented": "replaced words"}  # how texts are changed
+
 Table = tuple[list[str], list[list[str]]]  # columns, rows
 
 
@@ -135,12 +137,13 @@ def remarks(result: dict[str, Any]) -> list[str]:
                 f"{form['name']}: its temperature makes these rows' NLL worse; they may be of another kind than the "
                 "training rows that were kept aside."
             )
-        typos = form.get("typos")
-        if typos:
-            said.append(
-                f"With typos {form['name']} keeps {typos['kept']:.1%} of its answers, the teacher "
-                f"{typos['teacher_kept']:.1%}; they agree on {typos['agreement']:.1%}, at least {typos['bound']:.1%}."
-            )
+        for name, called in CHANGED.items():
+            if found := form.get(name):
+                said.append(
+                    f"With {called} {form['name']} keeps {found['kept']:.1%} of its answers, the teacher "
+                    f"{found['teacher_kept']:.1%}; they agree on {found['agreement']:.1%}, at least "
+                    f"{found['bound']:.1%}."
+                )
     return said
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from transformers import PreTrainedModel
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
+from tinydistill.augmentation.near_words import near_words
+from tinydistill.augmentation.rows import texts_of
 from tinydistill.certification import disagreements, slices, summary
 from tinydistill.certification.answers import Answers, Said
 from tinydistill.certification.certificate import Level, agreement, calibrated, certify
 from tinydistill.certification.entry import write_entry
 from tinydistill.certification.forms import INT8, entry, exported_directory, int8_file
-from tinydistill.certification.typos import with_typos
+from tinydistill.certification.typos import changed, with_typos
 from tinydistill.config.build import certified, data
 from tinydistill.config.build.certified import HeldOut
 from tinydistill.config.build.models import model_kind
@@ -43,7 +45,7 @@ from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Classifier, Scoring, answered, by_row
 from tinydistill.training.prediction_files import PLACES
 
-BySplit = dict[str, Said]  # by what the rows are: deciding, labeled, kept, typos
+BySplit = dict[str, Said]  # by what the rows are: deciding, labeled, kept, or one of summary.CHANGED
 SHORT = {PYTORCH: "pytorch", INT8: "int8"}  # the forms in names of files
 
 
@@ -74,14 +76,14 @@ def run(config: Config) -> float:
         if artifact.result is not None:
             say("finished before with the same settings")
         else:
-            _Certification(config, artifact, task, scored, kinds, rows, columns).publish(student, teacher, int8)
+            _Certification(config, artifact, task, scored, kinds, rows, columns, student, teacher).publish(int8)
     made = record_of(artifact.path)
     assert made is not None
     result = made.result
     summary.show(result)
     if exported is not None and rank() == 0:
         write_entry(exported, entry(result, exported, config.task.max_length), summary.in_card(result))
-        say(f"temperature and threshold stand in {exported / 'config.json'}, which td.Cascade reads")
+        say(f"the certificate stands in {exported / 'config.json'}; td.Cascade reads that of one class a text")
     say(f"{result['disagreements']} rows that are answered otherwise: {artifact.path / 'disagreements'}")
     say(f"all in {duration(result['seconds'])}")
     say(f"artifact: {artifact.path}")
@@ -97,31 +99,39 @@ class _Certification:
     kinds: Mapping[str, TaskKind]
     rows: HeldOut
     columns: dict[str, list[str]]
+    student: Source
+    teacher: Source
 
     def __post_init__(self) -> None:
-        rows, typos = self.rows, self.config.certify.typos
+        rows, options = self.rows, self.config.certify
         self.level = Level(self.config.certify.agreement, self.config.certify.confidence)
         self.splits = {"deciding": rows.deciding}
         if rows.labeled is not rows.deciding:
             self.splits["labeled"] = rows.labeled
         if rows.kept is not None:
             self.splits["kept"] = rows.kept
-        if typos:
-            self.splits["typos"] = _with_typos(rows.deciding, typos)
+        if options.typos:
+            self.splits["typos"] = changed(rows.deciding, lambda text: with_typos(text, options.typos))
+        if options.augmented and self.task.target.of_whole_texts:
+            texts = texts_of(rows.deciding)
+            near = near_words(texts, self.teacher.encoder(), self.teacher.tokenizer, options.augmented)
+            self.splits["augmented"] = changed(rows.deciding, near)
+        elif options.augmented:
+            say("certify.augmented is left out: where words are replaced, answers stand elsewhere")
 
-    def publish(self, student: Source, teacher: Source, int8: Path | None) -> None:
+    def publish(self, int8: Path | None) -> None:
         """Answer all rows with all models, compare, time, and publish."""
         started = time.monotonic()
-        large, theirs = self._answer(teacher, self.kinds["teacher"])
-        small, ours = self._answer(student, self.kinds["student"])
+        large, theirs = self._answer(self.teacher, self.kinds["teacher"])
+        small, ours = self._answer(self.student, self.kinds["student"])
         if rank() != 0:
             return
         forms = {PYTORCH: ours}
         if int8 is not None:
-            forms[INT8] = self._answer_onnx(student, int8)
-        parts = self._slices(student)
+            forms[INT8] = self._answer_onnx(int8)
+        parts = self._slices()
         figures = [self._figures(name, said, theirs, parts) for name, said in forms.items()]
-        times = self._times({"teacher": large, PYTORCH: small}, int8, student)
+        times = self._times({"teacher": large, PYTORCH: small}, int8)
         for form in figures:
             if (found := form["cascade"]) is not None:
                 ratio = times[form["name"]] / times["teacher"]
@@ -135,7 +145,7 @@ class _Certification:
                 "left_out": self.rows.left_out,
                 "kept_aside": 0 if self.rows.kept is None else len(self.rows.kept),
                 "alike": self.kinds["student"].alike_with,
-                "teacher": {"path": teacher.path, **calibrated(theirs.get("labeled", theirs["deciding"]))},
+                "teacher": {"path": self.teacher.path, **calibrated(theirs.get("labeled", theirs["deciding"]))},
                 "forms": figures,
                 "milliseconds": times,
                 "disagreements": figures[-1]["rows"] - figures[-1]["agreeing"],
@@ -150,8 +160,9 @@ class _Certification:
         labeled = both.get("labeled", deciding)
         found = certify(deciding, labeled, both.get("kept"), parts, self.level)
         found |= {"name": name, "retention": self._retention(labeled)}
-        if noisy := both.get("typos"):
-            found["typos"] = {
+        for noise in [name for name in summary.CHANGED if name in both]:
+            noisy = both[noise]
+            found[noise] = {
                 "kept": float(deciding.student.alike(noisy.student).mean()),
                 "teacher_kept": float(deciding.teacher.alike(noisy.teacher).mean()),
                 **agreement(noisy.agree, self.level),
@@ -185,9 +196,9 @@ class _Certification:
         scores = {"score": ours.score().value, "teacher_score": theirs.score().value}
         return {"metric": metric, **scores, **asdict(ours.share_of(theirs))}
 
-    def _slices(self, student: Source) -> list[slices.Slice]:
+    def _slices(self) -> list[slices.Slice]:
         deciding, training = self.rows.deciding, self.rows.training
-        encoded = self._data(student).encoded(deciding)
+        encoded = self._data(self.student).encoded(deciding)
         found = slices.by_length(np.bincount(encoded.owners, encoded.lengths).astype(np.int64))
         found += slices.by_known_words(_joined(deciding), _joined(training))
         for name, values in self.columns.items():
@@ -205,8 +216,8 @@ class _Certification:
         }
         return model, self._said(source.path, kind, logits, rows)
 
-    def _answer_onnx(self, source: Source, file: Path) -> BySplit:
-        answer, rows = answer_of(file), self._data(source)
+    def _answer_onnx(self, file: Path) -> BySplit:
+        answer, rows = answer_of(file), self._data(self.student)
         rows.eval_batch_size = 1  # int8 answers depend on what else is in a batch; a cascade gives them one at a time
         logits = {
             name: by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
@@ -222,20 +233,15 @@ class _Certification:
     def _data(self, source: Source) -> TaskDataModule:
         return data.task_data(self.config, self.task, source.tokenizer, batch_size=self.config.certify.batch_size)
 
-    def _times(self, models: dict[str, PreTrainedModel], int8: Path | None, student: Source) -> dict[str, float]:
+    def _times(self, models: dict[str, PreTrainedModel], int8: Path | None) -> dict[str, float]:
         """Milliseconds of a row of the median length, one thread on the CPU, in alternation."""
-        length = int(np.median(self._data(student).encoded(self.rows.deciding).lengths))
+        length = int(np.median(self._data(self.student).encoded(self.rows.deciding).lengths))
         calls: dict[str, Call] = {name: torch_call(model.cpu(), 1, length) for name, model in models.items()}
         if int8 is not None:
-            calls[INT8] = file_system(int8, student.config)(1, 1, length)
+            calls[INT8] = file_system(int8, self.student.config)(1, 1, length)
         with use_threads(1):
             found = latencies(calls, seconds=self.config.certify.seconds)
         return {name: of["median"] for name, of in found.items()}
-
-
-def _with_typos(split: Split, share: float) -> Split:
-    pairs = None if split.pairs is None else [with_typos(text, share) for text in split.pairs]
-    return replace(split, texts=[with_typos(text, share) for text in split.texts], pairs=pairs)
 
 
 def _joined(split: Split) -> list[str]:
