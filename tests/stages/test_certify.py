@@ -277,7 +277,7 @@ def test_a_class_without_rows_is_said_in_the_table(run, words, tokenizer, tmp_pa
         ({"certify__agreement": "1.5"}, "certify.agreement=1.5 is too large"),
         (
             {"task__label": "number", "task__monitor": "spearman", "task__metrics": "[spearman]"},
-            "predicts 2 classes (asleep, awake), the task asks for a number",
+            "predicts 2 classes (asleep, awake), the task asks for one number",
         ),
     ],
 )

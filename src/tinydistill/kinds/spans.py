@@ -204,7 +204,8 @@ def _windows(logits: Logits, rows: EncodedRows | None) -> Iterator[_Window]:
     for window, (first, last) in enumerate(pairwise(rows.offsets)):
         places, said = np.asarray(rows.places[first:last]), logits[first:last]
         text = places[:, 1] > places[:, 0]
-        yield _Window(int(rows.owners[window]), float(said[0].sum()), *said[text].T, places[text])
+        starts, ends = said[text].T
+        yield _Window(int(rows.owners[window]), float(said[0].sum()), starts, ends, places[text])
 
 
 def _by_output(logits_BLC: Tensor, batch: Batch) -> Tensor:
