@@ -136,7 +136,7 @@ def to_split(name: str, table: Table, target: Target, *, label: str | None, empt
             which = "the second text" if texts is table.pairs else "the first text" if table.pairs else "the text"
             raise InputError(f"{table.where(row)}: {which} is empty", FIX_ROW)
     labels = target.encode(table, label) if label is not None else None
-    file = table.file_rows()
+    file = table.file_rows() if table.places else None
     return Split(name, table.texts, table.pairs, labels, skipped=table.skipped, by_pair=target.by_pair, file=file)
 
 
