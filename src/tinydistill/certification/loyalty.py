@@ -41,6 +41,5 @@ def flips(student_N: Flags, teacher_N: Flags, agree_N: Flags) -> Flips:
 
     Negative flips: Yan et al., "Positive-Congruent Training: Towards Regression-Free Model Updates", CVPR 2021.
     """
-    return Flips(
-        ~agree_N & ~student_N & teacher_N, ~agree_N & student_N & ~teacher_N, ~agree_N & ~student_N & ~teacher_N
-    )
+    differ = ~agree_N
+    return Flips(differ & teacher_N & ~student_N, differ & student_N & ~teacher_N, differ & ~teacher_N & ~student_N)
