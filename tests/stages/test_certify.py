@@ -265,12 +265,15 @@ def test_a_class_without_rows_is_said_in_the_table(run, words, tokenizer, tmp_pa
         ({"certify__teacher": "/nowhere/at/all"}, "certify.teacher=/nowhere/at/all: there is no such directory"),
         ({"certify__path": None}, "certify.path is not set and stage=task has made no "),
         ({"certify__file": "/nowhere.csv"}, "/nowhere.csv"),
-        ({"certify__columns": "[where]"}, "where"),
+        (
+            {"certify__columns": "[where]"},
+            "certify.columns names 'where', and validation has the columns text, number, source",
+        ),
         ({"task__soft_labels": "[asleep,awake]"}, "name a model with certify.teacher=DIR"),
         ({"certify__agreement": "1.5"}, "certify.agreement=1.5 is too large"),
         (
             {"task__label": "number", "task__monitor": "spearman", "task__metrics": "[spearman]"},
-            "task=files predicts numbers: stage=certify is for tasks of one class a text or pair",
+            "predicts 2 classes (asleep, awake), the task asks for one number",
         ),
     ],
 )

@@ -127,9 +127,22 @@ class Certify:
         below=1,
     )
     confidence: float = option("how sure bounds are", 0.95, at_least=0.5, below=1)
-    columns: list[str] = option("task=files: further columns whose values are looked at by themselves", [])
+    tolerance: float = option(
+        "numbers: share of the range of the training rows' labels within which two answers are alike",
+        0.1,
+        at_least=0,
+        at_most=1,
+    )
+    columns: list[str] = option("further columns of the rows' file whose values are looked at by themselves", [])
     typos: float = option(
         "share of the longer words that get a typo, to see what changes; 0 for no typos", 0.1, at_least=0, at_most=1
+    )
+    augmented: float = option(
+        "share of the words, function words apart, that are replaced by some whose embeddings in the teacher are near; "
+        "0 for none",
+        0.0,
+        at_least=0,
+        at_most=1,
     )
     seconds: float = option("how long each model is timed for the cost of a cascade", 1.0, at_least=0, at_most=3600)
     batch_size: int = option("rows per forward pass", 64, at_least=1)
