@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "training": {"artifacts", "data", "kinds", "models"},
     "distillation": {"artifacts", "data", "initialization", "kinds", "models", "training"},
     "export": {"artifacts", "data", "kinds", "models", "training"},
-    "certification": {"artifacts", "export", "kinds", "models"},
+    "certification": {"artifacts", "data", "export", "kinds", "models"},
     "report": {"artifacts", "certification", "distillation", "export", "kinds", "models", "training"},
     "benchmarking": {"artifacts", "augmentation", "data", "export", "models"},
     "config": {

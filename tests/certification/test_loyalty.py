@@ -24,7 +24,7 @@ def test_loyalty_goes_from_nothing_in_common_to_the_same():
 def test_flips_are_told_by_who_is_right():
     student, teacher = np.array([0, 1, 0, 1, 2, 2]), np.array([0, 0, 1, 2, 1, 2])
     labels = np.array([0, 0, 0, 0, 2, 0])
-    found = flips(student, teacher, labels)
+    found = flips(student == labels, teacher == labels, student == teacher)
     assert found.negative.tolist() == [False, True, False, False, False, False]
     assert found.positive.tolist() == [False, False, True, False, True, False]
     assert found.both_wrong.tolist() == [False, False, False, True, False, False]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tinydistill.certification.certificate import Answers, Level, agreement, certify, sliced
-from tinydistill.certification.slices import by_class, by_column, by_known_words, by_length
+from tests.certification.conftest import answers_of
+from tinydistill.certification.certificate import Level, agreement, certify, sliced
+from tinydistill.certification.slices import by_column, by_known_words, by_label, by_length
 
 
 def members(slices) -> dict[str, list[int]]:
@@ -24,7 +25,7 @@ def test_rows_of_few_lengths_have_fewer_parts():
 
 
 def test_a_class_without_rows_is_a_slice_without_figures():
-    found = by_class("label", np.array([0, 0, 2]), ["a", "b", "c"])
+    found = by_label("label", np.eye(3, dtype=bool)[[0, 0, 2]], ["a", "b", "c"])
     assert members(found) == {"a": [0, 1], "b": [], "c": [2]}
     assert agreement(np.zeros(0, bool), Level()) == {"rows": 0, "agreeing": 0, "agreement": None, "bound": None}
 
@@ -49,8 +50,8 @@ def test_a_certificate_counts_what_is_there():
     student = teacher.copy()
     student[:6] = -teacher[:6]
     labels = teacher.argmax(-1)
-    answers = Answers(student, teacher, labels)
-    found = certify(answers, answers, None, by_length(np.arange(300)), ["a", "b", "c"], Level(0.9, 0.95))
+    answers = answers_of(student, teacher, labels)
+    found = certify(answers, answers, None, by_length(np.arange(300)), Level(0.9, 0.95))
     assert (found["rows"], found["agreeing"]) == (300, 294)
     assert 0.955 < found["bound"] < found["agreement"] == 0.98
     assert found["flips"] == {"negative": 6, "positive": 0, "both_wrong": 0}
@@ -62,7 +63,7 @@ def test_a_certificate_counts_what_is_there():
 
 def test_without_labels_there_is_agreement_by_what_the_teacher_says():
     logits = np.eye(2, dtype=np.float32)[[0, 0, 1]]
-    found = sliced(Answers(logits, logits[[0, 2, 2]]), [], ["a", "b"], Level())
+    found = sliced(answers_of(logits, logits[[0, 2, 2]], names="ab"), [], Level())
     assert [(one["group"], one["name"], one["rows"], one["agreeing"]) for one in found] == [
         ("teacher's answer", "a", 1, 1),
         ("teacher's answer", "b", 2, 1),

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 import tinydistill as td
 from tests.conftest import bert
-from tests.stages.conftest import STATES, fine_tuned, state_rows, write_csv, write_states
+from tests.stages.conftest import STATES, fine_tuned, made_task, state_rows, write_csv, write_states
 from tinydistill import stages
 from tinydistill.config.compose import composed
 from tinydistill.errors import InputError
@@ -35,12 +35,8 @@ def words(tmp_path_factory, tokenizer) -> dict[str, str]:
     sources = [(*row, ("mail", "chat")[i % 2]) for i, row in enumerate(DEV)]
     write_csv(root / "dev.csv", sources, header=("text", "label", "number", "source"))
     return {
+        **made_task(root),
         "stage": "certify",
-        "task": "files",
-        "task.train": str(root / "train.csv"),
-        "task.validation": str(root / "dev.csv"),
-        "task.max_length": "16",
-        "teacher.path": str(root / "teacher"),
         "certify.path": str(root / "student"),
         "certify.agreement": "0.9",
         "certify.seconds": "0.001",
@@ -269,12 +265,15 @@ def test_a_class_without_rows_is_said_in_the_table(run, words, tokenizer, tmp_pa
         ({"certify__teacher": "/nowhere/at/all"}, "certify.teacher=/nowhere/at/all: there is no such directory"),
         ({"certify__path": None}, "certify.path is not set and stage=task has made no "),
         ({"certify__file": "/nowhere.csv"}, "/nowhere.csv"),
-        ({"certify__columns": "[where]"}, "where"),
+        (
+            {"certify__columns": "[where]"},
+            "certify.columns names 'where', and validation has the columns text, number, source",
+        ),
         ({"task__soft_labels": "[asleep,awake]"}, "name a model with certify.teacher=DIR"),
         ({"certify__agreement": "1.5"}, "certify.agreement=1.5 is too large"),
         (
             {"task__label": "number", "task__monitor": "spearman", "task__metrics": "[spearman]"},
-            "task=files predicts numbers: stage=certify is for tasks of one class a text or pair",
+            "predicts 2 classes (asleep, awake), the task asks for one number",
         ),
     ],
 )

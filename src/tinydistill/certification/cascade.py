@@ -141,7 +141,11 @@ def _bytes(file: Path) -> int:
 
 
 def _labels(directory: Path) -> list[str]:
-    named = read_json(directory / "config.json").get("id2label") or {}
+    config = read_json(directory / "config.json")
+    named = config.get("id2label") or {}
+    heads, several = config.get("architectures") or [], config.get("problem_type") == "multi_label_classification"
+    if several or not all(name.endswith("ForSequenceClassification") for name in heads):
+        raise InputError(f"{directory} gives no single class to a text, which a cascade needs", "name a classifier")
     if len(named) < 2:
         raise InputError(f"{directory} has no names of classes (id2label)", "name a classifier")
     return [str(named[number]) for number in sorted(named, key=int)]

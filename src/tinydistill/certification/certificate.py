@@ -1,23 +1,18 @@
 """What there is to say of a student beside its teacher, from what both say of the same rows.
 
-N: rows, C: classes.
+N: rows.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tinydistill.certification import calibration, threshold
-from tinydistill.certification.calibration import Classes
+from tinydistill.certification.answers import Answers, Said
 from tinydistill.certification.loyalty import flips, probability_loyalty
-from tinydistill.certification.slices import Slice, by_class
+from tinydistill.certification.slices import Slice, by_label
 from tinydistill.certification.threshold import Flags
 from tinydistill.kinds.binomial import least_rows, lower_bound
-
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -26,23 +21,6 @@ class Level:
 
     agreement: float = 0.99
     confidence: float = 0.95
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The logits [N, C] of a student and its teacher for the same rows, and their labels [N] where they are known."""
-
-    student: Logits
-    teacher: Logits
-    labels: Classes | None = None
-
-    def __len__(self) -> int:
-        return len(self.student)
-
-    @property
-    def agree(self) -> Flags:
-        """Where both give the same class [N]."""
-        return self.student.argmax(-1) == self.teacher.argmax(-1)
 
 
 def agreement(agree_N: Flags, level: Level) -> dict[str, Any]:
@@ -54,51 +32,59 @@ def agreement(agree_N: Flags, level: Level) -> dict[str, Any]:
     return {"rows": rows, "agreeing": agreeing, **known}
 
 
-def sliced(answers: Answers, slices: Sequence[Slice], labels: Sequence[str], level: Level) -> list[dict[str, Any]]:
+def sliced(answers: Answers, slices: Sequence[Slice], level: Level) -> list[dict[str, Any]]:
     """The agreement within every slice; first by what the teacher answers, and by the label where it is known."""
-    found = by_class("teacher's answer", answers.teacher.argmax(-1), labels)
-    if answers.labels is not None:
-        found += by_class("label", answers.labels, labels)
-    agree = answers.agree
+    kind, known, agree = answers.kind, answers.split.labels, answers.agree
+    found = by_label("teacher's answer", kind.given(answers.teacher.answers), kind.target.labels)
+    if known is not None:
+        found += by_label("label", kind.given(known), kind.target.labels)
     return [{"group": one.group, "name": one.name, **agreement(agree[one.rows], level)} for one in [*found, *slices]]
 
 
-def temperature(kept: Answers | None) -> float:
-    """The student's, fitted on rows kept out of training; 1 where there are none with labels."""
-    return 1.0 if kept is None or kept.labels is None else calibration.fit_temperature(kept.student, kept.labels)
+def loyalty(answers: Answers) -> float | None:
+    """How alike both models' probabilities are, a mean over decisions; None where there are none."""
+    ours, theirs = answers.student.decisions, answers.teacher.decisions
+    return None if ours is None or theirs is None else probability_loyalty(ours.logits, theirs.logits)
 
 
-def calibrated(answers: Answers, of_student: float) -> dict[str, float]:
-    """ECE and NLL of the student as it is and with its temperature, on labeled rows."""
-    assert answers.labels is not None
-    logits, labels = answers.student, answers.labels
-    return {
-        "ece": calibration.ece(logits, labels),
-        "nll": calibration.nll(logits, labels),
-        "ece_calibrated": calibration.ece(logits, labels, of_student),
-        "nll_calibrated": calibration.nll(logits, labels, of_student),
-    }
+def temperature(student: Said, kept: Said | None) -> float | None:
+    """The student's, fitted on rows kept out of training: 1 where there are none, None without decisions."""
+    if student.decisions is None:
+        return None
+    found = None if kept is None else kept.decisions
+    return 1.0 if found is None or found.labels is None else calibration.fit_temperature(found.logits, found.labels)
+
+
+def calibrated(said: Said, of_model: float | None = None) -> dict[str, float | None]:
+    """ECE and NLL of a model's decisions on labeled rows, with a temperature if it has one; None without decisions."""
+    found = said.decisions
+    if found is None or found.labels is None:
+        return {"ece": None, "nll": None}
+    given = found.logits, found.labels, of_model or 1.0
+    return {"ece": calibration.ece(*given), "nll": calibration.nll(*given)}
 
 
 def flipped(answers: Answers) -> dict[str, int]:
-    """How many rows change their answer, by who is right."""
-    assert answers.labels is not None
-    found = flips(answers.student.argmax(-1), answers.teacher.argmax(-1), answers.labels)
+    """How many labeled rows change their answer, by who is right."""
+    found = flips(answers.student.right, answers.teacher.right, answers.agree)
     return {name: int(rows.sum()) for name, rows in vars(found).items()}
 
 
-def cascade(answers: Answers, kept: Answers | None, of_student: float, level: Level) -> dict[str, Any]:
-    """The tested threshold of the calibrated confidence, and how many rows answer above it.
+def cascade(answers: Answers, kept: Answers | None, of_student: float | None, level: Level) -> dict[str, Any] | None:
+    """The tested threshold of the calibrated confidence, and how many rows answer above it; None without confidences.
 
     The pilot are the rows kept out of training, or else a part of the rows themselves, which then don't decide.
     """
-    sure, agree = calibration.confidences(answers.student, of_student), answers.agree
-    if kept is None:
+    sure, agree = answers.student.confidences(of_student), answers.agree
+    if sure is None:
+        return None
+    piloted = None if kept is None else kept.student.confidences(of_student)
+    if kept is None or piloted is None:
         aside = threshold.put_aside(len(answers))
         pilot, agreed = sure[aside], agree[aside]
         sure, agree = sure[~aside], agree[~aside]
     else:
-        pilot, agreed = calibration.confidences(kept.student, of_student), kept.agree
+        pilot, agreed = piloted, kept.agree
     asked = asdict(level)
     sequence = threshold.ordered(pilot, agreed, len(sure), **asked)
     found = threshold.certified(sequence, sure, agree, **asked)
@@ -106,12 +92,7 @@ def cascade(answers: Answers, kept: Answers | None, of_student: float, level: Le
 
 
 def certify(
-    answers: Answers,
-    labeled: Answers,
-    kept: Answers | None,
-    slices: Sequence[Slice],
-    labels: Sequence[str],
-    level: Level,
+    answers: Answers, labeled: Answers, kept: Answers | None, slices: Sequence[Slice], level: Level
 ) -> dict[str, Any]:
     """All figures of one form of a student.
 
@@ -120,16 +101,22 @@ def certify(
         labeled: to labeled rows, the same or others.
         kept: to labeled rows kept out of training, for temperature and pilot; None where there are none.
         slices: of the rows of `answers`.
-        labels: the classes' names.
         level: what is promised.
+
+    Returns:
+        None for what there is none of: calibration where answers are no choices among classes, a cascade where they
+        have no confidence.
     """
-    of_student = temperature(kept)
+    of_student = temperature(answers.student, None if kept is None else kept.student)
+    after = calibrated(labeled.student, of_student)
     return {
         **agreement(answers.agree, level),
-        "loyalty": probability_loyalty(answers.student, answers.teacher),
+        **({} if (parts := answers.parts) is None else {"parts": parts}),
+        "loyalty": loyalty(answers),
         "flips": flipped(labeled),
         "temperature": of_student,
-        **calibrated(labeled, of_student),
+        **calibrated(labeled.student),
+        **{f"{name}_calibrated": value for name, value in after.items()},
         "cascade": cascade(answers, kept, of_student, level),
-        "slices": sliced(answers, slices, labels, level),
+        "slices": sliced(answers, slices, level),
     }

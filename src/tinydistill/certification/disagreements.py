@@ -11,19 +11,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tinydistill.certification.calibration import confidences
-from tinydistill.certification.certificate import Answers
+from tinydistill.certification.answers import Answers
 from tinydistill.certification.loyalty import flips
 from tinydistill.escaping import for_spreadsheet
 
 KINDS = {"negative": "teacher alone is right", "positive": "student alone is right", "both_wrong": "both are wrong"}
+OTHERS = "both are right"  # where there are several right answers, and no more than that is known
 
 
 def write(
     file: Path,
     answers: Answers,
-    labels: Sequence[str],
-    temperature: float,
+    temperature: float | None,
     rows: NDArray[np.int64],
     columns: Mapping[str, Sequence[Any]],
 ) -> None:
@@ -31,25 +30,25 @@ def write(
 
     `rows` [N] are the rows' numbers, `columns` [N] what else there is to show of every row: line, text, columns.
     """
-    ours, theirs = answers.student.argmax(-1), answers.teacher.argmax(-1)
-    kind = np.full(len(answers), "", object)
-    if answers.labels is not None:
-        for name, flipped in vars(flips(ours, theirs, answers.labels)).items():
-            kind[flipped] = KINDS[name]
-    names = np.asarray(labels, object)
+    kind, split, sure = answers.kind, answers.split, answers.student.confidences(temperature)
+    flip = np.full(len(answers), "" if split.labels is None else OTHERS, object)
+    if split.labels is not None:
+        for name, flipped in vars(flips(answers.student.right, answers.teacher.right, answers.agree)).items():
+            flip[flipped] = KINDS[name]
     table = pd.DataFrame(
         {
             "row": rows,
-            "flip": kind,
-            **({} if answers.labels is None else {"label": names[answers.labels]}),
-            "teacher": names[theirs],
-            "student": names[ours],
-            "confidence": confidences(answers.student, temperature).round(4),
+            "flip": flip,
+            **({} if split.labels is None else {"label": kind.shown(split.labels, split)}),
+            "teacher": kind.shown(answers.teacher.answers, split),
+            "student": kind.shown(answers.student.answers, split),
+            **({} if sure is None else {"confidence": sure.round(4)}),
             **columns,
         }
     )[~answers.agree]
-    order = {said: place for place, said in enumerate([*KINDS.values(), ""])}
-    table = table.sort_values(["flip", "confidence"], key=lambda of: of.map(order) if of.name == "flip" else -of)
+    order = [*KINDS.values(), OTHERS, ""]
+    by = [name for name in ("flip", "confidence") if name in table]
+    table = table.sort_values(by, key=lambda of: of.map(order.index) if of.name == "flip" else -of, kind="stable")
     file.parent.mkdir(parents=True, exist_ok=True)
     table.map(lambda value: for_spreadsheet(value) if isinstance(value, str) else value).to_csv(
         file, sep="\t", index=False, lineterminator="\n"

@@ -30,19 +30,24 @@ def entry(result: dict[str, Any], directory: Path, max_length: int) -> dict[str,
     """What an exported directory's configuration says of a certificate: temperature and threshold of each file.
 
     The file in fp32 answers as PyTorch does, and has its figures. A `threshold` of None is none that could be
-    certified.
+    certified. Answers without a confidence have neither.
     """
     known = {form["name"]: form for form in result["forms"]}
     names = {WEIGHTS: PYTORCH, FILES["onnx"]: PYTORCH, FILES["onnx_int8"]: INT8}
     models = {
-        file: {
-            "temperature": known[name]["temperature"],
-            "threshold": known[name]["cascade"]["value"],
-            "agrees_at_least": known[name]["bound"],
-            "answers_alone": known[name]["cascade"]["share"],
-        }
-        for file, name in names.items()
-        if name in known and (directory / file).is_file()
+        file: _promised(known[name]) for file, name in names.items() if name in known and (directory / file).is_file()
     }
     asked = {"agreement": result["level"], "confidence": result["confidence"]}
     return {**asked, "rows": result["rows"], "max_length": max_length, "models": models}
+
+
+def _promised(form: dict[str, Any]) -> dict[str, Any]:
+    found = form["cascade"]
+    if found is None:
+        return {"agrees_at_least": form["bound"]}
+    return {
+        "temperature": form["temperature"],
+        "threshold": found["value"],
+        "agrees_at_least": form["bound"],
+        "answers_alone": found["share"],
+    }

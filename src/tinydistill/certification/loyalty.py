@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.certification.calibration import Classes, log_probabilities
+from tinydistill.certification.calibration import log_probabilities
+from tinydistill.certification.threshold import Flags
 
 
 def probability_loyalty(student_NC: NDArray[np.floating], teacher_NC: NDArray[np.floating]) -> float:
@@ -30,15 +31,15 @@ class Flips:
     `negative`: the teacher alone, `positive`: the student alone, `both_wrong`: neither.
     """
 
-    negative: NDArray[np.bool_]
-    positive: NDArray[np.bool_]
-    both_wrong: NDArray[np.bool_]
+    negative: Flags
+    positive: Flags
+    both_wrong: Flags
 
 
-def flips(student_N: Classes, teacher_N: Classes, labels_N: Classes) -> Flips:
-    """Rows whose answer changes where the student takes its teacher's place.
+def flips(student_N: Flags, teacher_N: Flags, agree_N: Flags) -> Flips:
+    """Rows whose answer changes where the student takes its teacher's place, from where each is right.
 
     Negative flips: Yan et al., "Positive-Congruent Training: Towards Regression-Free Model Updates", CVPR 2021.
     """
-    ours, theirs = student_N == labels_N, teacher_N == labels_N
-    return Flips(~ours & theirs, ours & ~theirs, (student_N != teacher_N) & ~ours & ~theirs)
+    differ = ~agree_N
+    return Flips(differ & teacher_N & ~student_N, differ & student_N & ~teacher_N, differ & ~teacher_N & ~student_N)

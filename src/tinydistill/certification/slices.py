@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.certification.calibration import Classes
 from tinydistill.certification.threshold import Flags
 
 MOST_VALUES = 20  # of a column: those with the most rows
@@ -26,9 +25,9 @@ class Slice:
     rows: Flags
 
 
-def by_class(group: str, classes_N: Classes, labels: Sequence[str]) -> list[Slice]:
-    """A slice a class, those without rows among them."""
-    return [Slice(group, label, classes_N == number) for number, label in enumerate(labels)]
+def by_label(group: str, given_NC: Flags | None, labels: Sequence[str]) -> list[Slice]:
+    """A slice for the rows that are given a label, for each of them, those without rows among them."""
+    return [] if given_NC is None else [Slice(group, label, given_NC[:, n]) for n, label in enumerate(labels)]
 
 
 def by_length(lengths_N: NDArray[np.int64]) -> list[Slice]:

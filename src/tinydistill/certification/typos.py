@@ -1,9 +1,19 @@
-"""Texts with typos, to see whether answers stay as they are."""
+"""Rows with changed texts, as with typos, to see whether answers stay as they are."""
 
 import random
 import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from tinydistill.data.tasks.examples import Split
 
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
+
+
+def changed(split: Split, change: Callable[[str], str]) -> Split:
+    """The rows with each of their texts changed."""
+    pairs = None if split.pairs is None else list(map(change, split.pairs))
+    return replace(split, texts=list(map(change, split.texts)), pairs=pairs)
 
 
 def with_typos(text: str, share: float, seed: int = 0) -> str:

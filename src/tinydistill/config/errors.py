@@ -79,7 +79,6 @@ _OPTIONS = {
     "read_stop_words.path": "augmentation.stop_words",
     "prepare_tokenizer.tokenizer": "teacher.path",
     "vocabulary.whole_words": "pretrain.whole_words",
-    "located.columns": "certify.columns",
     "collect.paths": "report.paths",
     "export_onnx.formats": "export.formats",
     "write_page.page": "export.page",

@@ -23,6 +23,7 @@ from tinydistill.export.exported import RUNTIMES, for_one_user
 from tinydistill.export.size import PARTS
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.sequence import SequenceClassification, SequenceRegression
+from tinydistill.models.observation import tokenizer_outputs
 from tinydistill.models.source import Source
 
 DIRECTORY, SETTINGS = "page", "page.json"
@@ -72,7 +73,7 @@ def write_page(
     settings = {
         "labels": list(kind.target.labels),
         "max_length": max_length,
-        "inputs": page_rows.inputs_of(tokenizer),
+        "inputs": tokenizer_outputs(tokenizer),
         "layout": page_rows.layout(tokenizer, pair=rows.pairs is not None),
         "model": f"model/{_MODEL}",
         "rows": list(found.as_json()),

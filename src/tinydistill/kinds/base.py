@@ -18,6 +18,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.kinds.confusion import Confusion
+from tinydistill.kinds.decisions import Decisions
 from tinydistill.models.heads import Head
 from tinydistill.models.observation import output_logits
 
@@ -56,6 +57,10 @@ class TaskKind(ABC):
     """How the teacher came to know the task."""
     scored_by_teacher: ClassVar[bool] = False
     """Whether rows without labels are scored against the teacher's answers, which are their labels then."""
+    comparable: ClassVar[bool] = True
+    """Whether two models' answers to a row can be alike."""
+    alike_with: ClassVar[str] = "the same answer"
+    """What two models give to a row that they answer alike."""
 
     def __init__(self, target: Target):
         self.target = target
@@ -157,6 +162,33 @@ class TaskKind(ABC):
     def equal(self, ours: Any, theirs: Any) -> NDArray[np.bool_] | None:
         """Whether two models' answers to the same rows are equal, one for each; None where they can only be near."""
         return np.array([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)], bool)
+
+    def within(self, tolerance: float, split: Split) -> Self:
+        """The kind as answers are alike that differ by this share of the range of a split's labels, if it has numbers.
+
+        Itself where answers can be equal.
+        """
+        return self
+
+    def alike(self, ours: Any, theirs: Any, split: Split) -> NDArray[np.bool_]:
+        """Whether two models answer alike [N], row by row, however many answers `equal` has for one."""
+        return np.array([np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True)], bool)
+
+    def right(self, answers: Any, split: Split) -> NDArray[np.bool_]:
+        """Whether the answer to each row of a labeled split is as its label [N]."""
+        return self.alike(answers, split.labels, split)
+
+    def given(self, answers: Any) -> NDArray[np.bool_] | None:
+        """Which of the labels each row is given [N, C]; None where answers are none of them."""
+        return None
+
+    def decisions(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Decisions | None:
+        """What the answers to rows are made of; None where that isn't choices among the same classes."""
+        return None
+
+    def confidences(self, split: Split, logits: Logits, rows: EncodedRows | None) -> NDArray[np.float64] | None:
+        """How sure the answer to each row is [N], from 0 to 1; None to take the least probable of its decisions."""
+        return None
 
     def margins(self, logits: Logits) -> NDArray[np.float64] | None:
         """By how much more probable each answer of a model is than another one, from 0 to 1; None if it isn't known."""

@@ -58,6 +58,7 @@ class SentenceEmbedding(TaskKind):
     outputs_called = "embeddings"
     taught = "as it is"
     scored_by_teacher = True
+    comparable = False
     described = "an embedding: texts that are alike in meaning have a large cosine"
     read_out = """(embeddings,) = session.run(["sentence_embedding"], inputs)
 embeddings /= np.linalg.norm(embeddings, axis=-1, keepdims=True)

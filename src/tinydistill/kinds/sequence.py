@@ -3,8 +3,9 @@
 B: rows in a batch, C: outputs of the prediction layer, N: rows of a split.
 """
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from tinydistill.data.tasks.targets import Target
 from tinydistill.escaping import for_markdown, for_spreadsheet
 from tinydistill.kinds.base import Batch, Logits, TaskKind, of_targets
 from tinydistill.kinds.confusion import Confusion
+from tinydistill.kinds.decisions import Decisions
 from tinydistill.kinds.functional import soft_cross_entropy
 from tinydistill.kinds.metrics import OF_CLASSES, OF_NUMBERS, task_metrics
 from tinydistill.models.heads import Head
@@ -53,6 +55,7 @@ class SequenceClassification(_OfSequences):
 
     metrics = OF_CLASSES
     predicts = "classes"
+    alike_with = "the same class"
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """The mean over the batch of the cross-entropy with the right class."""
@@ -70,6 +73,14 @@ class SequenceClassification(_OfSequences):
     def confusion(self, answers: NDArray[np.int64], split: Split) -> Confusion:
         """That of the class numbers [N] that a model answers."""
         return Confusion.of(self.target.labels, split.classes, answers)
+
+    def given(self, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """One of them."""
+        return answers[:, None] == np.arange(len(self.target.labels))
+
+    def decisions(self, split: Split, logits: Logits, rows: EncodedRows | None = None) -> Decisions:
+        """One a row."""
+        return Decisions(logits, np.arange(len(split)), None if split.labels is None else split.classes)
 
     def margins(self, logits: Logits) -> NDArray[np.float64]:
         """The largest probability [N] less the next."""
@@ -125,10 +136,11 @@ class SequenceClassification(_OfSequences):
 
 
 class SequenceRegression(_OfSequences):
-    """A number."""
+    """A number; two are alike that differ by no more than `tolerance`."""
 
     metrics = OF_NUMBERS
     predicts = "numbers"
+    tolerance = 0.0
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """The mean over the batch of the squared error."""
@@ -157,6 +169,22 @@ class SequenceRegression(_OfSequences):
         if correlation > 0:
             return None
         return f": its scores on {split.name} don't rise with the labels (correlation {correlation:.2f})"
+
+    @property
+    def alike_with(self) -> str:  # type: ignore[override]
+        """Numbers that are near each other."""
+        return f"numbers within {self.tolerance:.4g} of each other"
+
+    def within(self, tolerance: float, split: Split) -> Self:
+        """With a share of the labels' range."""
+        found = copy.copy(self)
+        found.tolerance = tolerance * float(np.ptp(np.asarray(split.labels, np.float64)))
+        return found
+
+    def alike(self, ours: Any, theirs: Any, split: Split) -> NDArray[np.bool_]:
+        """Whether the numbers are within the tolerance of each other."""
+        near: NDArray[np.bool_] = np.abs(np.asarray(ours, np.float64) - theirs) <= self.tolerance
+        return near
 
     def equal(self, ours: Any, theirs: Any) -> None:
         """Numbers can only be near."""

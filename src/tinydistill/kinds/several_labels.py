@@ -20,6 +20,7 @@ from tinydistill.errors import InputError
 from tinydistill.escaping import for_markdown, for_spreadsheet
 from tinydistill.kinds import counted
 from tinydistill.kinds.base import Batch, Logits, TaskKind, of_targets
+from tinydistill.kinds.decisions import Decisions
 from tinydistill.kinds.functional import soft_binary_cross_entropy
 from tinydistill.kinds.thresholds import DEFAULT, best_thresholds
 from tinydistill.models.heads import SEVERAL_LABELS, Head
@@ -43,6 +44,7 @@ class MultiLabelClassification(TaskKind):
     target: SeveralLabels
     metrics = ("micro_f1", "macro_f1", "subset_accuracy")
     predicts = "several labels at once"
+    alike_with = "the same labels"
     answered = "labels of the rows"
     pipeline = "text-classification"
     read_out = f"""(logits,) = session.run(["logits"], inputs)
@@ -146,6 +148,24 @@ for scores in 1 / (1 + np.exp(-logits)):
     def equal(self, ours: Said, theirs: Said) -> NDArray[np.bool_]:
         """Whether both give a label or both don't, for every label of every row."""
         return np.ravel(ours == theirs)
+
+    def given(self, answers: NDArray[Any]) -> Said:
+        """Those that it is given."""
+        said: Said = answers > 0
+        return said
+
+    def decisions(self, split: Split, logits: Logits, rows: EncodedRows | None = None) -> Decisions:
+        """One a label and row: yes or no."""
+        labels = split.labels.astype(np.int64).ravel() if isinstance(split.labels, np.ndarray) else None
+        yes = np.asarray(logits).ravel()
+        of_rows = np.repeat(np.arange(len(split)), len(self.target.labels))
+        return Decisions(np.stack([np.zeros_like(yes), yes], axis=1), of_rows, labels)
+
+    def confidences(self, split: Split, logits: Logits, rows: EncodedRows | None = None) -> NDArray[np.float64]:
+        """The least of max(q, 1 − q) over the labels, log-odds of q being counted from the label's threshold."""
+        odds = torch.tensor(np.asarray(logits, np.float64)) - torch.tensor(self.thresholds).double().logit()
+        sure: NDArray[np.float64] = odds.abs().sigmoid().amin(-1).numpy()
+        return sure
 
     def margins(self, logits: Logits) -> NDArray[np.float64]:
         """How far each probability is from its threshold."""

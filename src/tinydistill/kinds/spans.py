@@ -4,9 +4,9 @@ B: windows in a batch, L: tokens in the longest, N: rows of a split, P: tokens o
 text, C: 2, the outputs for the start and the end of an answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -39,6 +39,7 @@ class QuestionAnswering(TaskKind):
     compared_within_window = True
     pipeline = "question-answering"
     predicts = "answers"
+    alike_with = "the same answer, as its exact match counts words"
     metrics = ("answer_f1", "exact_match")
     output_names = ("start_logits", "end_logits")
     described = "the span of the text that answers the question"
@@ -59,21 +60,45 @@ class QuestionAnswering(TaskKind):
 
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> NDArray[np.int64]:
         """The best span of a row's windows, unless there may be no answer and [CLS] is better in every window."""
-        assert rows is not None
-        assert rows.places is not None
         answers = np.full((len(split), 2), NONE, np.int64)
         best, none = np.full(len(split), -np.inf), np.full(len(split), np.inf)
-        for window, (first, last) in enumerate(pairwise(rows.offsets)):
-            row, places, said = rows.owners[window], np.asarray(rows.places[first:last]), logits[first:last]
-            none[row] = min(none[row], said[0].sum())
-            text = np.flatnonzero(places[:, 1] > places[:, 0])
-            if len(text):
-                score, start, end = best_span(said[text, 0], said[text, 1], self.target.max_answer_length)
-                if score > best[row]:
-                    best[row], answers[row] = score, (places[text[start], 0], places[text[end], 1])
+        for window in _windows(logits, rows):
+            none[window.row] = min(none[window.row], window.none)
+            if len(window.places):
+                score, start, end = best_span(window.starts, window.ends, self.target.max_answer_length)
+                if score > best[window.row]:
+                    best[window.row] = score
+                    answers[window.row] = window.places[start, 0], window.places[end, 1]
         if self.target.unanswerable:
             answers[none > best] = NONE
         return answers
+
+    def alike(self, ours: NDArray[np.int64], theirs: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+        """Whether the texts have the same words, as an exact match counts them."""
+        said, known = ([squad.words_of(text) for text in _texts(answers, split)] for answers in (ours, theirs))
+        return np.array([one == other for one, other in zip(said, known, strict=True)], bool)
+
+    def right(self, answers: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+        """Whether it matches one of the right answers exactly."""
+        exact: NDArray[np.bool_] = self._counts(answers, split)["exact answers"] > 0
+        return exact
+
+    def confidences(self, split: Split, logits: Logits, rows: EncodedRows | None) -> NDArray[np.float64]:
+        """The best answer's share of all that a row's windows can give: exp of its score over the sum of these.
+
+        A score is the sum of a start's and an end's logit. Where there may be no answer, that is one of them.
+        """
+        best, every, none = (np.full(len(split), fill) for fill in (-np.inf, -np.inf, np.inf))
+        for window in _windows(logits, rows):
+            row = window.row
+            none[row] = min(none[row], window.none)
+            if len(window.places):
+                scores = spans(window.starts.astype(np.float64), window.ends, self.target.max_answer_length)
+                best[row] = max(best[row], scores.max())
+                every[row] = np.logaddexp(every[row], np.logaddexp.reduce(scores, axis=None))
+        if self.target.unanswerable:
+            best, every = np.maximum(best, none), np.logaddexp(every, none)
+        return np.exp(np.where(np.isfinite(every), best - every, -np.inf))
 
     def scores(self, names: Sequence[str], answers: NDArray[np.int64], split: Split) -> dict[str, float]:
         """SQuAD's, from 0 to 1."""
@@ -145,11 +170,42 @@ def best_span(start_T: NDArray[np.floating], end_T: NDArray[np.floating], most: 
 
     Of equal ones the first.
     """
-    padded = np.concatenate([end_T, np.full(most - 1, -np.inf, end_T.dtype)])
-    ends = sliding_window_view(padded, most)
+    ends = _ends(end_T, most)
     sums = start_T + ends.max(1)
     start = int(sums.argmax())
     return float(sums[start]), start, start + int(ends[start].argmax())
+
+
+def spans(start_T: NDArray[np.floating], end_T: NDArray[np.floating], most: int) -> NDArray[np.floating]:
+    """Those sums of all spans [T, most], by the start and how much further the end is; −∞ where that is no token."""
+    found: NDArray[np.floating] = start_T[:, None] + _ends(end_T, most)
+    return found
+
+
+def _ends(end_T: NDArray[np.floating], most: int) -> NDArray[np.floating]:
+    """The logits of the ends that belong to every start [T, most]."""
+    padded = np.concatenate([end_T, np.full(most - 1, -np.inf, end_T.dtype)])
+    return sliding_window_view(padded, most)
+
+
+class _Window(NamedTuple):
+    """A window of a row: the score of no answer, logits and places of the tokens that an answer can begin or end at."""
+
+    row: int
+    none: float
+    starts: NDArray[np.floating]  # [T]
+    ends: NDArray[np.floating]  # [T]
+    places: NDArray[np.int32]  # [T, 2]
+
+
+def _windows(logits: Logits, rows: EncodedRows | None) -> Iterator[_Window]:
+    assert rows is not None
+    assert rows.places is not None
+    for window, (first, last) in enumerate(pairwise(rows.offsets)):
+        places, said = np.asarray(rows.places[first:last]), logits[first:last]
+        text = places[:, 1] > places[:, 0]
+        starts, ends = said[text].T
+        yield _Window(int(rows.owners[window]), float(said[0].sum()), starts, ends, places[text])
 
 
 def _by_output(logits_BLC: Tensor, batch: Batch) -> Tensor:

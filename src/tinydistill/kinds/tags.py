@@ -19,6 +19,7 @@ from tinydistill.data.tasks.windows import OVERLAP
 from tinydistill.escaping import for_markdown
 from tinydistill.kinds import counted
 from tinydistill.kinds.base import Batch, Logits, TaskKind, of_targets
+from tinydistill.kinds.decisions import Decisions
 from tinydistill.kinds.functional import soft_cross_entropy
 from tinydistill.models.heads import Head
 
@@ -32,6 +33,7 @@ class TokenClassification(TaskKind):
     pipeline = "token-classification"
     predicts = "tags"
     answered = "words"
+    alike_with = "the same tags to all words"
     read_out = """(logits,) = session.run(["logits"], inputs)
 labels = json.load(open("DIRECTORY/config.json"))["id2label"]
 for row, tags in zip(rows, logits.argmax(-1)):
@@ -68,15 +70,21 @@ for row, tags in zip(rows, logits.argmax(-1)):
 
     def answers(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Ragged:
         """The tag with the largest logit; for a word without a token, which the tokenizer leaves out, the first tag."""
+        words, numbers = _words(split), self.decisions(split, logits, rows).logits.argmax(-1)
+        return Ragged(numbers, np.append(0, np.cumsum(words)))
+
+    def decisions(self, split: Split, logits: Logits, rows: EncodedRows | None) -> Decisions:
+        """One a word; of a word without a token all logits are 0."""
         assert rows is not None
         assert rows.places is not None
-        lengths = np.array([text.count(" ") + 1 for text in split.texts])
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        tags = np.zeros(offsets[-1], np.int64)
-        said = np.flatnonzero(np.asarray(rows.places) >= 0)
+        words, places = _words(split), np.asarray(rows.places)
+        firsts = np.cumsum(words) - words
+        of_words = np.zeros((words.sum(), logits.shape[1]), logits.dtype)
+        said = np.flatnonzero(places >= 0)
         owners = np.repeat(rows.owners, rows.lengths)
-        tags[offsets[owners[said]] + rows.places[said]] = logits[said].argmax(-1)
-        return Ragged(tags, offsets)
+        of_words[firsts[owners[said]] + places[said]] = logits[said]
+        labels = split.labels.values if isinstance(split.labels, Ragged) else None
+        return Decisions(of_words, np.repeat(np.arange(len(split)), words), labels)
 
     def scores(self, names: Sequence[str], answers: Ragged, split: Split) -> dict[str, float]:
         """Of entities, all together, and of words."""
@@ -106,6 +114,17 @@ for row, tags in zip(rows, logits.argmax(-1)):
         """A list of tags, one a word."""
         return {"prediction": self._names(answers)}
 
+    def alike(self, ours: Ragged, theirs: Ragged, split: Split) -> NDArray[np.bool_]:
+        """Whether all words of a row have the same tags."""
+        same: NDArray[np.bool_] = np.logical_and.reduceat(self.equal(ours, theirs), ours.offsets[:-1])
+        return same
+
+    def given(self, answers: Ragged) -> NDArray[np.bool_]:
+        """Those that any of its words has."""
+        found = np.zeros((len(answers), len(self.target.labels)), np.bool_)
+        found[np.repeat(np.arange(len(answers)), np.diff(answers.offsets)), answers.values] = True
+        return found
+
     def equal(self, ours: Ragged, theirs: Ragged) -> NDArray[np.bool_]:
         """Whether each word has the same tag."""
         same: NDArray[np.bool_] = ours.values == theirs.values
@@ -126,3 +145,8 @@ for row, tags in zip(rows, logits.argmax(-1)):
                 counts["said entities"].append(len(ours))
                 counts["entities"].append(len(theirs))
         return {name: np.array(values, np.float64) for name, values in counts.items() if values}
+
+
+def _words(split: Split) -> NDArray[np.int64]:
+    """How many words each row has [N]."""
+    return np.array([text.count(" ") + 1 for text in split.texts], np.int64)

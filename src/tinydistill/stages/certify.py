@@ -1,7 +1,8 @@
 """stage=certify: what a student promises in its teacher's place, on rows that neither was trained on."""
 
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,17 @@ from transformers import PreTrainedModel
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
-from tinydistill.certification import calibration, disagreements, slices, summary
-from tinydistill.certification.certificate import Answers, Level, agreement, certify
+from tinydistill.augmentation.near_words import near_words
+from tinydistill.augmentation.rows import texts_of
+from tinydistill.certification import disagreements, slices, summary
+from tinydistill.certification.answers import Answers, Said
+from tinydistill.certification.certificate import Level, agreement, calibrated, certify
 from tinydistill.certification.entry import write_entry
 from tinydistill.certification.forms import INT8, entry, exported_directory, int8_file
-from tinydistill.certification.typos import with_typos
+from tinydistill.certification.typos import changed, with_typos
 from tinydistill.config.build import certified, data
 from tinydistill.config.build.certified import HeldOut
+from tinydistill.config.build.models import model_kind
 from tinydistill.config.build.trainer import trainer
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_certified
@@ -26,21 +31,21 @@ from tinydistill.config.schema import Config
 from tinydistill.console import duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.file_rows import FileRows
-from tinydistill.data.tasks.located import located
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.export.checks import answer_of
 from tinydistill.export.exported import PYTORCH
 from tinydistill.export.latency import Call, file_system, latencies, torch_call, use_threads
-from tinydistill.kinds.base import Logits
-from tinydistill.kinds.metrics import OF_CLASSES
+from tinydistill.kinds.base import Logits, TaskKind
+from tinydistill.kinds.counted import SCORES
+from tinydistill.kinds.metrics import OF_CLASSES, OF_NUMBERS
 from tinydistill.models.source import Source
 from tinydistill.ranks import rank
 from tinydistill.report.bootstrap import bootstrap
 from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Classifier, Scoring, answered, by_row
+from tinydistill.training.prediction_files import PLACES
 
-Said = dict[str, Logits]  # logits by what the rows are: deciding, labeled, kept, typos
+BySplit = dict[str, Said]  # by what the rows are: deciding, labeled, kept, or one of summary.CHANGED
 SHORT = {PYTORCH: "pytorch", INT8: "int8"}  # the forms in names of files
 
 
@@ -54,26 +59,31 @@ def run(config: Config) -> float:
     student, teacher = certified.contenders(config, task, path)
     scored = data.scoring(config, task)
     rows = certified.held_out(config, task, scored.reported_split)
-    where = located(rows.deciding, options.columns)
+    columns = certified.file_columns(rows.deciding, options.columns)
+    kinds = {
+        name: model_kind(source, task.target).within(options.tolerance, rows.training)
+        for name, source in (("student", student), ("teacher", teacher))
+    }
     exported = exported_directory(Path(student.path), exported_path(config, path), student.identity)
     int8 = int8_file(exported)
     identities = {"model": student.identity, "teacher": teacher.identity, "task": task.identity()}
     files = {"int8": int8, "file": None if options.file is None else Path(options.file)}
     hashes = {name: None if file is None else file_hash(file) for name, file in files.items()}
     settings = of_certified(config).settings(**identities, **hashes)
+    settings["options"] |= {name: kind.configuration for name, kind in kinds.items() if kind.configuration}
     place, inputs = output_path(config, certified_path(config, path)), {"model": path, "teacher": teacher.path}
     with open_artifact(place, settings, overwrite=config.overwrite, inputs=inputs) as artifact:
         if artifact.result is not None:
             say("finished before with the same settings")
         else:
-            _Certification(config, artifact, task, scored, rows, where).publish(student, teacher, int8)
+            _Certification(config, artifact, task, scored, kinds, rows, columns, student, teacher).publish(int8)
     made = record_of(artifact.path)
     assert made is not None
     result = made.result
     summary.show(result)
     if exported is not None and rank() == 0:
         write_entry(exported, entry(result, exported, config.task.max_length), summary.in_card(result))
-        say(f"temperature and threshold stand in {exported / 'config.json'}, which td.Cascade reads")
+        say(f"the certificate stands in {exported / 'config.json'}; td.Cascade reads that of one class a text")
     say(f"{result['disagreements']} rows that are answered otherwise: {artifact.path / 'disagreements'}")
     say(f"all in {duration(result['seconds'])}")
     say(f"artifact: {artifact.path}")
@@ -86,39 +96,46 @@ class _Certification:
     artifact: ArtifactWriter
     task: TaskSource
     scored: Scoring
+    kinds: Mapping[str, TaskKind]
     rows: HeldOut
-    where: FileRows
+    columns: dict[str, list[str]]
+    student: Source
+    teacher: Source
 
     def __post_init__(self) -> None:
-        rows, typos = self.rows, self.config.certify.typos
-        self.labels = self.task.target.labels
+        rows, options = self.rows, self.config.certify
         self.level = Level(self.config.certify.agreement, self.config.certify.confidence)
         self.splits = {"deciding": rows.deciding}
         if rows.labeled is not rows.deciding:
             self.splits["labeled"] = rows.labeled
         if rows.kept is not None:
             self.splits["kept"] = rows.kept
-        if typos:
-            self.splits["typos"] = _with_typos(rows.deciding, typos)
+        if options.typos:
+            self.splits["typos"] = changed(rows.deciding, lambda text: with_typos(text, options.typos))
+        if options.augmented and self.task.target.of_whole_texts:
+            texts = texts_of(rows.deciding)
+            near = near_words(texts, self.teacher.encoder(), self.teacher.tokenizer, options.augmented)
+            self.splits["augmented"] = changed(rows.deciding, near)
+        elif options.augmented:
+            say("certify.augmented is left out: where words are replaced, answers stand elsewhere")
 
-    def publish(self, student: Source, teacher: Source, int8: Path | None) -> None:
+    def publish(self, int8: Path | None) -> None:
         """Answer all rows with all models, compare, time, and publish."""
         started = time.monotonic()
-        large, theirs = self._answer(teacher)
-        small, ours = self._answer(student)
+        large, theirs = self._answer(self.teacher, self.kinds["teacher"])
+        small, ours = self._answer(self.student, self.kinds["student"])
         if rank() != 0:
             return
         forms = {PYTORCH: ours}
         if int8 is not None:
-            forms[INT8] = self._answer_onnx(student, int8)
-        parts = self._slices(student)
+            forms[INT8] = self._answer_onnx(int8)
+        parts = self._slices()
         figures = [self._figures(name, said, theirs, parts) for name, said in forms.items()]
-        times = self._times({"teacher": large, PYTORCH: small}, int8, student)
+        times = self._times({"teacher": large, PYTORCH: small}, int8)
         for form in figures:
-            found = form["cascade"]
-            ratio = times[form["name"]] / times["teacher"]
-            found["cost"] = None if found["value"] is None else ratio + 1 - found["share"]
-        labels, named = np.asarray(self.rows.labeled.labels), theirs.get("labeled", theirs["deciding"])
+            if (found := form["cascade"]) is not None:
+                ratio = times[form["name"]] / times["teacher"]
+                found["cost"] = None if found["value"] is None else ratio + 1 - found["share"]
         self.artifact.publish(
             {
                 "level": self.level.agreement,
@@ -127,11 +144,8 @@ class _Certification:
                 "rows": len(self.rows.deciding),
                 "left_out": self.rows.left_out,
                 "kept_aside": 0 if self.rows.kept is None else len(self.rows.kept),
-                "teacher": {
-                    "path": teacher.path,
-                    "ece": calibration.ece(named, labels),
-                    "nll": calibration.nll(named, labels),
-                },
+                "alike": self.kinds["student"].alike_with,
+                "teacher": {"path": self.teacher.path, **calibrated(theirs.get("labeled", theirs["deciding"]))},
                 "forms": figures,
                 "milliseconds": times,
                 "disagreements": figures[-1]["rows"] - figures[-1]["agreeing"],
@@ -140,96 +154,94 @@ class _Certification:
             plain(self.config),
         )
 
-    def _figures(self, name: str, ours: Said, theirs: Said, parts: list[slices.Slice]) -> dict[str, Any]:
-        def pair(of: str, split: Split | None) -> Answers | None:
-            return None if split is None else Answers(ours[of], theirs[of], _labels(split))
-
-        deciding, kept = pair("deciding", self.rows.deciding), pair("kept", self.rows.kept)
-        labeled = pair("labeled", self.rows.labeled) if "labeled" in ours else deciding
-        assert deciding is not None
-        assert labeled is not None
-        found = certify(deciding, labeled, kept, parts, self.labels, self.level)
+    def _figures(self, name: str, ours: BySplit, theirs: BySplit, parts: list[slices.Slice]) -> dict[str, Any]:
+        both = {of: Answers(ours[of], theirs[of]) for of in ours}
+        deciding = both["deciding"]
+        labeled = both.get("labeled", deciding)
+        found = certify(deciding, labeled, both.get("kept"), parts, self.level)
         found |= {"name": name, "retention": self._retention(labeled)}
-        if "typos" in ours:
-            noisy = Answers(ours["typos"], theirs["typos"])
-            found["typos"] = {
-                "kept": float((noisy.student.argmax(-1) == deciding.student.argmax(-1)).mean()),
-                "teacher_kept": float((noisy.teacher.argmax(-1) == deciding.teacher.argmax(-1)).mean()),
+        for noise in [name for name in summary.CHANGED if name in both]:
+            noisy = both[noise]
+            found[noise] = {
+                "kept": float(deciding.student.alike(noisy.student).mean()),
+                "teacher_kept": float(deciding.teacher.alike(noisy.teacher).mean()),
                 **agreement(noisy.agree, self.level),
             }
-        texts: dict[str, Any] = {self.where.unit: self.where.places} if self.where.places else {}
-        texts |= {"text": self.rows.deciding.texts}
-        texts |= {} if self.rows.deciding.pairs is None else {"text_pair": self.rows.deciding.pairs}
         file = self.artifact.product / "disagreements" / f"{SHORT[name]}.tsv"
-        named = {**texts, **self.where.columns}
-        disagreements.write(file, deciding, self.labels, found["temperature"], self.rows.numbers, named)
+        disagreements.write(file, deciding, found["temperature"], self.rows.numbers, self._shown())
         return found
 
+    def _shown(self) -> dict[str, Any]:
+        """What a table shows of every row beside answers: its place in its file, its texts and the chosen columns."""
+        split = self.rows.deciding
+        place = {} if split.file is None else {PLACES.get(split.file.unit, split.file.unit): split.file.places}
+        texts = {"text": split.texts} | ({} if split.pairs is None else {"text_pair": split.pairs})
+        return {**place, **texts, **self.columns}
+
     def _retention(self, labeled: Answers) -> dict[str, Any]:
-        """The student's score in percent of the teacher's, and its 95% interval."""
-        wanted = self.scored.counting(self.scored.reported_split)
-        metric = wanted if wanted in OF_CLASSES else OF_CLASSES[0]
-        answers = [{0: logits.argmax(-1)} for logits in (labeled.student, labeled.teacher)]
-        assert labeled.labels is not None
-        ours, theirs = bootstrap(metric, labeled.labels, answers, classes=len(self.labels))
+        """The student's score in percent of the teacher's, and its 95% interval; None for a score that isn't known."""
+        metric, counts = self.scored.counting(self.scored.reported_split), labeled.student.counts
+        classes = 0 if counts else len(labeled.kind.target.labels)
+        known = SCORES if counts else OF_CLASSES if classes else OF_NUMBERS
+        if metric not in known and classes:
+            metric = OF_CLASSES[0]
+        if metric not in known:
+            return {"metric": metric, **dict.fromkeys(["score", "teacher_score", "value", "low", "high"])}
+        answers = [
+            {0: np.column_stack(list(said.counts.values())) if counts else said.answers}
+            for said in (labeled.student, labeled.teacher)
+        ]
+        known_labels: Any = labeled.split.labels
+        ours, theirs = bootstrap(metric, known_labels, answers, classes=classes, counts=list(counts))
         scores = {"score": ours.score().value, "teacher_score": theirs.score().value}
         return {"metric": metric, **scores, **asdict(ours.share_of(theirs))}
 
-    def _slices(self, student: Source) -> list[slices.Slice]:
+    def _slices(self) -> list[slices.Slice]:
         deciding, training = self.rows.deciding, self.rows.training
-        encoded = self._data(student).encoded(deciding)
-        found = slices.by_length(encoded.lengths)
+        encoded = self._data(self.student).encoded(deciding)
+        found = slices.by_length(np.bincount(encoded.owners, encoded.lengths).astype(np.int64))
         found += slices.by_known_words(_joined(deciding), _joined(training))
-        for name, values in self.where.columns.items():
+        for name, values in self.columns.items():
             found += slices.by_column(name, values)
         return found
 
-    def _answer(self, source: Source) -> tuple[PreTrainedModel, Said]:
-        """The model, and its logits for all splits."""
-        model = source.with_head(self.scored.kind.head)
+    def _answer(self, source: Source, kind: TaskKind) -> tuple[PreTrainedModel, BySplit]:
+        """The model, and what it says of all splits."""
+        model = source.with_head(kind.head)
         rows, predicting = self._data(source), trainer(self.config, self.artifact.work)
         classifier = Classifier(model, self.scored)
-        said = {
+        logits = {
             name: by_row(predicting.predict(classifier, rows.loader(split), return_predictions=True))
             for name, split in self.splits.items()
         }
-        return model, self._checked(source.path, said)
+        return model, self._said(source.path, kind, logits, rows)
 
-    def _answer_onnx(self, source: Source, file: Path) -> Said:
-        answer, rows = answer_of(file), self._data(source)
+    def _answer_onnx(self, file: Path) -> BySplit:
+        answer, rows = answer_of(file), self._data(self.student)
         rows.eval_batch_size = 1  # int8 answers depend on what else is in a batch; a cascade gives them one at a time
-        said = {
+        logits = {
             name: by_row(answered(batch, answer(batch)) for batch in rows.loader(split))
             for name, split in self.splits.items()
         }
-        return self._checked(str(file), said)
+        return self._said(str(file), self.kinds["student"], logits, rows)
 
-    def _checked(self, path: str, said: Said) -> Said:
-        for name, logits in said.items():
-            scoring.check_answers(path, self.splits[name].name, logits)
-        return said
+    def _said(self, path: str, kind: TaskKind, logits: Mapping[str, Logits], rows: TaskDataModule) -> BySplit:
+        for name, split in self.splits.items():
+            scoring.check_answers(path, split.name, logits[name])
+        return {name: Said(kind, split, logits[name], rows.encoded(split)) for name, split in self.splits.items()}
 
     def _data(self, source: Source) -> TaskDataModule:
         return data.task_data(self.config, self.task, source.tokenizer, batch_size=self.config.certify.batch_size)
 
-    def _times(self, models: dict[str, PreTrainedModel], int8: Path | None, student: Source) -> dict[str, float]:
+    def _times(self, models: dict[str, PreTrainedModel], int8: Path | None) -> dict[str, float]:
         """Milliseconds of a row of the median length, one thread on the CPU, in alternation."""
-        length = int(np.median(self._data(student).encoded(self.rows.deciding).lengths))
+        length = int(np.median(self._data(self.student).encoded(self.rows.deciding).lengths))
         calls: dict[str, Call] = {name: torch_call(model.cpu(), 1, length) for name, model in models.items()}
         if int8 is not None:
-            calls[INT8] = file_system(int8, student.config)(1, 1, length)
+            calls[INT8] = file_system(int8, self.student.config)(1, 1, length)
         with use_threads(1):
             found = latencies(calls, seconds=self.config.certify.seconds)
         return {name: of["median"] for name, of in found.items()}
-
-
-def _with_typos(split: Split, share: float) -> Split:
-    pairs = None if split.pairs is None else [with_typos(text, share) for text in split.pairs]
-    return replace(split, texts=[with_typos(text, share) for text in split.texts], pairs=pairs)
-
-
-def _labels(split: Split) -> Any:
-    return None if split.labels is None else np.asarray(split.labels)
 
 
 def _joined(split: Split) -> list[str]:

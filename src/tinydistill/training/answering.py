@@ -67,17 +67,15 @@ class Answering:
     max_length: int
     batch_size: int
 
-    def parts(self, splits: Iterable[Split], *, rows: int | None = None) -> Iterator[Part]:
-        """The answers to every split; progress is shown towards so many `rows`.
-
-        Raises RunError where an answer isn't finite.
-        """
-        with Meter("answering", "row", rows) as meter:
+    def parts(self, splits: Iterable[Split]) -> Iterator[Part]:
+        """The answers to every split, whose number of rows is shown. Raises RunError where one isn't finite."""
+        with Meter("answering", "row") as meter:
             for split in splits:
-                yield self._part(split)
+                yield self.part(split)
                 meter.update(len(split))
 
-    def _part(self, split: Split) -> Part:
+    def part(self, split: Split) -> Part:
+        """The answers to the rows of a split. Raises RunError where one isn't finite."""
         with TemporaryDirectory(prefix="tinydistill-", ignore_cleanup_errors=True) as directory:
             windows = self.kind.target.windows
             rows = encode(split, self.tokenizer, max_length=self.max_length, cache_dir=directory, windows=windows)

@@ -1,5 +1,6 @@
 """What stage=certify compares: a student, its teacher, and the rows that neither was trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,16 +20,16 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import SELECTION, TaskSource
 from tinydistill.errors import UserError
 from tinydistill.kinds import kind_of
-from tinydistill.kinds.sequence import SequenceClassification
 from tinydistill.models.source import Source, find
 
 
 def no_certificate(config: Config, task: TaskSource) -> str | None:
-    """Why there can be no certificate: a task isn't one class a text, or no teacher could answer other rows."""
+    """Why there can be no certificate: answers are never alike, or no teacher could answer other rows."""
     kind = kind_of(task.target)
-    if not isinstance(kind, SequenceClassification):
+    if not kind.comparable:
         return (
-            f"task={config.task.name} predicts {kind.predicts}: stage=certify is for tasks of one class a text or pair"
+            f"task={config.task.name} predicts {kind.predicts}, which are never quite alike: stage=certify has nothing "
+            "to count"
         )
     if config.task.soft_labels and config.certify.teacher is None:
         return (
@@ -120,3 +121,12 @@ def _unseen(split: Split, seen: set[tuple[str, str]], option: str) -> tuple[Spli
 
 def _texts(split: Split) -> list[tuple[str, str]]:
     return list(zip(split.texts, split.pairs or [""] * len(split), strict=True))
+
+
+def file_columns(split: Split, names: Sequence[str]) -> dict[str, list[str]]:
+    """What columns of the rows' file say [N], by name. Raises UserError where there is no such column."""
+    known = {} if split.file is None else split.file.columns
+    if (missing := next((name for name in names if name not in known), None)) is not None:
+        has = f"has the columns {', '.join(known)}" if known else "is from no file with columns"
+        raise UserError(f"certify.columns names '{missing}', and {split.name} {has}")
+    return {name: ["" if cell is None else str(cell) for cell in known[name]] for name in names}

@@ -54,12 +54,11 @@ class Page {
     const sure = `${percent(certificate.confidence)} confidence, ${certificate.rows} rows`;
     const alike = `agreement with the teacher of ${percent(certificate.agreement)}`;
     const terms = [["agrees with its teacher", `on ${percent(least)} of such rows, at least (${sure})`]];
-    terms.push([
-      "answers alone",
+    const where =
       threshold == null
         ? `nowhere: no ${alike} could be certified`
-        : `from a confidence of ${threshold.toFixed(3)}: ${percent(alone)} of the rows, with an ${alike}`,
-    ]);
+        : `from a confidence of ${threshold.toFixed(3)}: ${percent(alone)} of the rows, with an ${alike}`;
+    if (this.labels.length) terms.push(["answers alone", where]);
     if (temperature != null) terms.push(["temperature", temperature.toFixed(2)]);
     for (const [name, text] of terms) element("promised").append(cell("dt", name), cell("dd", text));
     element("certificate").hidden = false;
