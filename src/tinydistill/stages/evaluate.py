@@ -5,8 +5,7 @@ from typing import Any
 
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.models import check_task_head, model_kind
-from tinydistill.config.build.sources import check_length
+from tinydistill.config.build.scored import scored_model
 from tinydistill.config.build.trainer import trainer
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_evaluated
@@ -16,7 +15,7 @@ from tinydistill.console import count, say
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.models.loading import parameters
-from tinydistill.models.source import Source, find
+from tinydistill.models.source import Source
 from tinydistill.training import prediction_files, runtime, scoring
 from tinydistill.training.classifier import Classifier, Scoring, by_row
 
@@ -27,12 +26,8 @@ def run(config: Config) -> float:
     """Publish scores and predictions; return the reported score."""
     runtime.quiet()
     path = task_model(config, config.evaluate.path)
-    source = find(path, "evaluate.path")
-    task = data.task_of_model(config, source.config)
-    check_task_head(source, task.target)
-    check_length(config, source)
+    source, task, scored = scored_model(config, path, "evaluate.path")
     splits = task.validation() | task.test()
-    scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
     settings = of_evaluated(config).settings(model=source.identity, task=scoring.rows_identity(splits))
     settings["options"] |= scored.kind.configuration
     place = output_path(config, evaluated_path(config, path))

@@ -1,16 +1,16 @@
 """stage=export: a model of a task as it is shipped: Hugging Face directory, ONNX and OpenVINO, model card."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
 from tinydistill.config.build import data
-from tinydistill.config.build.models import check_task_head, model_kind
 from tinydistill.config.build.origin import Origin, origin_of
-from tinydistill.config.build.sources import check_length, check_positions
+from tinydistill.config.build.scored import scored_model
+from tinydistill.config.build.sources import check_positions
 from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_exported
 from tinydistill.config.errors import option_of
@@ -26,7 +26,7 @@ from tinydistill.export.checks import Checks
 from tinydistill.export.exported import RUNTIMES, Exported, busy, timed
 from tinydistill.models.loading import making, save_model, weight_files
 from tinydistill.models.observation import accepted_inputs
-from tinydistill.models.source import Source, find
+from tinydistill.models.source import Source
 from tinydistill.ranks import rank
 from tinydistill.training import runtime, scoring
 from tinydistill.training.classifier import Scoring
@@ -41,11 +41,7 @@ def run(config: Config) -> float:
     if options.push:
         publishing.check(options.repo)
     path = task_model(config, options.path)
-    source = find(path, "export.path")
-    task = data.task_of_model(config, source.config)
-    check_task_head(source, task.target)
-    check_length(config, source)
-    scored = replace(data.scoring(config, task), kind=model_kind(source, task.target))
+    source, task, scored = scored_model(config, path, "export.path")
     if options.page:
         page.check_page(scored.kind, Path(config.paths.cache))
     check_positions("export.latency.lengths", options.latency.lengths, source)
