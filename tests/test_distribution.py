@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tests.test_contracts import SOURCE
 from tinydistill import __version__
-from tinydistill.models.loading import PACKAGED
+from tinydistill.models.packaged import PACKAGED
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

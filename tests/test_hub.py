@@ -19,7 +19,7 @@ from tinydistill import hub as hub_module
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.writer import open_artifact
 from tinydistill.errors import InputError
-from tinydistill.models import loading, snapshot
+from tinydistill.models import loading, packaged, snapshot
 from tinydistill.models.embedder import EmbedderHead
 from tinydistill.models.loading import save_model
 from tinydistill.models.sentence_modules import Dense
@@ -42,7 +42,7 @@ def client(hub, tmp_path, monkeypatch) -> Callable[..., None]:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
-    monkeypatch.setattr(loading, "_packaged", lambda package: None)
+    monkeypatch.setattr(packaged, "_directory", lambda package: None)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
@@ -299,7 +299,7 @@ def test_what_is_waited_for_is_said(hub, monkeypatch, capsys):
 def test_with_a_cached_copy_a_silent_hub_is_waited_for_briefly_unless_the_user_says_how_long(client, monkeypatch):
     layers()
     patience = []
-    monkeypatch.setattr(snapshot, "_asked", lambda name, revision, timeout: patience.append(timeout) or (COMMIT, []))
+    monkeypatch.setattr(snapshot, "_resolved", lambda name, revision, timeout: patience.append(timeout) or (COMMIT, []))
     for environment in ({}, {"HF_HUB_ETAG_TIMEOUT": "60"}):
         client(patience=60)
         for name, value in environment.items():

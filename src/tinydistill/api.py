@@ -104,9 +104,7 @@ def distill(
             "output_dir": str(directory / "comparison"),
             **{f"task.{name}": column for name, column in columns.items() if column is not None},
             **({"task.max_length": 128} if text_pair and not _sets(overrides, "task.max_length") else {}),
-            **{
-                f"task.{name}": _written(rows, directory / "given" / f"{name}.parquet") for name, rows in splits.items()
-            },
+            **{f"task.{name}": _written(rows, given / f"{name}.parquet") for name, rows in splits.items()},
         },
     )
     stages.run(config)

@@ -88,7 +88,7 @@ def cause(error: BaseException) -> str:
     if isinstance(one, errors.RevisionNotFoundError):
         return f"{hub} knows it, but no such revision"
     if (status := answered(one)) is not None:
-        return f"{place or hub} {_said(status, token=get_token() is not None)}"
+        return f"{place or hub} {_status_in_words(status, token=get_token() is not None)}"
     if "TimeoutException" in names:
         return f"{place or hub} doesn't answer; HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT say how long to wait"
     if names & {"RemoteProtocolError", "ReadError"} or "Consistency check failed" in str(one):
@@ -100,7 +100,7 @@ def cause(error: BaseException) -> str:
     return _first_line(one)
 
 
-def _said(status: int, *, token: bool) -> str:
+def _status_in_words(status: int, *, token: bool) -> str:
     known = {
         401: "refuses your token (401)" if token else "knows no such model, or wants a token: set HF_TOKEN (401)",
         403: "forbids it to your token (403)" if token else "forbids it without a token: set HF_TOKEN (403)",

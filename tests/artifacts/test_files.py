@@ -2,12 +2,12 @@
 
 import errno
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.damage import cut, empty, zero
 from tinydistill.artifacts import files
 from tinydistill.artifacts.files import (
     CHECKSUMS,
@@ -34,18 +34,6 @@ def flip(file: Path, at: float = 0.5) -> None:
     data = bytearray(file.read_bytes())
     data[int(at * (len(data) - 1))] ^= 1
     file.write_bytes(data)
-
-
-def cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def zero(file: Path) -> None:
-    file.write_bytes(bytes(file.stat().st_size))
-
-
-def empty(file: Path) -> None:
-    os.truncate(file, 0)
 
 
 def grow(file: Path) -> None:

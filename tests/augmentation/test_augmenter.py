@@ -4,10 +4,10 @@ from copy import deepcopy
 
 import pyarrow.parquet as pq
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from tests.conftest import sentences
+from tests.trainers import quiet_trainer
 from tinydistill.augmentation.augmenter import Augmenter
 from tinydistill.augmentation.vectors import WordVectors
 from tinydistill.data.tasks.examples import Split
@@ -24,9 +24,7 @@ def augment(tokenizer, masked_lm, tmp_path):
             Split("train", TEXTS, None, None), tokenizer, cache_dir=tmp_path, identity="a", candidates=4, **options
         )
         if made.left:
-            options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-            trainer = pl.Trainer(**options, accelerator="cpu", enable_checkpointing=False)
-            trainer.predict(made.finder(deepcopy(masked_lm)), return_predictions=False)
+            quiet_trainer().predict(made.finder(deepcopy(masked_lm)), return_predictions=False)
         return made
 
     return make

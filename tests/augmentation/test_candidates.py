@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from tests.conftest import sentences
 from tests.stages.conftest import Cut
+from tests.trainers import quiet_trainer
 from tinydistill.artifacts import files
 from tinydistill.augmentation.candidates import CandidateFinder, Shards, WholeWords
 from tinydistill.augmentation.contexts import MaskedWords
@@ -42,8 +42,7 @@ def find(questions, masked_lm, tokenizer, tmp_path):
             write(groups, answers)
 
         shards.write = until_cut
-        options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-        pl.Trainer(**options, enable_checkpointing=False).predict(finder, return_predictions=False)
+        quiet_trainer().predict(finder, return_predictions=False)
         return np.array(shards.collect())
 
     return run

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 from transformers import BertForMaskedLM
 
 from tests.conftest import bert, sentences
+from tests.trainers import quiet_trainer
 from tinydistill.benchmarking.augmentation import measure_augmentation
 from tinydistill.benchmarking.latency import measure_latency
 from tinydistill.benchmarking.tokenization import measure_tokenization, read_sample
@@ -42,10 +42,7 @@ def test_an_answer_of_every_model_is_timed():
 
 def test_rows_are_augmented_from_texts_to_file(tokenizer, tmp_path):
     model, rows = BertForMaskedLM(bert(2).config), Split("train", sentences(20), None, np.zeros(20))
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    piece = measure_augmentation(
-        rows, model, tokenizer, lambda: pl.Trainer(**quiet, enable_checkpointing=False), tmp_path, seconds=0.01, count=2
-    )
+    piece = measure_augmentation(rows, model, tokenizer, quiet_trainer, tmp_path, seconds=0.01, count=2)
     assert (piece.unit, piece.whole) == ("row", 20)
     assert piece.units >= 8
     assert piece.flops > 0

@@ -5,6 +5,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from tests.trainers import quiet_trainer
 from tinydistill.benchmarking.piece import MEDIAN
 from tinydistill.benchmarking.steps import StepTimer, measure_steps
 
@@ -38,8 +39,7 @@ class Loader:
 
 @pytest.fixture
 def trainer(tmp_path):
-    options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    return pl.Trainer(**options, max_epochs=-1, max_steps=10**6, enable_checkpointing=False, default_root_dir=tmp_path)
+    return quiet_trainer(tmp_path, max_epochs=-1, max_steps=10**6)
 
 
 def test_one_row_of_every_length_is_counted_and_what_follows_the_warm_up_is_timed(trainer):

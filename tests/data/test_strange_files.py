@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tinydistill.data.tasks.datamodule import read_augmented
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.files import TaskFiles
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.layout import Layout
+from tinydistill.data.tasks.tables import read_table
 from tinydistill.data.text.readers import read_documents
 from tinydistill.data.text.sources import FilesCorpus
 from tinydistill.errors import InputError

@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
+from tests.trainers import quiet_trainer
 from tinydistill.distillation.layer_distiller import LayerDistiller
 from tinydistill.distillation.losses import RelationKL
 from tinydistill.distillation.objective import Objective
@@ -31,17 +32,8 @@ def loader() -> DataLoader:
     return DataLoader(IDS, batch_size=16, collate_fn=lambda rows: {"input_ids": torch.stack(rows)})
 
 
-def trainer(tmp_path, steps: int = 8, **options) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator="cpu",
-        max_steps=steps,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
-        **options,
-    )
+def trainer(tmp_path, *callbacks, steps: int = 8, **options) -> pl.Trainer:
+    return quiet_trainer(tmp_path, *callbacks, max_steps=steps, **options)
 
 
 def test_the_teacher_is_no_part_of_what_is_trained_or_saved(distiller):
@@ -82,7 +74,7 @@ def test_what_the_loss_does_not_reach_is_frozen_while_it_trains(distiller, tmp_p
             optimized = {id(p) for group in groups for p in group["params"]}
             trained.update(name for name, p in pl_module.named_parameters() if id(p) in optimized)
 
-    trainer(tmp_path, steps=1, callbacks=[Watch()]).fit(distiller, loader())
+    trainer(tmp_path, Watch(), steps=1).fit(distiller, loader())
     names = {name for name, _ in distiller.named_parameters()}
     assert names - trained == {"student.pooler.dense.weight", "student.pooler.dense.bias"}
     assert all(p.requires_grad for p in distiller.parameters())
@@ -121,7 +113,7 @@ def test_an_objective_of_relations_alone_trains_too(tmp_path):
 
 
 def test_averaged_weights_are_validated_and_kept(distiller, tmp_path):
-    run = trainer(tmp_path, steps=8, callbacks=[EMAWeightAveraging(decay=0.5)])
+    run = trainer(tmp_path, EMAWeightAveraging(decay=0.5))
     run.fit(distiller, loader(), loader())
     assert math.isfinite(run.callback_metrics["heldout/loss"])
     assert run.current_epoch == 2

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from tests.conftest import bert
 from tests.data.conftest import GivenTask
+from tests.trainers import quiet_trainer
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.targets import Target
 from tinydistill.distillation.layer_distiller import LayerDistiller
@@ -40,20 +41,6 @@ def rows(tokenizer, tmp_path):
         return TaskDataModule(source or GivenTask(), tokenizer, **settings)
 
     return make
-
-
-def trainer(tmp_path, callbacks=(), epochs: int = 1) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        default_root_dir=tmp_path,
-        callbacks=list(callbacks),
-    )
 
 
 def test_merged_the_losses_of_layers_and_logits_add_up_from_one_forward_pass_each():
@@ -214,7 +201,7 @@ def trained(data: TaskDataModule, teacher: Counted, kind: type[LogitDistiller], 
     module.__dict__["teacher"] = teacher
     if kind is LogitDistiller:
         data.teacher_logits = stored_logits(data, data.train, "teacher", teacher)
-    run = trainer(tmp_path, [losses], epochs=2)
+    run = quiet_trainer(tmp_path, losses, max_epochs=2, num_sanity_val_steps=0)
     run.fit(module, datamodule=data)
     return losses
 
@@ -240,5 +227,5 @@ def test_a_regressions_logits_are_one_score_a_row(rows):
 
 def test_every_split_is_scored(rows, tmp_path):
     data = rows()
-    seen = trainer(tmp_path).validate(predictor(), datamodule=data, verbose=False)
+    seen = quiet_trainer(tmp_path).validate(predictor(), datamodule=data, verbose=False)
     assert {name for found in seen for name in found} == {"matched/accuracy", "mismatched/accuracy"}

@@ -1,6 +1,5 @@
 """A model in OpenVINO answers as it does in PyTorch, from files that other tools look for."""
 
-import copy
 import importlib.util
 import subprocess
 import sys
@@ -8,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification
+from transformers import AutoModelForQuestionAnswering
 
-from tests.encoders import ENCODERS
+from tests.export.conftest import INPUTS, files_below, tiny_classifier
 from tinydistill.errors import InputError
 from tinydistill.export import onnx_export, onnx_files
 from tinydistill.export.latency import file_system
@@ -20,7 +19,6 @@ from tinydistill.export.size import file_bytes
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="openvino isn't installed: pip install openvino"
 )
-INPUTS = ("input_ids", "attention_mask")
 
 
 def rows(batch_size: int, length: int) -> dict[str, torch.Tensor]:
@@ -30,19 +28,10 @@ def rows(batch_size: int, length: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def make(name: str, kind: type = AutoModelForSequenceClassification):
-    torch.manual_seed(0)
-    return kind.from_config(copy.deepcopy(ENCODERS[name])).eval()
-
-
-def files(directory: Path) -> set[str]:
-    return {str(file.relative_to(directory)) for file in directory.rglob("*") if file.is_file()}
-
-
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(exported_before, tmp_path_factory):
     """A model, and the directory that has it in OpenVINO alone."""
-    model, directory = make("roberta"), tmp_path_factory.mktemp("exported")
+    model, directory = exported_before, tmp_path_factory.mktemp("exported")
     made = onnx_files.write(model, INPUTS, directory, ["openvino"], longest=60)
     assert list(made.kept) == ["openvino"]
     return model, directory
@@ -50,7 +39,7 @@ def exported(tmp_path_factory):
 
 def test_there_is_nothing_but_openvino_s_two_files(exported):
     model, directory = exported
-    assert files(directory) == {"openvino/openvino_model.xml", "openvino/openvino_model.bin"}
+    assert files_below(directory) == {"openvino/openvino_model.xml", "openvino/openvino_model.bin"}
     weights = sum(weight.nbytes for weight in model.parameters())
     assert file_bytes(directory / "openvino" / "openvino_model.xml") > weights  # in fp32, the .bin counted
 
@@ -68,7 +57,7 @@ def test_it_answers_as_pytorch_at_any_batch_and_length(exported, batch_size, len
 
 
 def test_two_outputs_stand_side_by_side_in_the_model_s_order(tmp_path):
-    model, batch = make("distilbert", AutoModelForQuestionAnswering), rows(3, 12)
+    model, batch = tiny_classifier("distilbert", AutoModelForQuestionAnswering), rows(3, 12)
     outputs = ("start_logits", "end_logits")
     made = onnx_files.write(model, INPUTS, tmp_path, ["openvino"], outputs=outputs, longest=60)
     with torch.no_grad():
@@ -83,14 +72,14 @@ def test_it_is_timed_as_the_other_files_are(exported):
     assert call().shape == (2, 2)
 
 
-def test_what_answers_otherwise_is_left_out_with_its_weights(tmp_path):
+def test_what_answers_otherwise_is_left_out_with_its_weights(exported_before, tmp_path):
     def check(name: str, file: Path, quantized: str) -> None:
         if name == "openvino":
             raise InputError(f"{file.name} answers otherwise")
 
-    made = onnx_files.write(make("distilbert"), INPUTS, tmp_path, ["onnx", "openvino"], longest=60, check=check)
+    made = onnx_files.write(exported_before, INPUTS, tmp_path, ["onnx", "openvino"], longest=60, check=check)
     assert (list(made.kept), list(made.withheld)) == (["onnx"], ["openvino"])
-    assert files(tmp_path) == {"onnx/model.onnx"}
+    assert files_below(tmp_path) == {"onnx/model.onnx"}
 
 
 def test_it_takes_neither_torch_nor_onnxruntime_to_answer_and_no_notice_is_sent(exported):

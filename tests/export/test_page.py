@@ -26,7 +26,7 @@ from tinydistill.errors import InputError
 from tinydistill.export import onnx_export, onnx_files, page, page_rows, web_packages
 from tinydistill.export.web_packages import Package
 from tinydistill.kinds import kind_of
-from tinydistill.models import loading
+from tinydistill.models import loading, packaged
 from tinydistill.models.loading import save_model
 from tinydistill.models.source import find
 
@@ -339,7 +339,7 @@ def packages() -> Path:
 @pytest.fixture(scope="module")
 def embedded():
     """The embedded teacher's tokenizer: a real vocabulary."""
-    place = loading.locate(next(iter(loading.PACKAGED)))
+    place = loading.locate(next(iter(packaged.PACKAGED)))
     if not Path(place).is_dir():
         pytest.skip("the embedded teacher isn't installed")
     return AutoTokenizer.from_pretrained(place)

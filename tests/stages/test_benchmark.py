@@ -81,6 +81,7 @@ def test_a_run_is_estimated_from_the_rows_and_blocks_that_there_are(run, output)
     assert runs["prediction"] * 3 == pytest.approx(runs["intermediate"] * 2)
 
 
+@pytest.mark.slow
 def test_both_phases_are_measured_on_the_augmented_rows_that_are_named(run, output, tmp_path):
     rows = {"text": ["the cat sat on the mat and it ran"] * 320, "source_row": list(range(160)) * 2}
     pq.write_table(pa.table(rows), tmp_path / "more.parquet")
@@ -93,6 +94,7 @@ def test_both_phases_are_measured_on_the_augmented_rows_that_are_named(run, outp
     assert runs["finetune"] == 160 * 8 * 10  # the task's own rows
 
 
+@pytest.mark.slow
 def test_of_a_corpus_that_is_read_in_part_no_run_is_estimated(run, output, monkeypatch):
     monkeypatch.setattr(tokenization, "SAMPLE", 20_000)
     pieces = "[general,tokenization]"
@@ -107,6 +109,7 @@ def test_of_a_corpus_that_is_read_in_part_no_run_is_estimated(run, output, monke
     assert re.search(r"tokenization +each 1\.0 k MB ", printed)
 
 
+@pytest.mark.slow
 def test_every_measurement_has_a_directory_of_its_own(run, output):
     for _ in range(2):
         code, _, error = run(benchmark__pieces="[latency]", output_dir=None)

@@ -8,8 +8,17 @@ from types import SimpleNamespace
 import pytest
 
 from tests.stages.conftest import Cut, changed
-from tinydistill.config.build import costs, plan
+from tinydistill.config.build import costs, plan, shipping_costs
 from tinydistill.distillation.logit_distiller import LogitDistiller
+
+SHIPPED = {
+    "pipeline__export": "true",
+    "pipeline__certify": "true",
+    "export__formats": "[]",
+    "export__latency.lengths": "[4]",
+    "export__latency.seconds": "0.001",
+    "certify__seconds": "0.001",
+}
 
 
 @pytest.fixture
@@ -41,7 +50,10 @@ def outputs(tmp_path) -> Path:
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Has the machine be as slow as `costs.measure_costs` is told here: seconds of each part's pass, once 10."""
+    """Has the machine be as slow as `costs.measure_costs` is told here: seconds of each part's pass, once 10.
+
+    Besides those are what is told of `files`, `latencies` and `certificate`, where they are planned.
+    """
 
     def be(**seconds: float) -> list[str]:
         measure, seen = costs.measure_costs, []
@@ -53,7 +65,8 @@ def measured(monkeypatch):
                 name: costs.Part(seconds[name], part.least, part.default, part.most, part.whole)
                 for name, part in found.parts.items()
             }
-            return costs.Costs({"logits": 5.0, "start": 4.0, "evaluation": 1.0}, parts)
+            shipping = {name: seconds[name] for name in shipping_costs.ALL if name in found.once}
+            return costs.Costs({"logits": 5.0, "start": 4.0, "evaluation": 1.0, **shipping}, parts)
 
         monkeypatch.setattr(costs, "measure_costs", measure_costs)
         monkeypatch.setattr(plan, "time", SimpleNamespace(monotonic=lambda: 0.0))  # measuring took no time
@@ -115,6 +128,7 @@ def test_the_plan_is_shown_and_run_with_exactly_its_lengths_and_found_again(run,
     assert seen == ["files"]  # measured once
 
 
+@pytest.mark.slow
 def test_lengths_that_are_set_are_kept_and_a_teacher_that_was_made_costs_nothing(run, outputs):
     short = {"finetune__teacher.epochs": "1", "prediction__epochs": "2"}
     code, _, err = run(stage="finetune", pipeline__budget=None, **short)
@@ -131,8 +145,50 @@ def test_lengths_that_are_set_are_kept_and_a_teacher_that_was_made_costs_nothing
     assert configuration["prediction"]["epochs"] == 2
     assert result["phases"]["intermediate"]["steps"] == 2
     assert made(outputs, "finetune", "random")[0]["finetune"]["student"]["epochs"] == 2
+    trained = [path for path in results(outputs) if path.parts[-3] in ("finetune", "task")]
+    times = {path: path.stat().st_mtime_ns for path in trained}
+    code, out, err = run(**short, **SHIPPED, intermediate__max_steps="2")
+    assert code == 0, err
+    assert printed(out) == lengths
+    assert out.count("on top of this plan") == 3
+    assert {path: path.stat().st_mtime_ns for path in trained} == times
 
 
+def test_export_and_certificate_have_their_time_and_the_training_has_the_rest(run, outputs, measured):
+    measured(teacher=4.0, prediction=1.0, intermediate=2.0, baseline=3.0, files=6.0, latencies=3.0, certificate=2.0)
+    code, out, err = run(**SHIPPED, pipeline__budget="60s")  # 54: 21 once, 32 for the teacher, 1 for the student
+    assert code == 0, err
+    lengths = printed(out)
+    assert (lengths["teacher"], lengths["prediction phase"]) == ("8 passes", "1 pass")
+    shipped = ("files to ship, checked", "latencies, at most", "certificate")
+    assert [lengths[row] for row in shipped] == ["once"] * 3
+    assert re.search(r"all +of 1\.0 minutes +0\.9", out)
+    (planned,) = json.loads(next(outputs.glob("pipeline/*.plan.json")).read_text())["tasks"]
+    assert sum(planned["seconds"].values()) == 54
+    assert [path.parts[-3] for path in results(outputs)] == [
+        *("certify", "evaluate", "export", "finetune", "pipeline", "task")
+    ]
+    code, _, err = run(**SHIPPED, pipeline__budget="32s", overwrite="true")
+    assert code == 2
+    assert "takes 1min here (teacher 8 passes, prediction 1 pass, export and certificate 11s)" in err
+
+
+@pytest.mark.parametrize("formats", ["[]", pytest.param("[onnx,onnx_int8]", marks=pytest.mark.slow)])
+def test_what_shipping_takes_is_measured_before_it_is_planned(run, outputs, formats):
+    short = {"finetune__teacher.epochs": "1", "prediction__epochs": "1", "pipeline__budget": "1h"}
+    code, out, err = run(**{**SHIPPED, **short, "export__formats": formats, "export__least_equal": "0.5"})
+    assert code == 0, err
+    assert printed(out)["certificate"] == "once"
+    (planned,) = json.loads(next(outputs.glob("pipeline/*.plan.json")).read_text())["tasks"]
+    seconds = planned["seconds"]
+    assert all(seconds[name] > 0 for name in shipping_costs.ALL)
+    assert sum(seconds.values()) <= 0.9 * 3600
+    latency = made(outputs, "export")[1]["latency"]
+    assert len(latency[0]["latency"]) == (2 if formats == "[]" else 6)
+    assert made(outputs, "certify")[1]["rows"] > 0
+
+
+@pytest.mark.slow
 def test_every_task_has_an_equal_share(run, outputs, glue, measured):
     measured(teacher=2.0, prediction=1.0, intermediate=100.0, baseline=100.0)
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 import tinydistill as td
 from tests.conftest import bert
-from tests.stages.conftest import STATES, fine_tuned, state_rows, write_csv, write_states
+from tests.stages.conftest import STATES, fine_tuned, made_task, state_rows, write_csv, write_states
 from tinydistill import stages
 from tinydistill.config.compose import composed
 from tinydistill.errors import InputError
@@ -35,12 +35,8 @@ def words(tmp_path_factory, tokenizer) -> dict[str, str]:
     sources = [(*row, ("mail", "chat")[i % 2]) for i, row in enumerate(DEV)]
     write_csv(root / "dev.csv", sources, header=("text", "label", "number", "source"))
     return {
+        **made_task(root),
         "stage": "certify",
-        "task": "files",
-        "task.train": str(root / "train.csv"),
-        "task.validation": str(root / "dev.csv"),
-        "task.max_length": "16",
-        "teacher.path": str(root / "teacher"),
         "certify.path": str(root / "student"),
         "certify.agreement": "0.9",
         "certify.seconds": "0.001",

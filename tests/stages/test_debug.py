@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import sentences
 from tests.stages.conftest import changed
 
 
@@ -36,10 +37,12 @@ def test_a_batch_that_cannot_be_learned_is_a_failed_run(general, arguments):
     assert not Path(arguments["output_dir"]).exists()
 
 
-def test_a_share_of_the_batches_of_text(general, arguments):
-    general(general__max_steps=None)
+def test_a_share_of_the_batches_of_text(general, arguments, tmp_path):
+    (tmp_path / "few.txt").write_text("\n\n".join(sentences(120)) + "\n")
+    whole = {"corpus__paths": f"[{tmp_path / 'few.txt'}]", "general__max_steps": None}
+    general(**whole)
     every = result(arguments)["steps"]
-    assert general(general__max_steps=None, debug="limit", trainer__limit_train_batches="0.25")[0] == 0
+    assert general(**whole, debug="limit", trainer__limit_train_batches="0.25")[0] == 0
     assert result(arguments)["steps"] == every // 4
 
 

@@ -96,6 +96,7 @@ def made(outputs: Path, stage: str) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_the_pipeline_compares_teacher_and_student_and_has_no_baseline(outputs):
     result = record_of(made(outputs, "pipeline")).result
     assert [row["model"] for row in result["models"]] == ["teacher", "student, no training", "student, distilled"]
@@ -109,6 +110,7 @@ def test_the_pipeline_compares_teacher_and_student_and_has_no_baseline(outputs):
     assert (made(outputs, "report") / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_held_out_texts_choose_and_pairs_are_reported(outputs):
     result = record_of(made(outputs, "task")).result
     assert (result["chosen_by"], result["monitor"]) == ("selection/cosine", "sts/spearman")
@@ -118,6 +120,7 @@ def test_held_out_texts_choose_and_pairs_are_reported(outputs):
     assert result["scores"]["selection"]["cosine"] > result["start_scores"]["selection"]["cosine"] - 0.01
 
 
+@pytest.mark.slow
 def test_sentence_transformers_loads_what_is_shipped_and_scores_it_alike(outputs, given):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
@@ -135,12 +138,14 @@ def test_sentence_transformers_loads_what_is_shipped_and_scores_it_alike(outputs
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
 
 
+@pytest.mark.slow
 def test_nothing_that_is_shipped_is_a_pickle(outputs):
     files = [file.name for file in made(outputs, "export").rglob("*") if file.is_file()]
     assert "model.safetensors" in files
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt"))]
 
 
+@pytest.mark.slow
 def test_the_onnx_files_answer_as_the_model(outputs, tokenizer):
     from tinydistill.export.onnx_session import OnnxModel
 
@@ -156,6 +161,7 @@ def test_the_onnx_files_answer_as_the_model(outputs, tokenizer):
     assert checks["ONNX fp32"]["score"] == pytest.approx(checks["PyTorch fp32"]["score"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_card_says_what_it_is_and_its_programs_run(outputs):
     directory = made(outputs, "export")
     card = ModelCard.load(directory / "README.md")
@@ -172,6 +178,7 @@ def test_the_card_says_what_it_is_and_its_programs_run(outputs):
         assert re.match(r"(tensor\()?\[\[(1\.|0\.999)", said.getvalue())  # of a text with itself
 
 
+@pytest.mark.slow
 def test_files_of_predictions_have_a_line_a_pair_and_a_query(outputs):
     of_pairs, of_queries = (
         (made(outputs, "evaluate") / "predictions" / f"{name}.tsv").read_text().splitlines()
@@ -183,6 +190,7 @@ def test_files_of_predictions_have_a_line_a_pair_and_a_query(outputs):
     assert len(of_queries) == 1 + 30
 
 
+@pytest.mark.slow
 def test_a_student_goes_on_from_one_that_was_distilled(outputs, run, tmp_path):
     student = {"student__path": str(made(outputs, "task")), "output_dir": str(tmp_path / "made")}
     code, out, err = run(stage="task", distill__phases="none", **student)

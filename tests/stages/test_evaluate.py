@@ -123,6 +123,7 @@ def run_glue(command, task_arguments, glue):
     return call
 
 
+@pytest.mark.slow
 def test_a_submission_is_written_for_every_task_and_zipped_when_all_are_there(run_glue, model, tmp_path):
     trained = {
         "cola": ("unacceptable", "acceptable"),

@@ -12,6 +12,7 @@ from tinydistill.config.compose import composed, plain
 from tinydistill.config.help import CONF_DIR
 
 EXPERIMENTS = sorted((CONF_DIR / "experiment").glob("*.yaml"))
+LONG = ("tinybert4", "own_data", "embedder")  # a teacher is fine-tuned, rows are augmented, files are exported
 SMALL = {
     "general.max_length": "16",
     "pretrain.max_length": "16",
@@ -40,7 +41,14 @@ def embedding(tmp_path, tokenizer) -> dict[str, str | None]:
     return {"task": "embedding_files", "teacher.path": str(directory), **files}
 
 
-@pytest.mark.parametrize("experiment", [file.stem for file in EXPERIMENTS if file.stem != "tinybert6"])  # 4's, larger
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        pytest.param(file.stem, marks=[pytest.mark.slow] if file.stem in LONG else [])
+        for file in EXPERIMENTS
+        if file.stem != "tinybert6"  # 4's, larger
+    ],
+)
 def test_every_experiment_runs(experiment, command, arguments, task_arguments, modernbert, embedding, tmp_path):
     on_small_data = {"corpus": "files", "task": "files", "experiment": experiment, "output_dir": None}
     given = {name: value for name, value in (arguments | task_arguments).items() if name != "general.max_steps"}

@@ -256,6 +256,7 @@ def test_without_onnx_there_is_the_directory_alone(run, tokenizer, tmp_path, mon
     assert "the model's license isn't known: set export.license=NAME" in out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None, reason="openvino isn't installed: pip install openvino"
 )

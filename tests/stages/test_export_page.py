@@ -27,7 +27,7 @@ def no_packages(monkeypatch, tmp_path):
     monkeypatch.setattr(web_packages, "fetched", lambda cache: tmp_path)
 
 
-@pytest.mark.parametrize("columns", ["one text", "pairs"])
+@pytest.mark.parametrize("columns", ["one text", pytest.param("pairs", marks=pytest.mark.slow)])
 def test_the_page_lies_beside_the_model_and_is_sealed_with_it(run, no_packages, tokenizer, tmp_path, columns):
     rows = animal_rows(20, 3)
     changes, header = {}, ("text", "label")

@@ -296,6 +296,7 @@ def test_on_many_rows_rates_are_tried_for_a_tenth_of_the_steps_and_the_best_trai
     assert out.count("a tenth of the steps") == 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_finished_is_not_made_again(run, output, cut):
     assert run(**RATES)[0] == 0
     whole = result_of(output)

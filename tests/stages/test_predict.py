@@ -14,12 +14,13 @@ from transformers import pipeline
 
 from tests.conftest import bert
 from tests.embedders import write_embedder
-from tests.stages.conftest import STATES, changed, state_rows, write_csv
+from tests.stages.conftest import STATES, Cut, changed, state_rows, write_csv
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.export import onnx_files
 from tinydistill.models.heads import SEVERAL_LABELS, Head, add_head, load_with_head
 from tinydistill.models.loading import load_tokenizer, save_model
 from tinydistill.training import answering
+from tinydistill.training.answering import Answering
 
 TEXTS = [text for text, *_ in state_rows(30, 5)]
 
@@ -96,6 +97,90 @@ def test_the_rows_are_read_and_answered_a_few_at_a_time(run, output, tmp_path, m
     assert run(predict__file=file, overwrite="always")[0] == 0
     assert seen == [7, 7, 7, 7, 2]
     assert (output / "predictions.csv").read_text() == whole
+
+
+@pytest.fixture
+def cut_after(monkeypatch):
+    """Kills a run when it has answered so many parts of seven rows; lists the rows of the parts that were begun."""
+    monkeypatch.setattr("tinydistill.config.build.answering.ROWS_AT_ONCE", 7)
+    part, seen = Answering.part, []
+
+    def after(parts: int) -> list[int]:
+        def counted(self, split):
+            if len(seen) == parts:
+                raise Cut
+            seen.append(len(split))
+            return part(self, split)
+
+        seen.clear()
+        monkeypatch.setattr(Answering, "part", counted)
+        return seen
+
+    return after
+
+
+def texts_as(file: Path) -> str:
+    """The texts in a file of a format, one of them with a line end in it and one empty."""
+    texts = [*TEXTS[:27], "the cat\nsat", "", TEXTS[29]]
+    if file.suffix == ".parquet":
+        pq.write_table(pa.table({"text": texts, "id": range(30)}), file)
+        return str(file)
+    rows = list(enumerate(texts))
+    if file.suffix == ".jsonl":
+        return write_lines(file, [{"text": text, "id": number} for number, text in rows])
+    return write_csv(file, [(text, str(number)) for number, text in rows], ("text", "id"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_run_that_is_cut_goes_on_behind_what_is_answered_and_ends_in_the_same_bytes(
+    run, output, tmp_path, cut_after, suffix
+):
+    file, name = texts_as(tmp_path / f"new{suffix}"), f"predictions{suffix}"
+    cut_after(9)
+    assert run(predict__file=file, output_dir=str(tmp_path / "whole"))[0] == 0
+    cut_after(3)
+    with pytest.raises(Cut):
+        run(predict__file=file)
+    assert not output.exists()
+    seen = cut_after(9)
+    code, out, err = run(predict__file=file)
+    assert code == 0, err
+    assert "21 rows were answered before" in out
+    assert seen == [7, 2]
+    assert (output / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    whole, resumed = (record_of(made).result for made in (tmp_path / "whole", output))
+    assert {**whole, "seconds": 0} == {**resumed, "seconds": 0}
+    assert not list(output.parent.glob("*.unfinished"))
+
+
+def test_answers_that_are_damaged_are_given_again(run, output, tmp_path, cut_after):
+    file = texts_as(tmp_path / "new.csv")
+    cut_after(3)
+    with pytest.raises(Cut):
+        run(predict__file=file)
+    damaged = sorted(output.with_name("predicted.unfinished").glob("answers/*.zip"))[1]
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    seen = cut_after(9)
+    code, out, err = run(predict__file=file)
+    assert code == 0, err
+    assert f"{damaged} is damaged" in out
+    assert seen == [7, 7, 2]
+    assert [line["id"] for line in read_csv(output / "predictions.csv")] == list(map(str, range(30)))
+
+
+def test_what_was_answered_of_another_file_is_not_taken(run, output, tmp_path, cut_after):
+    file = texts_as(tmp_path / "new.csv")
+    cut_after(3)
+    with pytest.raises(Cut):
+        run(predict__file=file)
+    write_csv(tmp_path / "new.csv", [("the dog", "0")], ("text", "id"))
+    cut_after(9)
+    code, _, err = run(predict__file=file)
+    assert code == 2
+    assert "is an unfinished run with other settings (inputs.file: other content)" in err
+    code, _, err = run(predict__file=file, overwrite="true")
+    assert code == 0, err
+    assert len(read_csv(output / "predictions.csv")) == 1
 
 
 def test_json_lines_keep_values_of_any_kind_and_rows_without_a_text_are_answered(run, output, tmp_path):

@@ -10,7 +10,7 @@ from tokenizers.models import BPE
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 from tests.conftest import SPECIAL, WORDS, bert
-from tests.stages.conftest import STATES, Cut, changed, state_rows, write_csv, write_states
+from tests.stages.conftest import STATES, Cut, changed, made_task, state_rows, write_csv, write_states
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.data.tasks.tag_files import TagFiles
 from tinydistill.distillation.layer_distiller import LayerDistiller
@@ -52,12 +52,8 @@ def run(command, small, made, output):
     def call(**changes: str | None) -> tuple[int, str, str]:
         words = {
             **small,
+            **made_task(made),
             "stage": "task",
-            "task": "files",
-            "task.train": str(made / "train.csv"),
-            "task.validation": str(made / "dev.csv"),
-            "task.max_length": "16",
-            "teacher.path": str(made / "teacher"),
             "intermediate.epochs": "2",
             "prediction.epochs": "3",
             "prediction.batch_size": "16",

@@ -8,6 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from tests.damage import cut, empty, zero
 from tinydistill.errors import RunError
 from tinydistill.training import checkpoints
 from tinydistill.training.checkpoints import WholeCheckpoints, best_checkpoint, last_checkpoint, load_best
@@ -38,20 +39,8 @@ def flip_pickle(file: Path) -> None:
     file.write_bytes(data)
 
 
-def cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
 def cut_a_byte(file: Path) -> None:
     os.truncate(file, file.stat().st_size - 1)
-
-
-def empty(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def zero(file: Path) -> None:
-    file.write_bytes(bytes(file.stat().st_size))
 
 
 def not_a_number(file: Path) -> None:

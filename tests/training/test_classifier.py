@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, OnExc
 from torch.utils.data import DataLoader
 
 from tests.conftest import bert
+from tests.trainers import quiet_trainer
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.targets import Target
 from tinydistill.kinds import kind_of
@@ -53,17 +54,7 @@ def classifier(scoring: Scoring = SCORING, **changes) -> Classifier:
 
 
 def trainer(tmp_path, *callbacks, **options) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=bool(callbacks),
-        num_sanity_val_steps=0,
-        default_root_dir=tmp_path,
-        callbacks=list(callbacks),
-        **{"max_epochs": 1, **options},
-    )
+    return quiet_trainer(tmp_path, *callbacks, **{"max_epochs": 1, "num_sanity_val_steps": 0, **options})
 
 
 def test_the_loss_is_the_cross_entropy_a_mean_over_rows_and_a_sum_over_classes():

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
+from tests.trainers import quiet_trainer
 from tinydistill.errors import RunError
 from tinydistill.models.finite import not_finite
 from tinydistill.training.finite_steps import finite_losses
@@ -45,16 +46,7 @@ class Faulty(OptimizedModule):
 def fitted(module: Faulty, directory: Path, **options) -> pl.Trainer:
     """A run over all its batches, which leaves a checkpoint where it is stopped."""
     checkpoint = ModelCheckpoint(directory, filename="last", enable_version_counter=False, save_on_exception=True)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        callbacks=[checkpoint],
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=directory,
-        **options,
-    )
+    trainer = quiet_trainer(directory, checkpoint, max_epochs=1, **options)
     trainer.fit(module, DataLoader(torch.zeros(len(module.factors), 1)))
     return trainer
 
@@ -158,7 +150,7 @@ def test_broken_weights_are_neither_saved_nor_gone_on_from(tmp_path):
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
     checkpoint["state_dict"]["net.bias"][0] = NAN
     torch.save(checkpoint, tmp_path / "broken.ckpt")
-    trainer = pl.Trainer(accelerator="cpu", max_epochs=2, logger=False, enable_progress_bar=False)
+    trainer = quiet_trainer(tmp_path, max_epochs=2)
     with pytest.raises(RunError, match=r"can't be gone on from: net.bias holds values that aren't finite"):
         trainer.fit(Faulty([1.0] * 2), DataLoader(torch.zeros(2, 1)), ckpt_path=tmp_path / "broken.ckpt")
 

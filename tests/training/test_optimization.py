@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
+from tests.trainers import quiet_trainer
 from tinydistill.errors import InputError
 from tinydistill.training.optimization import (
     OptimizedModule,
@@ -82,16 +83,7 @@ ROWS = torch.randn(28, 4, generator=torch.Generator().manual_seed(1))
 
 def fit(module: Dropping, root, *callbacks, checkpoint=None, **options) -> pl.Trainer:
     torch.manual_seed(5)
-    run = pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=bool(callbacks),
-        default_root_dir=root,
-        callbacks=list(callbacks),
-        **options,
-    )
+    run = quiet_trainer(root, *callbacks, **options)
     validation = DataLoader(ROWS, batch_size=8, generator=torch.Generator())  # as ours: it draws no global number
     run.fit(module, StatefulLoader(run), validation, ckpt_path=checkpoint)
     return run

@@ -12,7 +12,7 @@ from tinydistill.errors import InputError, RunError, UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-_NUMBER = re.compile(r"(?:\(os error |\[Errno )(\d+)")  # as safetensors, pyarrow and shutil.copytree say it
+_ERRNO = re.compile(r"(?:\(os error |\[Errno )(\d+)")  # as safetensors, pyarrow and shutil.copytree say it
 _SHORT = re.compile(r"requested and \d+ written|unexpected pos \d+ vs \d+")  # numpy and torch, which don't say why
 
 
@@ -23,7 +23,7 @@ def refused(error: BaseException, *places: Path, size: int | None = None) -> Run
     """
     one: BaseException | None = error
     while one is not None and not isinstance(one, InputError | UserError | RunError):
-        number, name = _number(one), getattr(one, "filename", None)
+        number, name = _errno(one), getattr(one, "filename", None)
         named = [Path(os.fsdecode(name))] if isinstance(name, str | bytes) else []
         if number in _FULL:
             return RunError(_full(min([*named, *places], key=_free, default=None), size))
@@ -33,10 +33,10 @@ def refused(error: BaseException, *places: Path, size: int | None = None) -> Run
     return one if isinstance(one, RunError) else None
 
 
-def _number(error: BaseException) -> int:
+def _errno(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    if found := _NUMBER.search(str(error)):
+    if found := _ERRNO.search(str(error)):
         return int(found[1])
     return errno.ENOSPC if _SHORT.search(str(error)) else 0
 
@@ -48,10 +48,10 @@ def _full(place: Path | None, size: int | None) -> str:
 
 
 def _free(place: Path) -> int:
-    return shutil.disk_usage(_there(place)).free
+    return shutil.disk_usage(_nearest_existing(place)).free
 
 
-def _there(place: Path) -> Path:
+def _nearest_existing(place: Path) -> Path:
     """The nearest of a path and its parents that exists."""
     whole = place.expanduser().absolute()
     return next(one for one in (whole, *whole.parents) if one.exists())
@@ -74,7 +74,7 @@ def check_place(place: Path, argument: str) -> None:
     advice = f"choose another place with {{{argument}}}=DIR"
     if re.match(r"[A-Za-z][\w+.-]+:/", str(place)):  # as s3://bucket/outputs, of which a path keeps one /
         raise InputError(f"{place} is a URL, and only directories of this machine are written to", advice)
-    there = _there(place)
+    there = _nearest_existing(place)
     if not there.is_dir():
         raise InputError(f"can't write to {place}: {there} is no directory", advice)
     if not os.access(there, os.W_OK | os.X_OK):

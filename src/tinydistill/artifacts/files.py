@@ -31,7 +31,7 @@ _SEAL, _PARTIAL = "crc32", ".partial-"
 
 
 class DamagedError(InputError):
-    """Something that tinydistill wrote isn't any more what it was."""
+    """A file that tinydistill wrote has changed since."""
 
 
 def file_hash(path: Path) -> str:
@@ -128,14 +128,6 @@ def _checksum(content: Any) -> str:
 def digest(value: Any) -> str:
     """A short hash of what JSON can say, for the names of directories."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def seal(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is tinydistill's own of the directories that it works in and replaces, and may be removed."""
+"""Which directories are tinydistill's own, so that they may be cleared or replaced."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Records that tell nobody whose machine they were made on: the home directory stands in them as ~."""
+"""Records without the name of the home directory: ~ stands for it."""
 
 import os
 from collections.abc import Callable

@@ -13,11 +13,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tinydistill import hub
+from tinydistill.artifacts.differences import difference
 from tinydistill.artifacts.disk import refused, writing
 from tinydistill.artifacts.files import (
     DamagedError,
     check,
-    flatten,
     read_json,
     read_sealed,
     seal,
@@ -34,7 +34,6 @@ from tinydistill.ranks import rank
 JOB = "job.json"  # in the directory of a sweep's job: its result
 _SETTINGS = "settings.json"
 _REPLACED = "replaced"  # in a working directory: the artifact that gives way
-_LONG = 40  # characters of a setting that is shown as a whole
 _ELSEWHERE = "choose another place with {open_artifact.path}=DIR"
 
 _PUBLISHED_WITHIN = 600.0  # seconds after the other processes have finished
@@ -188,7 +187,7 @@ def _finished(path: Path, settings: dict[str, Any], overwrite: bool | str) -> di
         wrong = InputError(foreign, _ELSEWHERE) if foreign else DamagedError(f"{path} is damaged: it lacks {RESULT}")
     if made is not None and not overwrite:
         raise InputError(
-            f"{path} was made with other settings ({_difference(made.settings, settings)})",
+            f"{path} was made with other settings ({difference(made.settings, settings)})",
             "keep it with {open_artifact.path}=DIR or replace it with {open_artifact.overwrite}=true",
         )
     if wrong is not None and not overwrite:
@@ -229,7 +228,7 @@ def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
             return False
         if not overwrite:
             raise InputError(
-                f"{work} is an unfinished run with other settings ({_difference(theirs, settings)})",
+                f"{work} is an unfinished run with other settings ({difference(theirs, settings)})",
                 "keep it with {open_artifact.path}=DIR or drop it with {open_artifact.overwrite}=true",
             )
     try:
@@ -242,21 +241,7 @@ def _begin(work: Path, settings: dict[str, Any], overwrite: bool | str) -> bool:
     return True
 
 
-def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    old, new = flatten(theirs), flatten(ours)
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    shown = [f"{key}: {_change(old.get(key), new.get(key))}" for key in changed[:4]]
-    return ", ".join(shown) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
-
-
 def _copy_without_host(source: str, target: str) -> str:
     """TensorBoard names its files after the machine."""
     named = Path(target)
     return shutil.copy2(source, str(named.with_name(named.name.replace(socket.gethostname(), "localhost"))))
-
-
-def _change(old: Any, new: Any) -> str:
-    before, after = str(old), str(new)
-    if len(before) > _LONG and len(after) > _LONG:  # hashes of files, rows and weights
-        return "other content"
-    return " -> ".join(text if len(text) <= _LONG else f"{text[:12]}…" for text in (before, after))

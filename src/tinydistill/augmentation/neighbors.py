@@ -14,7 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tinydistill.augmentation.rows import Counts, Row, texts_of
 from tinydistill.console import Meter
 from tinydistill.data.tasks.examples import Split
-from tinydistill.models.observation import encoder_inputs, valid_tokens
+from tinydistill.models.embedder import pooled
+from tinydistill.models.observation import encoder_inputs
 
 NEAREST, NEAR = 5, 60  # so many texts are a text's nearest ones, and the near ones
 OFTEN, SOMETIMES = 0.5, 0.35  # shares of new pairs with one of the nearest and of the near; the rest is with any text
@@ -38,8 +39,7 @@ def mean_states(
             batch = tokenizer(some, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
             batch = encoder_inputs(batch.to(encoder.device))
             states_BLD = encoder(**batch).last_hidden_state.float()
-            weights_BL1 = valid_tokens(batch)[..., None].float()
-            means_BD = (states_BLD * weights_BL1).sum(1) / weights_BL1.sum(1)
+            means_BD = pooled(states_BLD, batch.get("attention_mask"), "mean")
             states_ND[numbers] = F.normalize(means_BD, dim=-1).cpu()
             meter.update(len(numbers))
     return states_ND

@@ -1,4 +1,4 @@
-"""Words by the company of their vectors: GloVe or word2vec text, or a model's own input embeddings.
+"""Words and their nearest neighbors by vectors: GloVe or word2vec text, or a model's own input embeddings.
 
 Q: words asked about, N: words with a vector, D: width.
 """

@@ -1,1 +1,1 @@
-"""How fast this machine is, and how much of that the work uses: objects in, numbers out."""
+"""How fast this machine is, and how fast the work is on it."""

@@ -1,4 +1,4 @@
-"""How fast a machine multiplies matrices, what every other speed is held against, and how much of it work does."""
+"""The rate of matrix products on a machine, with which other speeds are compared, and the FLOPs of some work."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The most memory that was in use since a moment."""
+"""Peak memory since a moment."""
 
 import contextlib
 import ctypes

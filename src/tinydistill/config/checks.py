@@ -126,6 +126,8 @@ def _check_export(export: Export) -> None:
 
 
 def _check_search(search: Search) -> None:
+    if not search.vocabulary or not search.forms:
+        raise UserError(f"search.{'runtime' if search.vocabulary else 'vocabulary'} is empty: name one at least")
     for name in ("num_layers", "hidden_size", "feed_forward"):
         numbers = getattr(search, name)
         if not numbers:

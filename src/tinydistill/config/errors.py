@@ -50,9 +50,7 @@ _NODES = {
     "SomeRows": "task",
     "Trainer": "trainer",
     "GlueTask": "task.source",
-    "DocstringsTask": "task.source",
-    "DocstringTopics": "task.source",
-    "DocstringQuestions": "task.source",
+    "DocstringRows": "task.source",
     "Bounds": "export",
 }
 _OPTIONS = {
@@ -63,7 +61,6 @@ _OPTIONS = {
     "GlueTask.validation_splits": "task.validation_splits",
     "GlueTask.test_splits": "task.test_splits",
     "TaskDataModule.augmentation": "augmentation.path",
-    "DocstringTags.validation_rows": "task.source.validation_rows",
     "Objective.losses": "objective.losses",
     "Objective.scale": "objective.scale",
     "Objective.projection": "objective.projection",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinydistill.data.files import COMPRESSED, first_line
+from tinydistill.data.files import COMPRESSED, extension, first_line
 from tinydistill.errors import InputError
 from tinydistill.hub import look_for_hub
 
@@ -122,18 +122,28 @@ def hub_rows(name: str, repo: str, config: str | None, split: str, revision: str
 def column_index(names: Sequence[str], column: str, where: str, advice: str) -> int:
     """Which of the columns that one is. Raises InputError where there is none or more than one of that name."""
     if column not in names:
-        shown = ", ".join(str(name) or "''" for name in names[:20]) + (", …" if len(names) > 20 else "")
-        raise InputError(f"{where} has no column '{column}' but {shown or 'none'}", advice)
+        shown = list_names([str(name) or "''" for name in names]) or "none"
+        raise InputError(f"{where} has no column '{column}' but {shown}", advice)
     if (count := list(names).count(column)) > 1:
         raise InputError(f"{where} has {count} columns called '{column}'", "rename all but one")
     return list(names).index(column)
 
 
-def no_text(value: Any, where: str, column: str, advice: str) -> str:
-    """What a cell stands for that holds no string: nothing where it is empty. Raises InputError for anything else."""
-    if value is not None:
+def text_of(value: Any, where: str, column: str, advice: str) -> str:
+    """A cell's text, "" where it is empty. Raises InputError where it holds anything else."""
+    if value is not None and not isinstance(value, str):
         raise InputError(f"{where}: column '{column}' holds {shortened(value)}, which is not text", advice)
-    return ""
+    return value or ""
+
+
+def unit_of(path: Path) -> str:
+    """What a file's rows are numbered by: "row" in Parquet, else "line"."""
+    return "row" if extension(path) == ".parquet" else "line"
+
+
+def list_names(names: Sequence[str], most: int = 20) -> str:
+    """Names for a message; of many the first ones."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def shortened(value: Any) -> str:

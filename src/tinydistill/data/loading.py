@@ -53,7 +53,7 @@ class EpochOrder(Sequence[RowNumbers]):
 
 
 class BatchLoader:
-    """Batches of a data set in a given order, from that on which `first` says when the first one is read.
+    """Batches of a data set in a given order; `first` gives the number to begin with when the first one is read.
 
     Every iteration makes a torch DataLoader. It is none itself, so that Lightning replaces neither order nor sharding.
     The data set is indexed with what the order holds, row numbers [B].

@@ -14,11 +14,11 @@ from tinydistill.training.optimization import OptimizedModule
 
 
 class LayerDistiller(OptimizedModule):
-    """Teach a student what its teacher does inside, with any Trainer. Batches hold input_ids [B, L], maybe a mask.
+    """Train a student on its teacher's hidden states and attention, with any Trainer.
 
-    Logged are `train/loss`, `train/raw/TERM`, `train/unexplained/TERM`, and held-out means as `heldout/…`, of the first
-    validation loader. Where the objective hasn't been measured against a teacher's statistics, they are measured on the
-    validation batches before the first step.
+    Batches hold input_ids [B, L], maybe a mask. Logged are `train/loss`, `train/raw/TERM`, `train/unexplained/TERM`,
+    and held-out means as `heldout/…`, of the first validation loader. Where the objective hasn't been measured against
+    a teacher's statistics, they are measured on the validation batches before the first step.
 
     Args:
         teacher: an encoder; it is frozen.
@@ -57,12 +57,12 @@ class LayerDistiller(OptimizedModule):
         self._frozen = []
 
     def on_train_start(self) -> None:
-        """See that the teacher is measured; go on with the random numbers of a run that is resumed."""
+        """Measure the teacher unless that was done; go on with the random numbers of a run that is resumed."""
         self.imitation.measure_once(self.trainer)
         super().on_train_start()
 
     def on_validation_start(self) -> None:
-        """See that the teacher is measured."""
+        """Measure the teacher unless that was done."""
         self.imitation.measure_once(self.trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

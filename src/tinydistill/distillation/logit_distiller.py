@@ -70,7 +70,7 @@ class MergedDistiller(LogitDistiller):
         self.imitation = Imitation(teacher, student, objective)
 
     def on_train_start(self) -> None:
-        """See that the teacher is measured; go on with the random numbers of a run that is resumed."""
+        """Measure the teacher unless that was done; go on with the random numbers of a run that is resumed."""
         self.imitation.measure_once(self.trainer)
         super().on_train_start()
 

@@ -1,9 +1,10 @@
-"""What must hold before a teacher's knowledge of a task is distilled: found in seconds, before hours of training."""
+"""Checks of a teacher that take seconds, before hours of training on its answers."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from tinydistill.data.formats import list_names
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
@@ -40,8 +41,7 @@ def check_head(theirs: Sequence[str], target: Target, *, check_labels: bool = Tr
 
 
 def _outputs(labels: Sequence[str]) -> str:
-    listed = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "")
-    return f"{len(labels)} classes ({listed})" if len(labels) > 1 else "one number"
+    return f"{len(labels)} classes ({list_names(labels, 10)})" if len(labels) > 1 else "one number"
 
 
 def _plain(name: str) -> str:
@@ -49,7 +49,7 @@ def _plain(name: str) -> str:
 
 
 def check_score(kind: TaskKind, split: Split, answers: Any, *, called: str = "the teacher") -> None:
-    """Raise InputError where a teacher's answers to a labeled split are no better than those of one who can't read."""
+    """Raise InputError where a teacher's answers to a labeled split are no better than guessing without reading."""
     if said := kind.no_better(split, answers):
         raise InputError(
             f"{called}{said if said.startswith(':') else f' {said}'}",

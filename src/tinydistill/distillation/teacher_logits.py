@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -17,7 +16,7 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.examples import Split
 from tinydistill.kinds import TaskKind, kind_of
 from tinydistill.kinds.base import Logits
-from tinydistill.models.observation import encoder_inputs
+from tinydistill.training.answering import in_torch
 from tinydistill.training.classifier import Answered, answered, by_row
 from tinydistill.training.scoring import check_answers
 
@@ -54,13 +53,12 @@ def compute_logits(
 
     Progress towards so many windows is `shown`, or not.
     """
-    teacher.eval()
+    answer = in_torch(teacher, kind)
 
     def answers() -> Iterator[Answered]:
-        with torch.no_grad(), Meter("teacher's logits", "row", windows, shown=shown) as meter:
+        with Meter("teacher's logits", "row", windows, shown=shown) as meter:
             for batch in batches:
-                inputs = {name: tensor.to(teacher.device) for name, tensor in encoder_inputs(batch).items()}
-                yield answered(batch, kind.logits(teacher(**inputs)))
+                yield answered(batch, answer(batch))
                 meter.update(len(batch["row"]))
 
     return by_row(answers())

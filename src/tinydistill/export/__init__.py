@@ -1,1 +1,1 @@
-"""What is shown and shipped of a model."""
+"""A model as files to ship: ONNX and OpenVINO, their checks and latencies, the model card, the hub."""

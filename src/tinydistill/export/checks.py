@@ -1,4 +1,4 @@
-"""What a model and the files made of it answer to the first validation split, side by side."""
+"""Check exported files: their answers to the first validation split against the model's."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,13 +16,13 @@ from tinydistill.export.exported import PYTORCH, RUNTIMES
 from tinydistill.export.onnx_export import FILES
 from tinydistill.export.sessions import session
 from tinydistill.kinds.base import Logits
-from tinydistill.models.observation import encoder_inputs
 from tinydistill.training import scoring
+from tinydistill.training.answering import in_torch
 from tinydistill.training.classifier import Scoring, answered, by_row
 
 
 class Checks:
-    """One of `rows` a file that keeps to the bounds, the first of them the model's own.
+    """The checks of a model's files: `rows` has an entry for the model, and one for each file that keeps to the bounds.
 
     `close` is a margin in probability up to which another answer is as good.
     """
@@ -31,8 +31,7 @@ class Checks:
         self.data, self.scored, self.bounds, self.close = data, scored, bounds, close
         self.split = data.validation[scored.reported_split]
         self.rows: list[dict[str, Any]] = []
-        with torch.inference_mode():
-            self.original = self._said(lambda batch: scored.kind.logits(model(**encoder_inputs(batch))))
+        self.original = self._said(in_torch(model, scored.kind))
         self.margins = scored.kind.margins(self.original[0])
         labeled = self.split.labels is not None
         self.confusion = scored.kind.confusion(self.original[1], self.split) if labeled else None

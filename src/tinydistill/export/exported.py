@@ -73,6 +73,11 @@ def timed(
     return rows
 
 
+def for_one_user(latency: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of what `timed` gives the combination that one user waits for: fewest threads and rows, the longest text."""
+    return min(latency, key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default={})
+
+
 def busy() -> float | None:
     """How many processes wanted each core in the last minute; None on Windows, which can't tell."""
     return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2) if hasattr(os, "getloadavg") else None

@@ -17,6 +17,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from tinydistill.export.sessions import session
 
 ROUNDS, SETTLED = 5, 1.1
+_LEAST = 5  # times of a call
 Call = Callable[[], object]
 Clock = Callable[[], float]
 System = Callable[[int, int, int], Call]
@@ -62,9 +63,14 @@ def latencies(
     }
 
 
+def longest_timing(call: float, *, seconds: float = 2.0, warmup: int = 3) -> float:
+    """The seconds that `latencies` takes at most for a call of so many seconds, among others."""
+    return warmup * call + max(_LEAST * call, 2 * seconds + call)
+
+
 def _time(calls: Mapping[str, Call], times: Mapping[str, list[float]], seconds: float, clock: Clock) -> None:
     """Add to the times of each call until they come to so many seconds."""
-    while left := [name for name, taken in times.items() if sum(taken) < seconds or len(taken) < 5]:
+    while left := [name for name, taken in times.items() if sum(taken) < seconds or len(taken) < _LEAST]:
         for name in left:
             start = clock()
             calls[name]()
@@ -73,7 +79,7 @@ def _time(calls: Mapping[str, Call], times: Mapping[str, list[float]], seconds: 
 
 def _medians(times: Sequence[float]) -> list[float]:
     """The medians of parts of at least five times, the smallest first."""
-    parts = np.array_split(np.array(times), min(ROUNDS, len(times) // 5))
+    parts = np.array_split(np.array(times), min(ROUNDS, len(times) // _LEAST))
     return sorted(float(np.median(part)) for part in parts)
 
 

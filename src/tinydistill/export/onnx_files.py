@@ -1,4 +1,4 @@
-"""The files of a model that are shipped, ONNX and OpenVINO: those that answer as it does."""
+"""Write a model as ONNX and OpenVINO files, and keep those that answer as it does."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

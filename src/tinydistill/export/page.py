@@ -19,10 +19,11 @@ from tinydistill.console import count, say
 from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
 from tinydistill.export import onnx_export, page_rows, web_packages
-from tinydistill.export.exported import RUNTIMES
+from tinydistill.export.exported import RUNTIMES, for_one_user
 from tinydistill.export.size import PARTS
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.sequence import SequenceClassification, SequenceRegression
+from tinydistill.models.observation import tokenizer_outputs
 from tinydistill.models.source import Source
 
 DIRECTORY, SETTINGS = "page", "page.json"
@@ -72,7 +73,7 @@ def write_page(
     settings = {
         "labels": list(kind.target.labels),
         "max_length": max_length,
-        "inputs": page_rows.inputs_of(tokenizer),
+        "inputs": tokenizer_outputs(tokenizer),
         "layout": page_rows.layout(tokenizer, pair=rows.pairs is not None),
         "model": f"model/{_MODEL}",
         "rows": list(found.as_json()),
@@ -116,9 +117,7 @@ def facts(result: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[st
     who = list(dict.fromkeys([*result["scores"], *(row["model"] for row in result["sizes"])]))
     sizes = {row["model"]: row for row in result["sizes"]}
     checked = {"student": next((row["score"] for row in result["checks"] if row["name"] == int8), None)}
-    timed: dict[str, Any] = min(
-        result["latency"], key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default={}
-    )
+    timed = for_one_user(result["latency"])
     latency = {name.removesuffix(f", {int8}"): one["median"] for name, one in timed.get("latency", {}).items()}
     of = f"{timed['batch_size']} x {timed['length']} tokens, threads: {timed['threads']}" if timed else ""
     found: list[tuple[str, Mapping[str, Any], str]] = [

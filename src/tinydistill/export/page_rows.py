@@ -3,7 +3,7 @@
 N: rows, C: outputs of the prediction layer.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.text.token_ids import prepare_tokenizer
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.base import Logits
-from tinydistill.models.observation import ENCODER_INPUTS
+from tinydistill.models.observation import accepted_inputs, tokenizer_outputs
 from tinydistill.models.source import Source
 
 _DIGITS = 5  # of a probability
@@ -78,7 +78,9 @@ def answer(
     """Ask the model in an ONNX file and its teacher in PyTorch, each row by itself, as a browser does."""
     from tinydistill.export.onnx_session import OnnxModel
 
-    def ask(who: str, asked: PreTrainedTokenizerBase, model: Callable[[Mapping[str, Any]], Logits]) -> Logits:
+    def ask(
+        who: str, asked: PreTrainedTokenizerBase, inputs: Sequence[str], model: Callable[[Mapping[str, Any]], Logits]
+    ) -> Logits:
         said = [np.zeros((0, kind.target.outputs), np.float32)]
         encoder = shipped(asked)
         encoder.enable_truncation(max_length)
@@ -86,12 +88,12 @@ def answer(
             for number in range(len(rows)):
                 row = encoder.encode(rows.texts[number], None if rows.pairs is None else rows.pairs[number])
                 fields = {"input_ids": row.ids, "attention_mask": row.attention_mask, "token_type_ids": row.type_ids}
-                said.append(model({name: np.array([fields[name]]) for name in inputs_of(asked)}))
+                said.append(model({name: np.array([fields[name]]) for name in inputs}))
                 meter.update(1)
         logits = np.concatenate(said)
         return logits if kind.target.regression else torch.as_tensor(logits).softmax(-1).numpy()
 
-    student = ask("student", tokenizer, OnnxModel(file, threads=1))
+    student = ask("student", tokenizer, tokenizer_outputs(tokenizer), OnnxModel(file, threads=1))
     theirs = None
     if teacher is not None and len(rows):
         model = teacher.with_head(kind.head).eval()
@@ -102,7 +104,7 @@ def answer(
                 logits: Logits = kind.logits(output).float().numpy()
             return logits
 
-        theirs = ask("teacher", teacher.tokenizer, computed)
+        theirs = ask("teacher", teacher.tokenizer, accepted_inputs(model, teacher.tokenizer), computed)
     return Answered(kind, rows, student, theirs)
 
 
@@ -111,11 +113,6 @@ def shipped(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     encoder, *_ = prepare_tokenizer(tokenizer)
     encoder.encode_special_tokens = False
     return encoder
-
-
-def inputs_of(tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """The tensors that a model with this tokenizer takes."""
-    return [name for name in ENCODER_INPUTS if name in tokenizer.model_input_names]
 
 
 def layout(tokenizer: PreTrainedTokenizerBase, *, pair: bool) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A finished directory goes to the Hugging Face hub, with the user's own token."""
+"""Upload a finished directory to the Hugging Face hub, with the user's own token."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def check(repo: str | None) -> None:
 
 
 def push(directory: Path, repo: str, *, private: bool) -> str:
-    """Upload a directory, without what is nobody's business, to a repository made if need be; its address.
+    """Upload a directory, without LEFT_BEHIND, to a repository, which is made if there is none; its address.
 
     Raises InputError where the hub refuses.
     """

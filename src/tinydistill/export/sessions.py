@@ -1,4 +1,4 @@
-"""What answers from a file of a model, whichever runtime reads it: this module imports no torch.
+"""Sessions that run an exported model, whichever its runtime. This module imports no torch.
 
 B: rows in a batch, L: tokens in a row, C: outputs of the prediction layer.
 """
@@ -34,7 +34,7 @@ class Session(ABC):
 
 
 def session(file: Path, threads: int | None = None) -> Session:
-    """What reads a file that was exported, computing with so many threads; None for all cores."""
+    """The session of an exported file, computing with so many threads; None for all cores."""
     if file.suffix == ".xml":
         from tinydistill.export.openvino_model import OpenvinoModel  # where it is installed
 

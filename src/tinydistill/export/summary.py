@@ -1,4 +1,4 @@
-"""What the export stage prints, how true the files are, how large, how fast; and tables that the model card shares."""
+"""Tables of an export, printed and for the model card: how close its files are to the model, how large, how fast."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def _otherwise(check: dict[str, Any]) -> str:
 
 
 def kept(check: dict[str, Any]) -> str:
-    """How far a file's answers are PyTorch's."""
+    """How close a file's answers are to PyTorch's."""
     if check["equal"] is not None:
         return f"{check['equal']:.2%}"
     return f"{check[_number(check)]:.4f}"

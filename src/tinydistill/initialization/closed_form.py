@@ -1,4 +1,4 @@
-"""A student solved for from its teacher: linear algebra on a sample of text instead of the first hour of training.
+"""Solve for a student from its teacher: linear algebra on a sample of text instead of the first hour of training.
 
 Shapes: B batch, L length, N tokens, D hidden size. Student layers are counted
 m = 1..M, teacher layers n = 1..N; 0 is the embedding layer. Suffixes _S and _T: student, teacher.

@@ -1,4 +1,4 @@
-"""A new prediction layer solved for: ridge regression onto the teacher's logits in place of its first epochs.
+"""Solve for a new prediction layer: ridge regression onto the teacher's logits in place of its first epochs.
 
 Shapes: N rows, D hidden size, C outputs of the prediction layer.
 """
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from tinydistill.initialization import linear_algebra as linear
 from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
-from tinydistill.models.embedder import SentenceEmbedder
+from tinydistill.models.embedder import SentenceEmbedder, pooled
 from tinydistill.models.encoder_parts import transformer_layers
 from tinydistill.models.observation import encoder_inputs
 
@@ -98,15 +98,10 @@ def _inputs(
             if logits.ndim == 3:
                 valid_BL = batch["valid"].to(model.device)
                 if per_window:
-                    states, logits = (values - _means(values, valid_BL) for values in (states, logits))
+                    means = [pooled(values, valid_BL, "mean").unsqueeze(1) for values in (states, logits)]
+                    states, logits = states - means[0], logits - means[1]
                 states, logits = states[valid_BL], logits[valid_BL]
             yield states, logits
-
-
-def _means(values_BLD: Tensor, valid_BL: Tensor) -> Tensor:
-    """Of the valid tokens of every window, [B, 1, D]."""
-    weight_BL1 = valid_BL[..., None].to(values_BLD.dtype)
-    return (values_BLD * weight_BL1).sum(1, keepdim=True) / weight_BL1.sum(1, keepdim=True).clamp_min(1)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One Transformer layer of a student solved for: attention scores, values and outputs, feed-forward network.
+"""Solve for one Transformer layer of a student: attention scores, values and outputs, feed-forward network.
 
 Shapes: B batch, L length, N tokens, D hidden size, H heads, d head size, K candidate neurons. Suffixes _S and _T:
 student, teacher. Teacher layers n are counted from 1; 0 is the embedding layer.
@@ -55,7 +55,7 @@ def solve_scores(chunks: Sequence[Chunk], layer: Layer, layer_T: Layer, n: int) 
         reduced = linear.low_rank_scores(fitted[q], fitted[k], rank)
         rows = slice(q * rank, (q + 1) * rank)
         for part, weights, reduce in zip((layer.query, layer.key), (maps[q], maps[k]), reduced, strict=True):
-            _set(part, weights @ reduce * scale, rows)
+            _set_rows(part, weights @ reduce * scale, rows)
 
 
 def solve_values(chunks: Sequence[Chunk], layer: Layer, n: int, basis_TS: Tensor) -> None:
@@ -107,7 +107,7 @@ def solve_feed_forward(
     fit, held_out, both = (normal.of(kept) for normal in (fit, held_out, both))
     outputs = linear.ridge(*both.means(), linear.best_strength(fit, held_out))
     rows = slice(0, len(kept))  # where the teacher has fewer neurons than the student, the rest say nothing yet
-    _set(layer.ffn_in, neurons[:, kept], rows)
+    _set_rows(layer.ffn_in, neurons[:, kept], rows)
     layer.ffn_out.weight.zero_()
     layer.ffn_out.weight[:, rows] = outputs[:-1].T.float()
     layer.ffn_out.bias.copy_(outputs[-1])
@@ -122,7 +122,7 @@ def _neurons(layer_T: Layer, read: Tensor) -> Tensor:
     return neurons
 
 
-def _set(part: torch.nn.Linear, weights: Tensor, rows: slice) -> None:
+def _set_rows(part: torch.nn.Linear, weights: Tensor, rows: slice) -> None:
     """Gives some output rows of a linear map the weights [D+1, rows], the bias last."""
     part.weight[rows] = weights[:-1].T.to(part.weight.dtype)
     part.bias[rows] = weights[-1].to(part.bias.dtype)

@@ -1,4 +1,4 @@
-"""What can't be distilled, known by a configuration and by the kinds of weights."""
+"""Refuse models that can't be distilled, by their configuration and the types of their weights."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ _SIZES = {  # that every encoder has, and what they are at most
     "num_attention_heads": 10**5,
     "max_position_embeddings": 10**9,
 }
-_FLOATS = ("F64", "F32", "F16", "BF16", "I64", "I32")  # whole numbers are positions
+_FLOATS = ("F64", "F32", "F16", "BF16", "I64", "I32")  # integers are position ids
 
 
 def check_config(config: PretrainedConfig, path: str, called: str) -> None:
-    """Raises InputError for what is no encoder, or one whose numbers are none."""
+    """Raises InputError for a model that is no encoder, or has sizes that no encoder can have."""
     kind = f"{called}={path} is a {config.model_type}"
     if config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise InputError(f"{kind} with a decoder", "name an encoder, such as BERT")
@@ -37,8 +37,8 @@ def check_config(config: PretrainedConfig, path: str, called: str) -> None:
         raise InputError(f"{kind} with architectures={names} in its config.json", "these are a list of names")
 
 
-def check_kinds(path: Path, called: str) -> None:
-    """Raises InputError where a directory's weights are of kinds that no training takes, as those of quantized ones."""
+def check_types(path: Path, called: str) -> None:
+    """Raises InputError where weights have a type that can't be trained, as those of quantized models."""
     for file in sorted(path.glob("*.safetensors")):
         with safe_open(file, "pt") as weights:
             for name in weights.keys():  # noqa: SIM118  # it is no dictionary

@@ -1,4 +1,4 @@
-"""How encoders attend: the fused kernel, or the fast path beside it where that computes the same in less time.
+"""Attention of encoders: the fused kernel, or the fast path where that computes the same in less time.
 
 Shapes: B batch, H heads, L length, d head size.
 """
@@ -28,7 +28,7 @@ def attend(
 
 
 def use(model: PreTrainedModel) -> PreTrainedModel:
-    """Lets a model attend in this way, in place, where its architecture can be told how."""
+    """Switches a model to this attention, in place, where its architecture supports it."""
     if modules(model):
         model.set_attn_implementation(NAME)
     return model
@@ -36,7 +36,7 @@ def use(model: PreTrainedModel) -> PreTrainedModel:
 
 @contextmanager
 def eager(model: PreTrainedModel) -> Iterator[None]:
-    """Lets a model attend in the plain operations that exporters and counters see into, then as before."""
+    """Switches a model to plain operations, which exporters and FLOP counters see into, and back at the end."""
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
     try:

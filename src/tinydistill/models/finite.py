@@ -1,4 +1,4 @@
-"""Where a value stands that is no finite number: an infinity, or a NaN."""
+"""Find values that are infinite or NaN."""
 
 from collections.abc import Iterable
 

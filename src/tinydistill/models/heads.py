@@ -43,7 +43,7 @@ class Head:
         return found
 
     def name_outputs(self, config: PretrainedConfig) -> None:
-        """Have a configuration call the outputs so, which sets their number as well."""
+        """Write the labels, and with them the number of outputs, into a configuration."""
         config.id2label = dict(enumerate(self.labels or ("score",)))
         config.label2id = {label: number for number, label in config.id2label.items()}
         usual = "single_label_classification" if self.labels else "regression"
@@ -56,11 +56,11 @@ class Head:
 
     @property
     def read_as(self) -> str:
-        """How a teacher's answers are had from its weights, where that isn't always in the same way."""
+        """What a teacher's answers depend on beside its weights; empty where that is nothing."""
         return ""
 
     def like(self, path: str, revision: str | None, *, max_length: int, called: str = THE_MODEL) -> "Head":
-        """As a student of the teacher at this path has it, which reads texts of so many tokens: the same."""
+        """The head for a student of the teacher at this path, whose texts have so many tokens at most: the same."""
         return self
 
     def check(

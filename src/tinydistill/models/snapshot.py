@@ -1,4 +1,4 @@
-"""Models of the hub as directories of its cache: one commit a run, and nothing is read before its hash is checked."""
+"""Models of the hub as directories of its cache: one commit a run, every file checked by its hash before it is read."""
 
 import hashlib
 import math
@@ -49,7 +49,7 @@ def configuration(name: str, revision: str | None) -> Path:
     patience = min(constants.HF_HUB_ETAG_TIMEOUT, _BRIEFLY if brief else math.inf)
     try:
         with hub.waiting(f"waiting up to {patience:g} s for {constants.ENDPOINT} to answer about {name}"):
-            commit, files = _asked(name, revision, patience)
+            commit, files = _resolved(name, revision, patience)
     except _FAILURES as error:
         why, status = hub.cause(error), hub.answered(error)
         if cached is None or status in _REFUSALS:
@@ -60,8 +60,8 @@ def configuration(name: str, revision: str | None) -> Path:
         _check(name, cached)
         return cached
     for file in files:
-        _got(name, file, commit)
-    directory = _got(name, "config.json", commit).parent  # the last: where it is, the others are
+        _fetched(name, file, commit)
+    directory = _fetched(name, "config.json", commit).parent  # the last: where it is, the others are
     if cached != directory:  # from now on the revision is this commit without a hub, too
         hf_hub_download(name, "config.json", revision=revision)
     return directory
@@ -76,7 +76,7 @@ def whole(name: str, revision: str | None, shown: str) -> Path:
     if not all((directory / file).is_file() for file in names) and not hub.offline():
         say(f"fetching the weights of {name} from {constants.ENDPOINT}")
     try:
-        files = [_got(name, file, directory.name) for file in names]
+        files = [_fetched(name, file, directory.name) for file in names]
     except EntryNotFoundError:
         raise HubError(f"it has no {names[0]}, and a pickle is never loaded") from None
     hub.taken.setdefault(name, {})[directory.name] = {
@@ -90,7 +90,7 @@ def _cached(name: str, revision: str | None) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _asked(name: str, revision: str | None, patience: float) -> tuple[str, list[str]]:
+def _resolved(name: str, revision: str | None, patience: float) -> tuple[str, list[str]]:
     """The commit that a revision is, and the files of configuration and tokenizer that it has."""
     info = HfApi().model_info(name, revision=revision, timeout=patience)
     if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
@@ -103,10 +103,10 @@ def _asked(name: str, revision: str | None, patience: float) -> tuple[str, list[
 def _check(name: str, cached: Path) -> None:
     for file in cached.iterdir():
         if file.name.endswith(_TEXTS):
-            _got(name, file.name, cached.name)
+            _fetched(name, file.name, cached.name)
 
 
-def _got(name: str, file: str, commit: str) -> Path:
+def _fetched(name: str, file: str, commit: str) -> Path:
     """A file as it is at a commit, fetched if it isn't cached, or if the cached bytes aren't those that the hub names.
 
     Raises EntryNotFoundError where the commit has no such file, HubError for anything else.
@@ -118,7 +118,7 @@ def _got(name: str, file: str, commit: str) -> Path:
             if isinstance(error, EntryNotFoundError) and hub.answered(error) == 404:
                 raise
             raise HubError(f"{file}: {hub.cause(error)}") from error
-        if _is_what_it_should_be(got):
+        if _is_intact(got):
             return got
         if hub.offline():
             raise HubError(f"the cached {file} is damaged, and {hub.offline()}", "fetch it again with HF_HUB_OFFLINE=0")
@@ -127,7 +127,7 @@ def _got(name: str, file: str, commit: str) -> Path:
     raise HubError(f"{file} has arrived twice with other bytes than the hub's hash says; nothing of it is kept")
 
 
-def _is_what_it_should_be(file: Path) -> bool:
+def _is_intact(file: Path) -> bool:
     """Whether a cached file's bytes have the hash by which the cache calls them: SHA-256, or of small ones git's own.
 
     True where the cache holds no hash: it couldn't make links, or the server names its files in another way.

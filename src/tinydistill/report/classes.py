@@ -1,4 +1,4 @@
-"""How well each class of a task is found by the best models: what one score of all rows doesn't show."""
+"""Recall by class of the best models of a task, and which class is taken for which."""
 
 from collections.abc import Sequence
 

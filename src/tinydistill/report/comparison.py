@@ -80,8 +80,7 @@ def compare(
             "path": one.path,
             "metric": one.metric,
             "score": one.score,
-            "interval": _interval(one),
-            "never": _never(one),
+            **_by_row(one),
             "retention": retention(one.score, first.score),
             **measured(one.path),
         }
@@ -94,18 +93,16 @@ def _shape(model: PreTrainedModel) -> str:
     return f"{type(model).__name__} {[tuple(weight.shape) for weight in model.parameters()]}"
 
 
-def _interval(one: Contender) -> list[float] | None:
-    """The 95% interval of its score, rows resampled."""
+def _by_row(one: Contender) -> Row:
+    """From its predictions: the 95% interval of its score, rows resampled, and the classes that it never predicts."""
     found = None if one.predictions is None else read_predictions(one.predictions)
-    ends = None if found is None else interval(one.metric, found)
-    return None if ends is None or ends.low is None or ends.high is None else [ends.low, ends.high]
-
-
-def _never(one: Contender) -> str | None:
-    """What it says nowhere of its classes."""
-    found = None if one.predictions is None else read_predictions(one.predictions)
-    confusion = None if found is None else found.confusion
-    return None if confusion is None else confusion.warning()
+    if found is None:
+        return {"interval": None, "never": None}
+    ends = interval(one.metric, found)
+    return {
+        "interval": None if ends is None or ends.low is None or ends.high is None else [ends.low, ends.high],
+        "never": None if found.confusion is None else found.confusion.warning(),
+    }
 
 
 def averages(rows: Sequence[Row]) -> list[Row]:

@@ -31,7 +31,7 @@ class Figures:
         for task in tasks:
             self._give_colors(task)
         generals = collected.best_of("general", "pretrain")
-        names = _short([run.name for run in generals])
+        names = _distinct_names([run.name for run in generals])
         for i, run in enumerate(generals):
             self.colors[run.path] = OTHERS[(i + 2) % len(OTHERS)]
             self.labels[run.path] = names[i] if len(generals) > 1 else _ALONE[run.stage]
@@ -44,7 +44,7 @@ class Figures:
         free = list(OTHERS)
         for kind in dict.fromkeys(model.kind for model in task.models):
             runs = [run for model in task.models if model.kind == kind for run in model.members]
-            names = _short([run.name for run in runs])
+            names = _distinct_names([run.name for run in runs])
             for i, run in enumerate(runs):
                 own = _KIND_COLORS.get(kind) if i == 0 else None
                 self.colors[run.path] = own or free[0]
@@ -96,7 +96,7 @@ class Figures:
             groups.setdefault((phase.run.task or "", phase.phase), []).append(phase)
         return [
             (f"{task}: {phase}" if task else phase, self._of_phase(task, phase, of[:_LINES]))
-            for (task, phase), of in sorted(groups.items(), key=lambda group: (group[0][0], _place(group[0][1])))
+            for (task, phase), of in sorted(groups.items(), key=lambda group: (group[0][0], _phase_order(group[0][1])))
         ]
 
     def _of_phase(self, task: str, phase: str, of: Sequence[Curves]) -> Drawn:
@@ -114,7 +114,9 @@ class Figures:
                 drawn.append(self._lines(f"{name}-score", title, scored, str(monitor), score=True, teacher=level))
         if terms := of[0].named("train/unexplained/"):
             title = f"{phase}: unexplained variance" + (f"\n{self.labels[of[0].run.path]}" if len(of) > 1 else "")
-            drawn.append(self._lines(f"{name}-unexplained", title, _terms(terms), "unexplained variance", log=True))
+            drawn.append(
+                self._lines(f"{name}-unexplained", title, _term_lines(terms), "unexplained variance", log=True)
+            )
         return drawn
 
     def _line(self, of: Curves, metric: str, **style: bool) -> Line:
@@ -142,11 +144,11 @@ class Figures:
         return drawn
 
 
-def _place(phase: str) -> int:
+def _phase_order(phase: str) -> int:
     return _PHASES.index(phase) if phase in _PHASES else len(_PHASES)
 
 
-def _terms(terms: dict[str, Any]) -> list[Line]:
+def _term_lines(terms: dict[str, Any]) -> list[Line]:
     """Lines of losses by layer: a color a layer, attention dashed."""
     found = []
     for term, points in sorted(terms.items(), key=lambda one: (one[0].split("/")[0] == "attention", one[0])):
@@ -156,7 +158,7 @@ def _terms(terms: dict[str, Any]) -> list[Line]:
     return found
 
 
-def _short(names: Sequence[str], longest: int = 34) -> list[str]:
+def _distinct_names(names: Sequence[str], longest: int = 34) -> list[str]:
     """Names without the beginning and end that all of them share, long ones cut in the middle."""
     split = [re.split(r"(?<=[_/])", name) for name in names]
     start = end = 0

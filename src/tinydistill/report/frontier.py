@@ -1,4 +1,4 @@
-"""Shapes of a student by latency and score: which is worth training next, which is chosen, and how they look."""
+"""Shapes of a student by latency, size and score: which to train next, which is chosen, and how they look."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,17 @@ from tinydistill.export.markdown import cell, table
 from tinydistill.report import plots
 
 LEAST_RANKED = 4  # trained shapes, of fewer a rank correlation says nothing
+_SIZE = (8.8, 4.0)  # inches
 COLUMNS = ("shape", "parameters", "MB", "ms", "faster", "solved", "trained", "95% interval", "of teacher")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A shape of a student.
+    """A shape of a student, in one of the forms that it may be shipped in.
 
-    `ms` and `bytes` are those of the form that is shipped; `solved` is its score before any step, `trained` that of the
-    same shape after training, `retention` its share of the teacher's in percent, `interval` that of `trained`.
+    `form` is that one, where there are several; `ms` and `bytes` are the form's, all scores the model's: `solved` is
+    its score before any step, `trained` that of the same shape after training, `retention` its share of the teacher's
+    in percent, `interval` that of `trained`.
     """
 
     name: str
@@ -34,14 +36,32 @@ class Candidate:
     retention: float | None = None
     interval: Sequence[float] | None = None
     path: str | None = None
+    form: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The shape's name, with the form where there are several."""
+        return self.name if self.form is None else f"{self.name}, {self.form}"
+
+
+Cost = Callable[[Candidate], float]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked of a student: milliseconds for an answer, at most, and a share of the teacher's score, at least."""
+    """What is asked of a student: milliseconds for an answer, at most, and a share of the teacher's score, at least.
+
+    `prefer` says which of those that keep to both is the best: the fastest, or the smallest.
+    """
 
     ms: float | None = None
     retention: float | None = None  # from 0 to 1
+    prefer: str = "fastest"
+
+    @property
+    def cost(self) -> Cost:
+        """What is to be small."""
+        return milliseconds if self.prefer == "fastest" else megabytes
 
     def fast_enough(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that answer in time."""
@@ -54,12 +74,12 @@ class Target:
     def next(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """Which to train next; None where no other could be chosen.
 
-        Of those that are fast enough and that no other is both faster and better solved than: with a retention the
-        middle one between the slowest that missed it and the fastest that reached it, else the best solved one, and
+        Of those that are fast enough and that no other is both cheaper and better solved than: with a retention the
+        middle one between the dearest that missed it and the cheapest that reached it, else the best solved one, and
         after these the others, the best solved first.
         """
         eligible = self.fast_enough(candidates)
-        front = frontier(eligible, lambda one: one.solved)
+        front = frontier(eligible, lambda one: one.solved, self.cost)
         if self.retention is not None:
             missed = [i for i, one in enumerate(front) if one.trained is not None and not self.reached(one)]
             reached = [i for i, one in enumerate(front) if one.trained is not None and self.reached(one)]
@@ -69,18 +89,30 @@ class Target:
         return next((one for one in [*reversed(front), *reversed(others)] if one.trained is None), None)
 
     def choice(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """The fastest trained one that reaches both; without a retention the best one in time. None where none does."""
+        """The cheapest trained one that reaches both; without a retention the best in time. None where none does."""
         trained = [one for one in self.fast_enough(candidates) if one.trained is not None and self.reached(one)]
         if self.retention is not None:
-            return min(trained, key=lambda one: one.ms, default=None)
-        return max(trained, key=lambda one: one.trained or 0.0, default=None)
+            return min(trained, key=self.cost, default=None)
+        return max(trained, key=lambda one: (one.trained or 0.0, -self.cost(one)), default=None)
 
 
-def frontier(candidates: Sequence[Candidate], score: Callable[[Candidate], float | None]) -> list[Candidate]:
-    """Those with a score that no other is at least as fast and better than, the fastest first."""
+def milliseconds(candidate: Candidate) -> float:
+    """For an answer."""
+    return candidate.ms
+
+
+def megabytes(candidate: Candidate) -> float:
+    """Of its files."""
+    return candidate.bytes / 1e6
+
+
+def frontier(
+    candidates: Sequence[Candidate], score: Callable[[Candidate], float | None], cost: Cost = milliseconds
+) -> list[Candidate]:
+    """Those with a score that no other is at least as cheap and better than, the cheapest first."""
     front: list[Candidate] = []
     best = float("-inf")
-    for one in sorted(candidates, key=lambda one: (one.ms, -(score(one) or 0.0))):
+    for one in sorted(candidates, key=lambda one: (cost(one), -(score(one) or 0.0))):
         if (found := score(one)) is not None and found > best:
             front.append(one)
             best = found
@@ -89,7 +121,8 @@ def frontier(candidates: Sequence[Candidate], score: Callable[[Candidate], float
 
 def rank_correlation(candidates: Sequence[Candidate]) -> float | None:
     """Spearman's, of scores before any step and after training; None of fewer than LEAST_RANKED trained shapes."""
-    trained = [one for one in candidates if one.trained is not None and one.solved is not None]
+    shapes = {one.name: one for one in candidates}.values()  # each in one of its forms
+    trained = [one for one in shapes if one.trained is not None and one.solved is not None]
     if len(trained) < LEAST_RANKED:
         return None
     ranks = pd.DataFrame([(one.solved, one.trained) for one in trained]).rank()
@@ -98,12 +131,12 @@ def rank_correlation(candidates: Sequence[Candidate]) -> float | None:
 
 
 def lines(candidates: Sequence[Candidate], chosen: str | None) -> list[list[str]]:
-    """A row a shape under COLUMNS, the fastest first; what is chosen has a star."""
+    """A row a candidate under COLUMNS, the fastest first; the chosen one, by its label, has a star."""
     return [
         [
-            f"{one.name} *" if one.name == chosen else one.name,
+            f"{one.label} *" if one.label == chosen else one.label,
             count(one.parameters),
-            f"{one.bytes / 1e6:.1f}",
+            f"{megabytes(one):.1f}",
             f"{one.ms:.2f}",
             f"{one.speedup:.1f}x",
             cell(one.solved),
@@ -117,7 +150,7 @@ def lines(candidates: Sequence[Candidate], chosen: str | None) -> list[list[str]
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has found, as its result keeps it; `chosen` is a candidate's name."""
+    """What a search has found, as its result keeps it; `runtime` names the forms."""
 
     candidates: list[Candidate]
     target: Target
@@ -140,6 +173,8 @@ class Found:
         teacher = "" if self.teacher_score is None else f", the teacher's is {self.teacher_score:.3f}"
         timed = f"ms: the median for {self.timed_as}, {self.runtime}, alternating with the teacher"
         said = f"{timed}; {self.monitor}{teacher}."
+        if self.runtime != "pytorch":
+            said += " Scores are those of the models in PyTorch: an export checks that its files answer alike."
         if self.rank_correlation is None:
             return said
         return f"{said} Rank correlation of the scores before and after training: {self.rank_correlation:.2f}."
@@ -158,42 +193,52 @@ def read(result: Mapping[str, Any]) -> Found:
 
 def show(found: Found) -> None:
     """Print them as a table."""
-    printed("shapes", COLUMNS, lines(found.candidates, found.chosen.name if found.chosen else None))
+    printed("shapes", COLUMNS, lines(found.candidates, found.chosen.label if found.chosen else None))
 
 
 def in_markdown(found: Found) -> str:
     """The same for a report."""
-    return table(COLUMNS, lines(found.candidates, found.chosen.name if found.chosen else None))
+    return table(COLUMNS, lines(found.candidates, found.chosen.label if found.chosen else None))
 
 
 def draw(file: Path, title: str, candidates: Sequence[Candidate], teacher: float | None, target: Target) -> None:
-    """Score against latency as a PNG: solved and trained shapes, the frontier of each, the teacher and the target."""
-    with plots.panel(file, title) as axes:
-        series: list[tuple[str, str, str, Any]] = [
-            ("solved, no training", plots.GREY, "o", lambda one: one.solved),
-            ("trained", plots.BLUE, "D", lambda one: one.trained),
-        ]
-        for label, color, marker, score in series:
-            known = [one for one in candidates if score(one) is not None]
-            axes.scatter(
-                [one.ms for one in known], [score(one) for one in known], color=color, marker=marker, label=label, s=26
-            )
-            front = frontier(known, score)
-            axes.plot([one.ms for one in front], [score(one) for one in front], color=color, linewidth=1)
-        for one in candidates:
-            if one.trained is not None:
-                axes.annotate(one.name, (one.ms, one.trained), xytext=(3, 4), textcoords="offset points", fontsize=7.5)
-        if teacher is not None:
-            axes.axhline(teacher, color=plots.ORANGE, linewidth=1, label="teacher")
-            if target.retention is not None:
-                axes.axhline(
-                    teacher * target.retention, color=plots.ORANGE, linewidth=1, linestyle=":", label="asked for"
-                )
+    """Score against latency and against size as a PNG: shapes solved and trained, with the frontiers of each.
+
+    The teacher's score and what is asked for are lines.
+    """
+    with plots.figure(file, _SIZE) as fig:
+        in_time, in_size = fig.subplots(1, 2, sharey=True)
+        in_time.set_title(title)
+        for axes, name, cost in ((in_time, "ms for an answer", milliseconds), (in_size, "MB of its files", megabytes)):
+            _scatter(axes, candidates, cost)
+            if teacher is not None:
+                axes.axhline(teacher, color=plots.ORANGE, linewidth=1, label="teacher")
+                if target.retention is not None:
+                    wanted = teacher * target.retention
+                    axes.axhline(wanted, color=plots.ORANGE, linewidth=1, linestyle=":", label="asked for")
+            axes.set_xlabel(name)
         if target.ms is not None:
-            axes.axvline(target.ms, color=plots.ORANGE, linewidth=1, linestyle=":")
-        axes.set_xlabel("ms for an answer")
-        axes.set_ylabel("score")
-        axes.figure.legend(loc="outside lower left", ncols=4)
+            in_time.axvline(target.ms, color=plots.ORANGE, linewidth=1, linestyle=":")
+        in_time.set_ylabel("score")
+        fig.legend(*in_time.get_legend_handles_labels(), loc="outside lower left", ncols=4)
+
+
+def _scatter(axes: Any, candidates: Sequence[Candidate], cost: Cost) -> None:
+    """The scores of candidates against a cost, and their frontiers."""
+    series: list[tuple[str, str, str, Any]] = [
+        ("solved, no training", plots.GREY, "o", lambda one: one.solved),
+        ("trained", plots.BLUE, "D", lambda one: one.trained),
+    ]
+    for label, color, marker, score in series:
+        known = [one for one in candidates if score(one) is not None]
+        places = [cost(one) for one in known], [score(one) for one in known]
+        axes.scatter(*places, color=color, marker=marker, label=label, s=26)
+        front = frontier(known, score, cost)
+        axes.plot([cost(one) for one in front], [score(one) for one in front], color=color, linewidth=1)
+    trained = [one for one in candidates if one.trained is not None]
+    several = any(one.form is not None for one in trained)  # names of all of them would hide each other
+    for one in frontier(trained, lambda one: one.trained, cost) if several else trained:
+        axes.annotate(one.label, (cost(one), one.trained), xytext=(3, 4), textcoords="offset points", fontsize=7.5)
 
 
 def _solved(candidate: Candidate) -> float:

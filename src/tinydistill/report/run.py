@@ -1,4 +1,4 @@
-"""One artifact in a report. What this room knows of the shape of stored records stands here."""
+"""One artifact in a report; all that the report knows of the layout of stored records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

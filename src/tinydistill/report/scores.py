@@ -53,12 +53,12 @@ def scores(collected: Collected) -> list[TaskScores]:
             groups.setdefault(key, []).append(run)
     names = [name for name, _, _ in groups]
     return [
-        _task(collected, key[0] if names.count(key[0]) == 1 else _told_apart(key, runs), key[1], runs)
+        _task(collected, key[0] if names.count(key[0]) == 1 else _distinct_title(key, runs), key[1], runs)
         for key, runs in sorted(groups.items(), key=lambda item: item[0])
     ]
 
 
-def _told_apart(key: tuple[str, str, str], runs: Sequence[Run]) -> str:
+def _distinct_title(key: tuple[str, str, str], runs: Sequence[Run]) -> str:
     """Tasks of the same name: other files, other versions of the same rows, or another metric."""
     name, metric, rows = key
     file = runs[0].configuration.get("task", {}).get("source", {}).get("train")
@@ -73,7 +73,7 @@ def _task(collected: Collected, title: str, metric: str, runs: Sequence[Run]) ->
     for pipeline in sorted(collected.of("pipeline"), key=lambda run: run.provenance.get("finished", "")):
         for row in pipeline.result["models"]:
             if row["task"] == runs[0].task and row["metric"] == metric:
-                run = _located(row["path"], pipeline, runs) if row["path"] else None
+                run = _run_of_row(row["path"], pipeline, runs) if row["path"] else None
                 if run is not None:
                     measured[run.path] = row
                     lengths += filter(None, [pipeline.configuration.get("pipeline", {}).get("latency_length")])
@@ -159,7 +159,7 @@ def _unseen_teachers(students: Sequence[Run], seen: set[str], apart: dict[str, d
     return found
 
 
-def _located(path: str, pipeline: Run, runs: Sequence[Run]) -> Run | None:
+def _run_of_row(path: str, pipeline: Run, runs: Sequence[Run]) -> Run | None:
     """The run that a pipeline's row names, though its outputs have been moved; the nearest of those it may be."""
     exact = [run for run in runs if run.path == Path(path)]
     found = exact or [run for run in runs if run.path.parts[-2:] == Path(path).parts[-2:]]

@@ -1,4 +1,4 @@
-"""What differs in its seed alone, as one: runs in groups, models in lines with a mean and a deviation."""
+"""Runs and models that differ in their seed alone, as one: in groups, with a mean and a deviation."""
 
 import statistics
 from collections.abc import Callable, Hashable, Sequence

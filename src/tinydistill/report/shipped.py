@@ -1,9 +1,9 @@
-"""A model of a task as a report shows it, and those that the export stage measured: in every runtime."""
+"""A model of a task as a report shows it; of an export's models one in every runtime."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinydistill.export.exported import PYTORCH
+from tinydistill.export.exported import PYTORCH, for_one_user
 from tinydistill.export.size import PARTS
 from tinydistill.report.bootstrap import Estimate
 from tinydistill.report.run import Run, Scores
@@ -59,9 +59,8 @@ class Model:
 
 
 def timed(export: Run) -> dict[str, Any]:
-    """The combination that one user waits for: fewest threads and rows, the longest text."""
-    rows = export.result.get("latency") or []
-    return min(rows, key=lambda row: (row["threads"], row["batch_size"], -row["length"]), default={})
+    """The combination that one user waits for."""
+    return for_one_user(export.result.get("latency") or [])
 
 
 def timed_as(export: Run) -> str:

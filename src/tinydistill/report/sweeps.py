@@ -65,12 +65,12 @@ def figure(line: Sequence[Run]) -> Figure:
 def _sweep(stage: str, task: str | None, runs: Sequence[Run]) -> Sweep:
     lines = grouped(best_first(runs), lambda run: run, lambda _: stage)
     lines.sort(key=lambda line: figure(line).rank)
-    reference = min(lines, key=lambda line: _place(line[0]))
+    reference = min(lines, key=lambda line: _job_order(line[0]))
     differ = tuple(None if line is reference else _difference(line, reference) for line in lines)
     return Sweep(stage, task, tuple(map(tuple, lines)), varying([line[0] for line in lines]), reference[0], differ)
 
 
-def _place(run: Run) -> tuple[Any, ...]:
+def _job_order(run: Run) -> tuple[Any, ...]:
     full = "ablation=full" in run.job.get("overrides", ())
     return not full, run.job.get("number", 0), str(run.provenance.get("finished", ""))
 
@@ -95,7 +95,7 @@ def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     parts: dict[str, tuple[str, ...]] = {}
     for key in dict.fromkeys(key for flat in flats for key in flat):
         part = _part_that_some_lack(key, flats)
-        having = [part is None or _has(flat, part) for flat in flats]
+        having = [part is None or _has_part(flat, part) for flat in flats]
         values = [flat.get(key, _ABSENT) for flat in flats]
         there = [value for value, has in zip(values, having, strict=True) if has]
         if any(value != there[0] for value in there):
@@ -108,10 +108,10 @@ def varying(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
                 found[name] = options[name]
         elif part is not None:
             parts[part] = tuple("yes" if has else "no" for has in having)
-    return found | {part: values for part, values in parts.items() if not _has(found, part)}
+    return found | {part: values for part, values in parts.items() if not _has_part(found, part)}
 
 
-def _has(flat: Mapping[str, Any], part: str) -> bool:
+def _has_part(flat: Mapping[str, Any], part: str) -> bool:
     return any(key.startswith(f"{part}.") for key in flat)
 
 
@@ -119,4 +119,4 @@ def _part_that_some_lack(key: str, flats: Sequence[dict[str, Any]]) -> str | Non
     """The widest node above a setting that some of the runs are wholly without."""
     nodes = key.split(".")[:-1]
     parts = (".".join(nodes[: length + 1]) for length in range(len(nodes)))
-    return next((part for part in parts if not all(_has(flat, part) for flat in flats)), None)
+    return next((part for part in parts if not all(_has_part(flat, part) for flat in flats)), None)

@@ -19,8 +19,9 @@ from tinydistill.config.names import AUGMENTED, augmented_path, output_path
 from tinydistill.config.schema import Config
 from tinydistill.console import say
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.ragged import Ragged
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.tables import read_table
 from tinydistill.data.tasks.tags import Tags
 from tinydistill.errors import UserError
 from tinydistill.models.source import Source, longest_input

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tinydistill.config.compose import plain
 from tinydistill.config.dependencies import of_predicted
 from tinydistill.config.names import PREDICTED, exported_path, output_path, predicted_path, task_model
 from tinydistill.config.schema import Config
-from tinydistill.console import count, duration, say, table
+from tinydistill.console import Meter, count, duration, say, table
 from tinydistill.data.files import check_file
 from tinydistill.data.loading import Batch
 from tinydistill.data.table_files import table_writer, written_as
@@ -33,6 +33,8 @@ from tinydistill.kinds import TaskKind
 from tinydistill.models.source import Source, find, longest_input
 from tinydistill.ranks import rank
 from tinydistill.training import runtime
+from tinydistill.training.answering import Answering
+from tinydistill.training.kept_answers import AnswerStore, KeptAnswers
 
 _MOST = 20  # different answers whose numbers are shown
 
@@ -108,17 +110,17 @@ def _predict(
     product = artifact.product / f"{PREDICTED}{written_as(beside)}"
     product.parent.mkdir(parents=True, exist_ok=True)
     quoted = written_as(beside) == ".csv" if config.task.quoting is None else config.task.quoting
-    began, cut, seen, made = time.monotonic(), 0, Counter[str](), dict[str, Any]()
+    splits = parts_of(task, str(beside), "predict.file", empty_texts=True)
+    answered = _answered(model, splits, AnswerStore(artifact.work / "answers"), rows)
+    cut, seconds, seen, columns = 0, 0.0, Counter[str](), list[str]()
     with written(product) as partial, table_writer(partial, beside, quoted=quoted) as write:
-        for part in model.parts(parts_of(task, str(beside), "predict.file", empty_texts=True), rows=rows):
-            found = kind.predicted(part.split, part.answers, part.logits)
-            made = {f"{options.prefix}{name}": cells for name, cells in found.items()}
-            _check_names(names, made)
-            write(_given(part.split, names), made)
-            cut += part.cut
-            answers = next(iter(found.values()))
+        for split, made in answered:
+            added = {f"{options.prefix}{name}": cells for name, cells in made.columns.items()}
+            _check_names(names, added)
+            write(_given(split, names), added)
+            cut, seconds, columns = cut + made.cut, seconds + made.seconds, list(added)
+            answers = next(iter(added.values()))
             seen.update(one for one in answers if isinstance(one, str) and not kind.per_token)
-    seconds = time.monotonic() - began
     result = {
         "model": source.path,
         "runtime": options.runtime,
@@ -127,11 +129,31 @@ def _predict(
         "empty": empty,
         "cut": cut,
         "max_length": max_length,
-        "columns": list(made),
+        "columns": columns,
         "answers": dict(seen.most_common()),
         "seconds": round(seconds, 1),
     }
     artifact.publish(result, plain(config))
+
+
+def _answered(
+    model: Answering, splits: Iterable[Split], store: AnswerStore, rows: int
+) -> Iterator[tuple[Split, KeptAnswers]]:
+    """The parts of a file with their answers: those of an earlier run, and new ones, which are kept for a later one."""
+    first, before = 0, store.rows
+    if before:
+        say(f"{count(before)} rows were answered before, the others are answered now")
+    with Meter("answering", "row", rows - before) as meter:
+        for split in splits:
+            found = store.read(first, len(split))
+            if found is None:
+                began, part = time.monotonic(), model.part(split)
+                columns = model.kind.predicted(split, part.answers, part.logits)
+                found = KeptAnswers(columns, part.cut, time.monotonic() - began)
+                store.write(first, len(split), found)
+                meter.update(len(split))
+            yield split, found
+            first += len(split)
 
 
 def _looked_through(task: TaskSource, file: str) -> tuple[int, list[str], int]:

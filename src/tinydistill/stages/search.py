@@ -1,4 +1,4 @@
-"""stage=search: which shape of a student answers in the time, or keeps as much of its teacher, as is asked for."""
+"""stage=search: which shape of a student, in which form, answers in the time or keeps as much as is asked for."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import PretrainedConfig
-
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import open_artifact
 from tinydistill.config import names
-from tinydistill.config.build import data
+from tinydistill.config.build import data, vocabulary
 from tinydistill.config.build.models import check_fit, new_student_config
 from tinydistill.config.build.sources import check_positions, find_task_teacher, makes_teacher
 from tinydistill.config.compose import plain
@@ -42,15 +40,16 @@ Shapes = Mapping[str, Config]
 def run(config: Config) -> float:
     """Publish the table of shapes; return the chosen one's score, or else the best trained one's."""
     runtime.quiet()
-    options, target = config.search, Target(config.search.target_ms, config.search.retention)
-    if options.runtime != "pytorch":
-        onnx_export.check_installed([options.runtime])
+    options = config.search
+    target = Target(options.target_ms, options.retention, options.prefer)
+    if formats := _formats(options.forms):
+        onnx_export.check_installed(formats)
     if makes_teacher(config):
         finetuning = replace(config, stage="finetune", finetune=replace(config.finetune, model="teacher"))
         _step(finetuning, f"{config.task.name}: teacher", names.finetuned_path(config)).run()
     teacher = find_task_teacher(config)
     check_positions("search.length", [options.length], teacher)
-    shapes = _shapes(config, teacher.config)
+    shapes = _shapes(config, teacher)
     place = names.output_path(config, names.searched_path(config))
     solved = {name: place.with_name(f"{place.name}_solved") / name for name in shapes}
     say(f"{len(shapes)} shapes: {', '.join(shapes)}")
@@ -74,7 +73,7 @@ def run(config: Config) -> float:
                 chosen,
                 record.result["monitor"],
                 record.result["teacher_score"],
-                options.runtime,
+                ", ".join(options.forms),
                 f"{options.batch_size} x {options.length} tokens, threads: {options.threads}",
                 frontier.rank_correlation(candidates),
             )
@@ -94,57 +93,68 @@ def _step(config: Config, makes: str, path: Path) -> Step:
     return Step(replace(config, output_dir=None), makes, path)
 
 
-def _shapes(config: Config, teacher: PretrainedConfig) -> dict[str, Config]:
-    """Every combination of the options. Raises UserError for one that no student of this teacher can have."""
+def _formats(forms: Sequence[str]) -> list[str]:
+    """The forms that are files of their own."""
+    return [form for form in forms if form != "pytorch"]
+
+
+def _shapes(config: Config, teacher: Source) -> dict[str, Config]:
+    """Every combination of the options. Raises an error for one that no student of this teacher can have."""
     options, found = config.search, {}
     if config.student.path is not None:
         raise UserError("student.path has a shape of its own: leave it out of stage=search")
-    for layers, width, wider in itertools.product(options.num_layers, options.hidden_size, options.feed_forward):
+    for layers, width, wider, tokens in itertools.product(
+        options.num_layers, options.hidden_size, options.feed_forward, options.vocabulary
+    ):
         name = f"{layers}x{width}" + ("" if len(options.feed_forward) == 1 else f"x{round(width * wider)}")
+        name += "-corpus" if tokens == "corpus" and len(options.vocabulary) > 1 else ""
         size: dict[str, Any] = {"num_layers": layers, "hidden_size": width, "intermediate_size": round(width * wider)}
-        of_shape = replace(config, stage="task", output_dir=None, student=replace(config.student, name=name, **size))
-        check_fit(of_shape, new_student_config(of_shape, teacher), teacher)
+        student = replace(config.student, name=name, vocabulary=tokens, **size)
+        of_shape = replace(config, stage="task", output_dir=None, student=student)
+        vocabulary.check(of_shape, teacher)
+        check_fit(of_shape, new_student_config(of_shape, teacher.config), teacher.config)
         found[name] = of_shape
     return found
 
 
 def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Path) -> list[Candidate]:
-    """The shapes with their latencies, measured beside the teacher's, all alternating."""
+    """The shapes in every form with their latencies, measured beside the teacher's, all alternating."""
     options = config.search
     kind = kind_of(data.task(config).target)
     sources = {TEACHER: teacher, **{name: find(str(path), "student.path") for name, path in solved.items()}}
-    say(f"timing the teacher and {len(solved)} shapes, {options.runtime}")
-    exported = {name: _exported(source, kind, work / name, options.runtime) for name, source in sources.items()}
-    runtime_name = RUNTIMES.get(options.runtime, PYTORCH)
+    say(f"timing the teacher and {len(solved)} shapes, {' and '.join(options.forms)}")
+    exported = {name: _exported(source, kind, work / name, options.forms) for name, source in sources.items()}
+    runtimes = {form: RUNTIMES.get(form, PYTORCH) for form in options.forms}
     (row,) = timed(
         exported,
         threads=[options.threads],
         batch_sizes=[options.batch_size],
         lengths=[options.length],
         seconds=options.seconds,
-        runtimes=[runtime_name],
+        runtimes=list(runtimes.values()),
     )
-    ms = {name: row["latency"][f"{name}, {runtime_name}"]["median"] for name in sources}
     found = []
-    for name, path in solved.items():
+    for (name, path), (form, runtime_name) in itertools.product(solved.items(), runtimes.items()):
         made = record_of(path)
         assert made is not None
+        ms, teachers = (row["latency"][f"{of}, {runtime_name}"]["median"] for of in (name, TEACHER))
         found.append(
             Candidate(
                 name,
                 parameters(exported[name].model),
                 exported[name].sizes()["bytes"][runtime_name],
-                ms[name],
-                ms[TEACHER] / ms[name],
+                ms,
+                teachers / ms,
                 made.result["score"],
+                form=form if len(runtimes) > 1 else None,
             )
         )
     return found
 
 
-def _exported(source: Source, kind: TaskKind, directory: Path, form: str) -> Exported:
+def _exported(source: Source, kind: TaskKind, directory: Path, forms: Sequence[str]) -> Exported:
     model = source.with_head(kind.head)
-    files = onnx_files.write_source(source, model, kind, directory, [] if form == "pytorch" else [form])
+    files = onnx_files.write_source(source, model, kind, directory, _formats(forms))
     return Exported(model, [], files.kept)
 
 
@@ -152,14 +162,14 @@ def _check_fast_enough(candidates: Sequence[Candidate], target: Target) -> None:
     if not target.fast_enough(candidates):
         fastest = min(candidates, key=lambda one: one.ms)
         raise InputError(
-            f"the fastest of the shapes, {fastest.name}, takes {fastest.ms:.2f} ms for an answer, longer than "
+            f"the fastest of the shapes, {fastest.label}, takes {fastest.ms:.2f} ms for an answer, longer than "
             f"search.target_ms={target.ms:g}",
             "ask for more time, or for fewer layers in search.num_layers and less width in search.hidden_size",
         )
 
 
 def _trained(candidates: list[Candidate], shapes: Shapes, target: Target, most: int) -> list[Candidate]:
-    """With the scores of those that were worth training."""
+    """With the scores of those that were worth training; the forms of a shape have that of its model."""
     for number in range(1, most + 1):
         one = target.next(candidates)
         if one is None:
@@ -169,18 +179,20 @@ def _trained(candidates: list[Candidate], shapes: Shapes, target: Target, most: 
         say()
         say(f"training {one.name}, {number} of at most {most}: {one.ms:.2f} ms, {one.solved:.3f} before training")
         Step(of_shape, "", path).run()
-        candidates[candidates.index(one)] = _with_score(one, path)
+        score = _score(path)
+        candidates = [replace(other, **score) if other.name == one.name else other for other in candidates]
     return candidates
 
 
-def _with_score(candidate: Candidate, path: Path) -> Candidate:
+def _score(path: Path) -> dict[str, Any]:
+    """What is known of a candidate when it is trained."""
     made = record_of(path)
     assert made is not None
     result: dict[str, Any] = made.result
     predictions = read_predictions(prediction_file(path, result["monitor"].rpartition("/")[0]))
     sure = None if predictions is None else interval(result["monitor"], predictions)
     ends = None if sure is None or sure.low is None or sure.high is None else (sure.low, sure.high)
-    return replace(candidate, trained=result["score"], retention=result["retention"], interval=ends, path=str(path))
+    return {"trained": result["score"], "retention": result["retention"], "interval": ends, "path": str(path)}
 
 
 def _show(config: Config, found: Found) -> None:
@@ -189,7 +201,9 @@ def _show(config: Config, found: Found) -> None:
     say(found.remark)
     target, chosen = found.target, found.chosen
     if chosen is not None:
-        say(f"chosen: {chosen.name}: tinydistill stage=export task={config.task.name} export.path={chosen.path}")
+        formats = "" if chosen.form is None else f" 'export.formats=[{','.join(_formats([chosen.form]))}]'"
+        command = f"tinydistill stage=export task={config.task.name} export.path={chosen.path}{formats}"
+        say(f"chosen: {chosen.label}: {command}")
         return
     best = max((one for one in found.candidates if one.retention is not None), key=lambda one: one.retention or 0.0)
     in_time = "" if target.ms is None else f" in {target.ms:g} ms"

@@ -3,7 +3,7 @@
 B: windows in a batch, L: tokens in the longest, C: outputs of the prediction layer, N: rows of a part.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -35,11 +35,11 @@ class Part(NamedTuple):
     cut: int
 
 
-def in_torch(model: PreTrainedModel, kind: TaskKind) -> Callable[[Batch], Tensor]:
+def in_torch(model: PreTrainedModel, kind: TaskKind) -> Callable[[Mapping[str, Tensor]], Tensor]:
     """What gives a batch's logits [B, C] or [B, L, C]: the model in eval mode, where it is."""
     model.eval()
 
-    def answer(batch: Batch) -> Tensor:
+    def answer(batch: Mapping[str, Tensor]) -> Tensor:
         with torch.inference_mode():
             inputs = {name: tensor.to(model.device) for name, tensor in encoder_inputs(batch).items()}
             return kind.logits(model(**inputs))
@@ -67,17 +67,15 @@ class Answering:
     max_length: int
     batch_size: int
 
-    def parts(self, splits: Iterable[Split], *, rows: int | None = None) -> Iterator[Part]:
-        """The answers to every split; progress is shown towards so many `rows`.
-
-        Raises RunError where an answer isn't finite.
-        """
-        with Meter("answering", "row", rows) as meter:
+    def parts(self, splits: Iterable[Split]) -> Iterator[Part]:
+        """The answers to every split, whose number of rows is shown. Raises RunError where one isn't finite."""
+        with Meter("answering", "row") as meter:
             for split in splits:
-                yield self._part(split)
+                yield self.part(split)
                 meter.update(len(split))
 
-    def _part(self, split: Split) -> Part:
+    def part(self, split: Split) -> Part:
+        """The answers to the rows of a split. Raises RunError where one isn't finite."""
         with TemporaryDirectory(prefix="tinydistill-", ignore_cleanup_errors=True) as directory:
             windows = self.kind.target.windows
             rows = encode(split, self.tokenizer, max_length=self.max_length, cache_dir=directory, windows=windows)

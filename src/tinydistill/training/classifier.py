@@ -67,7 +67,7 @@ class Scoring:
 
 
 class Answered(NamedTuple):
-    """What a model says of a batch: the windows' numbers [B] and their logits [B, C], on the CPU.
+    """A model's answers to a batch: the windows' numbers [B] and their logits [B, C], on the CPU.
 
     Or, where every token has outputs, those [P, C] of all tokens, and the windows' `lengths` [B].
     """
@@ -141,7 +141,7 @@ class Classifier(OptimizedModule):
         self._seen.clear()
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Keep what is said of a batch."""
+        """Keep the answers to a batch."""
         self._seen[dataloader_idx].append(answered(batch, self(batch)))
 
     def on_validation_epoch_end(self) -> None:
@@ -188,7 +188,7 @@ class Classifier(OptimizedModule):
         return {split: in_order(self._seen[n]) for n, split in enumerate(self.scoring.splits) if self._seen[n]}
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answered:
-        """What is said of a batch."""
+        """The answers to a batch."""
         return answered(batch, self(batch))
 
 

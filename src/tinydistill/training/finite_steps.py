@@ -17,7 +17,7 @@ Metrics = Mapping[str, Tensor]
 
 
 class FiniteSteps:
-    """Looks at every optimizer step of a module before it is made."""
+    """Checks before every optimizer step of a module that loss and gradient are finite."""
 
     def __init__(self) -> None:
         self._batches: list[Metrics] = []  # what was logged of the batches of this step

@@ -1,4 +1,4 @@
-"""A training among several of a stage: what is finished is not done again when a run goes on."""
+"""One of several trainings of a stage, which isn't repeated where a run goes on after it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What of running is not Lightning's: the precision that is fast here, and what the libraries need not say."""
+"""What a run needs beside Lightning: the precision that is fast here, its seconds, and quiet libraries."""
 
 import logging
 import warnings

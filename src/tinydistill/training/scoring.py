@@ -66,7 +66,7 @@ def configure(module: Classifier) -> dict[str, Any]:
 
 
 def check_answers(model: str, split: str, logits: Logits) -> None:
-    """Raises RunError where a model's answers to a split aren't all finite: there is no score of such."""
+    """Raises RunError where a model's answers to a split aren't all finite: they have no score."""
     if wrong := int((~np.isfinite(logits)).any(-1).sum()):
         raise RunError(f"{wrong} of {len(logits)} answers of {model} to {split} aren't finite numbers")
 
@@ -91,13 +91,13 @@ def in_short(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, Any]:
 
 
 def merit(result: Mapping[str, Any]) -> float:
-    """What a sweep goes by, of a stage's result: the score that chooses if there is one; nan where it isn't defined."""
+    """What a sweep optimizes: a result's selection score, or else its score; nan where that isn't defined."""
     score = result.get("selection_score", result["score"])
     return math.nan if score is None else float(score)
 
 
 def majority_scores(scoring: Scoring) -> dict[str, Scores]:
-    """The scores of one who always gives a split's commonest answer; None where there is none, as of numbers."""
+    """The scores of always giving a split's most common answer; None where there is none, as for numbers."""
 
     def of_split(split: Split) -> Scores:
         said = scoring.kind.commonest(split)

@@ -69,7 +69,7 @@ def test_the_embedded_task_is_built_once_and_is_of_a_useful_size(
 def test_real_docstrings_make_the_same_balanced_rows_whenever_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinydistill.data.tasks.docstrings.MEGABYTES", 2.0)
+    monkeypatch.setattr("tinydistill.data.tasks.docstring_rows.MEGABYTES", 2.0)
     task = DocstringsTask(tmp_path, train_rows=40, validation_rows=20)
     train, validation = task.train(), task.validation()["validation"]
     assert len(validation) == 160

@@ -5,17 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from transformers import PreTrainedModel
-
 from tinydistill.artifacts.files import digest
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.benchmarking.budget import Part
-from tinydistill.benchmarking.forward import measure_forward
-from tinydistill.benchmarking.piece import MEDIAN, Piece
+from tinydistill.benchmarking.piece import Piece
+from tinydistill.config.build.answer_speed import seconds_a_token, speed
 from tinydistill.config.build.bench import Bench, passes
 from tinydistill.config.build.models import check_fit
 from tinydistill.config.build.origin import without_distillation
+from tinydistill.config.build.shipping_costs import measure_shipping
 from tinydistill.config.build.sources import (
     check_length,
     find_student,
@@ -30,10 +28,7 @@ from tinydistill.config.schema import Config
 from tinydistill.config.schema.stages import Intermediate, Prediction
 from tinydistill.console import say
 from tinydistill.data.tasks.examples import Split
-from tinydistill.distillation.teacher_logits import compute_logits
 from tinydistill.initialization.start import first_weights
-from tinydistill.kinds import kind_of
-from tinydistill.models.heads import add_head
 from tinydistill.training import trials
 
 TEACHER, PREDICTION, INTERMEDIATE, BASELINE = "teacher", "prediction", "intermediate", "baseline"
@@ -69,11 +64,11 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
         return float(sum(rows.encoded(split).lengths.sum() for split in splits))
 
     trained, validated = tokens(rows.train), tokens(*rows.validation.values())
-    asked = 1 / _speed(_answers(bench, teacher.encoder(dtype=frozen_dtype(config)), device))
-    answered = 1 / _speed(_answers(bench, bench.new_student(), device))
+    asked = seconds_a_token(bench, teacher.encoder(dtype=frozen_dtype(config)), device)
+    answered = seconds_a_token(bench, bench.new_student(), device)
 
     def a_pass(step: Piece, split: Split, evaluated: float) -> float:
-        return tokens(split) / _speed(step) + validated * evaluated
+        return tokens(split) / speed(step) + validated * evaluated
 
     parts: dict[str, Part] = {}
     own = bench.rows(config.finetune).train  # without augmented ones
@@ -93,13 +88,9 @@ def measure_costs(config: Config, directory: Path, seconds: float) -> Costs:
         START: _solving(bench, int(min(trained, config.distill.sample_tokens)))
         + heads * min(trained, config.distill.head_tokens) * answered,
         EVALUATION: tokens(*rows.validation.values(), *rows.test.values()) * answered,
+        **measure_shipping(bench, asked, answered),
     }
     return Costs(once, parts)
-
-
-def _speed(piece: Piece) -> float:
-    """Tokens a second."""
-    return float(piece.more[MEDIAN])
 
 
 def _teacher(bench: Bench, a_pass: Callable[[Piece], float], rows: int) -> Part:
@@ -136,20 +127,6 @@ def _phase(options: Intermediate | Prediction, seconds: float, rows: int, done: 
     if options.epochs is not None or options.max_steps is not None:
         return Part(seconds * done / default, default, default, default)
     return Part(seconds, least, default, times * default)
-
-
-def _answers(bench: Bench, encoder: PreTrainedModel, device: torch.device) -> Piece:
-    """An encoder's logits of the task's training rows, as they are computed of a teacher."""
-    rows = bench.rows(bench.config.prediction)
-    kind = kind_of(bench.task.target)
-    model = add_head(encoder, bench.head, seed=bench.config.seed)
-    model = model.to(device=device, dtype=encoder.dtype)
-    return measure_forward(
-        "answers",
-        lambda batches: compute_logits(model, kind, batches, len(rows.train), shown=False),
-        rows.train_dataloader(),
-        seconds=bench.seconds,
-    )
 
 
 def _solving(bench: Bench, tokens: int) -> float:

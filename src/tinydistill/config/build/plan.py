@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tinydistill.artifacts.files import digest, kept, write_sealed
-from tinydistill.benchmarking.budget import SHARE, Part, TooShortError, allot
-from tinydistill.config.build import costs, data
+from tinydistill.benchmarking.budget import SHARE, TooShortError, allot
+from tinydistill.config.build import costs, data, shipping_costs
 from tinydistill.config.build.sources import find_student, find_teacher, wants_general
 from tinydistill.config.dependencies import of_distilled
 from tinydistill.config.durations import seconds_of, written
@@ -27,6 +27,9 @@ _ROWS = (  # of the table: the stage, what it makes, the part or what is done on
     ("task", "intermediate phase", costs.INTERMEDIATE),
     ("task", "prediction phase", costs.PREDICTION),
     ("evaluate", "predictions", costs.EVALUATION),
+    ("export", "files to ship, checked", shipping_costs.FILES),
+    ("export", "latencies, at most", shipping_costs.LATENCIES),
+    ("certify", "certificate", shipping_costs.CERTIFICATE),
 )
 
 
@@ -89,7 +92,7 @@ def in_time(config: Config, tasks: Sequence[Config], place: Path) -> list[Config
         file.parent.mkdir(parents=True, exist_ok=True)
         write_sealed(file, {"settings": wanted, "tasks": [asdict(plan) for plan in plans]})
     for of_task, plan in zip(tasks, plans, strict=True):
-        _show(of_task.task.name, plan, seconds / len(tasks))
+        _show(of_task, plan, seconds / len(tasks))
     return [plan.set_in(of_task) for of_task, plan in zip(tasks, plans, strict=True)]
 
 
@@ -97,7 +100,6 @@ def _check(config: Config) -> None:
     for asked, what, instead in (
         (config.pipeline.augment, "pipeline.augment=true", "name rows that are there with augmentation.path=FILE"),
         (wants_general(config), "distill.start=general", "name a general student that is there with student.path=DIR"),
-        (config.pipeline.export, "pipeline.export=true", "run stage=export afterwards"),
         (config.distill.phases == "merged", "distill.phases=merged", "take distill.phases=both"),
     ):
         if asked:
@@ -126,14 +128,16 @@ def _planned(config: Config, budget: float, tasks: int) -> Plan:
     try:
         passes = allot(budget, measuring + sum(found.once.values()), found.parts)
     except TooShortError as error:
-        raise UserError(_too_short(config, found.parts, error.needed, tasks)) from error
+        raise UserError(_too_short(config, found, error.needed, tasks)) from error
     expected = {name: part.seconds * passes[name] for name, part in found.parts.items()}
     default = [name for name, part in found.parts.items() if passes[name] == part.default]
     return Plan(passes, default, {"measuring": measuring, **expected, **found.once})
 
 
-def _too_short(config: Config, parts: dict[str, Part], needed: float, tasks: int) -> str:
-    least = ", ".join(f"{name} {_count(part.least)}" for name, part in parts.items() if part.least)
+def _too_short(config: Config, found: costs.Costs, needed: float, tasks: int) -> str:
+    parts = [f"{name} {_count(part.least)}" for name, part in found.parts.items() if part.least]
+    shipping = sum(found.once.get(name, 0.0) for name in shipping_costs.ALL)
+    least = ", ".join([*parts, *([f"export and certificate {written(shipping)}"] if shipping else [])])
     place, whose = (f" for {tasks} tasks", f" of {config.task.name}") if tasks > 1 else ("", "")
     return (
         f"{_OPTION}={config.pipeline.budget} is too short{place}: the least{whose} takes {written(needed)} here "
@@ -146,14 +150,17 @@ def _count(passes: int) -> str:
     return "1 pass" if passes == 1 else f"{passes} passes"
 
 
-def _show(task: str, plan: Plan, budget: float) -> None:
+def _show(config: Config, plan: Plan, budget: float) -> None:
     rows: list[tuple[str, str, str, str]] = []
+    asked_for = shipping_costs.asked_for(config)
     for stage, makes, name in _ROWS:
         if name in plan.seconds:
             passes = plan.passes.get(name)
             length = "once" if passes is None else _count(passes) if passes else "left out: it doesn't fit"
             rows.append((f"stage={stage}", makes, length, f"{plan.seconds[name] / 60:.1f}"))
+        elif name in asked_for:  # of a plan that was made without
+            rows.append((f"stage={stage}", makes, "on top of this plan", "-"))
     rows.append(("", "measuring", "before", f"{plan.seconds['measuring'] / 60:.1f}"))
     rows.append(("", "all", f"of {budget / 60:.1f} minutes", f"{sum(plan.seconds.values()) / 60:.1f}"))
     columns = ("stage", "makes", "length", "minutes")
-    table(f"plan for {task}, with {1 - SHARE:.0%} of the time kept for the rest", columns, rows, words=3)
+    table(f"plan for {config.task.name}, with {1 - SHARE:.0%} of the time kept for the rest", columns, rows, words=3)

@@ -172,14 +172,33 @@ class Search:
 
     target_ms: float | None = option("milliseconds for an answer, at most; null for any", None, at_least=0)
     retention: float | None = option(
-        "share of the teacher's score, at least; the fastest shape that keeps it is chosen", None, at_least=0
+        "share of the teacher's score, at least, that the chosen shape keeps; null for any", None, at_least=0
     )
     num_layers: list[int] = option("Transformer layers of the shapes", [2, 3, 4])
     hidden_size: list[int] = option("widths of the hidden states", [96, 144, 192, 288])
     feed_forward: list[float] = option("widths of the feed-forward layers, as multiples of those", [4.0])
+    vocabulary: list[str] = option(
+        "vocabularies of the shapes, as student.vocabulary has them: [teacher,corpus] tries both",
+        ["${student.vocabulary}"],
+        choices=("teacher", "corpus"),
+    )
     train: int = option("shapes, at most, that are trained after all were solved and timed", 3, at_least=1)
-    runtime: str = option("the form that is timed", "onnx_int8", choices=("onnx_int8", "onnx", "pytorch"))
+    runtime: Any = option(
+        "the form that is timed; of a list, [onnx,onnx_int8], each is, and one of them chosen",
+        "onnx_int8",
+        choices=("onnx_int8", "onnx", "openvino", "pytorch"),
+    )
+    prefer: str = option(
+        "which is chosen of those that keep search.retention, and of the forms of a shape",
+        "fastest",
+        choices=("fastest", "smallest"),
+    )
     threads: int = option("threads that compute", 1, at_least=1)
     batch_size: int = option("rows in an answer that is timed", 1, at_least=1)
     length: int = option("tokens in a row that is timed", 128, at_least=1)
     seconds: float = option("how long each shape is timed", 1.0, at_least=0, at_most=3600)
+
+    @property
+    def forms(self) -> list[str]:
+        """Those that are timed, each once."""
+        return list(dict.fromkeys([self.runtime] if isinstance(self.runtime, str) else self.runtime or ()))

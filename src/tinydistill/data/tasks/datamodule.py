@@ -16,8 +16,9 @@ from tinydistill.data.loading import Batch, BatchLoader, ResumableDataModule
 from tinydistill.data.tasks.batches import LengthOrder, RowBatches, every_row
 from tinydistill.data.tasks.encoding import EncodedRows, encode
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.tables import Layout, read_table
+from tinydistill.data.tasks.tables import read_table
 from tinydistill.data.tasks.targets import Target, as_number
 from tinydistill.errors import InputError
 

@@ -5,28 +5,20 @@ texts and real answers without a download. It shows that answering works, and sa
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from tinydistill.artifacts.files import built_once, digest, read_json, write_json
+from tinydistill.artifacts.files import digest
+from tinydistill.data.tasks.docstring_rows import DocstringRows, Row, cut_after_word
 from tinydistill.data.tasks.docstring_sections import Question, questions
-from tinydistill.data.tasks.examples import Split, to_split
-from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.data.tasks.spans import Span, Spans
-from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
-from tinydistill.errors import InputError
 
-FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
-MEGABYTES = 9.0  # of docstrings that are read; equal shares of all that are installed
 MAX_CONTEXT = 400  # characters; the rest of a longer docstring is cut off
 OF_DOCSTRING = 2  # questions at most that have an answer
 NONE_IN = 3  # docstrings is asked something that it doesn't say
-ONE_IN = 5  # modules is for validation
 
 
 class Asked(NamedTuple):
@@ -38,58 +30,33 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DocstringQuestions(TaskSource):
-    """Questions about parameters, errors and results of docstrings, a function of the installed versions.
+class DocstringQuestions(DocstringRows):
+    """Questions about parameters, errors and results of docstrings.
 
-    Modules are split, not rows: all rows of a module are on one side, and no row comes twice. About one row in six asks
-    about something that the docstring doesn't mention.
+    About one row in six asks about something that the docstring doesn't mention.
 
     Args:
-        cache_dir: where the rows are kept; reading the docstrings takes some ten seconds.
-        max_answer_length: tokens in an answer at most.
+        cache_dir: where the rows are kept.
         train_rows: at most.
         validation_rows: exactly.
+        max_answer_length: tokens in an answer at most.
     """
 
-    cache_dir: str | Path
-    max_answer_length: int = 30
     train_rows: int = 1500
     validation_rows: int = 500
+    max_answer_length: int = 30
+    name: ClassVar[str] = "docstring_questions"
+    made_of: ClassVar[str] = "questions"
+    own_rows: ClassVar[str] = "question_files"
 
     @property
     def target(self) -> Target:
         """Spans, and questions without an answer."""
         return Spans(unanswerable=True, max_answer_length=self.max_answer_length)
 
-    def train(self) -> Split:
-        """Rows of the modules that validation doesn't use."""
-        return self._split("train")
-
-    def validation(self) -> dict[str, Split]:
-        """Rows of one module in five."""
-        return {"validation": self._split("validation")}
-
-    def _split(self, name: str) -> Split:
-        settings = [FORMAT, docstrings.versions(), self.train_rows, self.validation_rows]
-        entry = built_once(Path(self.cache_dir) / f"docstring-questions-{digest(settings)}", self._build)
-        rows = read_json(entry / f"{name}.json")
-        table = Table(name, texts=rows["questions"], pairs=rows["contexts"], labels=rows["answers"])
-        return to_split(name, table, self.target, label="answers")
-
-    def _build(self, directory: Path) -> None:
-        modules = list(docstrings.read_modules(MEGABYTES))
-        sides = {"train": [m for n, m in enumerate(modules) if n % ONE_IN], "validation": modules[::ONE_IN]}
-        seen: set[tuple[str, str]] = set()
-        for name, wanted in (("validation", self.validation_rows), ("train", self.train_rows)):
-            rows = list(islice(_rows(sides[name], seen), wanted))
-            if len(rows) < (wanted if name == "validation" else 1):
-                raise InputError(
-                    f"the docstring_questions task needs {wanted} questions for {name}; there are {len(rows)}",
-                    "lower {DocstringQuestions.validation_rows}, or take your own rows with {task:question_files} and "
-                    "{TaskFiles.train}",
-                )
-            questions, contexts, answers = zip(*rows, strict=True)
-            write_json(directory / f"{name}.json", {"questions": questions, "contexts": contexts, "answers": answers})
+    def build(self, modules: Sequence[docstrings.Module]) -> Mapping[str, Sequence[Row]]:
+        """Some rows of every docstring."""
+        return self.split_by_module(modules, _rows)
 
 
 def _rows(modules: Iterable[docstrings.Module], seen: set[tuple[str, str]]) -> Iterator[Asked]:
@@ -116,9 +83,7 @@ def on_one_line(question: Question, docstring: str) -> Asked | None:
     """The question about its docstring with single blanks between words; None where the answer isn't all there."""
     start, end = question.span
     before, answer = (" ".join(part.split()) for part in (docstring[:start], docstring[start:end]))
-    context = " ".join(docstring.split())
-    if len(context) > MAX_CONTEXT:
-        context = context[:MAX_CONTEXT].rsplit(" ", 1)[0]
+    context = cut_after_word(" ".join(docstring.split()), MAX_CONTEXT)
     place = len(before) + bool(docstring[:start].split() and docstring[start - 1].isspace())
     span = place, place + len(answer)
     return Asked(question.text, context, [span]) if context[slice(*span)] == answer else None

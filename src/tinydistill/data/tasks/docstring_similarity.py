@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinydistill.artifacts.files import built_once, digest, read_json, write_json
+from tinydistill.data.tasks.docstring_rows import MEGABYTES, cut_after_word
 from tinydistill.data.tasks.embeddings import Relevances
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.text_rows import UnlabeledTexts
@@ -20,7 +21,6 @@ from tinydistill.data.text.sentences import sentences
 from tinydistill.errors import InputError
 
 FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
-MEGABYTES = 9.0  # of docstrings that are read; equal shares of all that are installed
 ONE_IN = 10  # modules is for retrieval
 LEAST_BODY, MOST_BODY = 80, 500  # characters; the rest of a longer body is cut off
 LEAST_WORDS = 4  # of a summary
@@ -84,21 +84,12 @@ class DocstringSimilarity(UnlabeledTexts):
                 "{task:embedding_files} and {TaskFiles.train}",
             )
         chosen = dict(list(pairs.items())[:wanted])
-        found = list(
-            dict.fromkeys(
-                text
-                for place, module in enumerate(modules)
-                if place % ONE_IN
-                for docstring in module.docstrings
-                for text in sentences(docstring)
-            )
-        )
+        training = (text for place, module in enumerate(modules) if place % ONE_IN for text in module.docstrings)
+        found = list(dict.fromkeys(sentence for text in training for sentence in sentences(text)))
         rows = np.sort(np.random.default_rng(0).permutation(len(found))[: self.train_rows])
         texts = [found[row] for row in rows]
-        write_json(
-            directory / "rows.json",
-            {"texts": texts, "summaries": list(chosen), "bodies": list(chosen.values())},
-        )
+        rows_of = {"texts": texts, "summaries": list(chosen), "bodies": list(chosen.values())}
+        write_json(directory / "rows.json", rows_of)
 
 
 def summaries_of(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -107,4 +98,4 @@ def summaries_of(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
         summary, _, rest = text.partition("\n\n")
         summary, body = " ".join(summary.split()), " ".join(rest.split())
         if len(summary.split()) >= LEAST_WORDS and len(body) >= LEAST_BODY and len(summary) <= MOST_BODY:
-            yield summary, body if len(body) <= MOST_BODY else body[:MOST_BODY].rsplit(" ", 1)[0]
+            yield summary, cut_after_word(body, MOST_BODY)

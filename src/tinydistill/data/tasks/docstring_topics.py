@@ -6,22 +6,16 @@ what is installed, so it needs no download; it shows that several labels work, a
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from typing import ClassVar
 
-from tinydistill.artifacts.files import built_once, digest, read_json, write_json
+from tinydistill.data.tasks.docstring_rows import DocstringRows, Row, cut_after_word
 from tinydistill.data.tasks.docstrings import SAME_START
-from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.several_labels import SeveralLabels
-from tinydistill.data.tasks.sources import TaskSource
-from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
-from tinydistill.errors import InputError
 
-FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
 TOPICS = ("examples", "notes", "parameters", "raises", "references", "returns", "see also")
 _TITLES = {  # the title of a section alone on its line, without what is around it
     **dict.fromkeys(("example", "examples", "example usage", "basic usage", "usage"), "examples"),
@@ -43,66 +37,33 @@ _BEGINNING = re.compile(
     | \.\.\ (?P<directive>[\w-]+)::.* ) \s*""",
     re.VERBOSE,
 )
-MEGABYTES = 9.0  # of docstrings that are read; equal shares of all that are installed
 MIN_CHARACTERS, MAX_CHARACTERS = 60, 320  # of a row; the rest of a longer beginning is cut off
-ONE_IN = 5  # modules is for validation, and docstrings without any section is taken
+ONE_IN = 5  # docstrings without any section is taken
 
 Topics = tuple[str, list[str]]  # a text, and its labels
 
 
 @dataclass(frozen=True)
-class DocstringTopics(TaskSource):
-    """Beginnings of docstrings and the sections that follow, a function of the installed versions.
+class DocstringTopics(DocstringRows):
+    """Beginnings of docstrings and the sections that follow. No two rows begin alike."""
 
-    Modules are split, not rows: all rows of a module are on one side, and no two rows begin alike.
-
-    Args:
-        cache_dir: where the rows are kept; reading the docstrings takes some ten seconds.
-        train_rows: at most.
-        validation_rows: exactly.
-    """
-
-    cache_dir: str | Path
     train_rows: int = 4000
     validation_rows: int = 800
+    name: ClassVar[str] = "docstring_topics"
+    made_of: ClassVar[str] = "docstrings"
+    own_rows: ClassVar[str] = "multilabel_files"
 
     @property
     def target(self) -> Target:
         """The sections."""
         return SeveralLabels(TOPICS)
 
-    def train(self) -> Split:
-        """Rows of the modules that validation doesn't use."""
-        return self._split("train")
-
-    def validation(self) -> dict[str, Split]:
-        """Rows of one module in five."""
-        return {"validation": self._split("validation")}
-
-    def _split(self, name: str) -> Split:
-        settings = [FORMAT, docstrings.versions(), self.train_rows, self.validation_rows]
-        entry = built_once(Path(self.cache_dir) / f"docstring-topics-{digest(settings)}", self._build)
-        rows = read_json(entry / f"{name}.json")
-        table = Table(name, texts=rows["texts"], labels=rows["topics"])
-        return Split(name, table.texts, labels=self.target.encode(table, "topics"))
-
-    def _build(self, directory: Path) -> None:
-        modules = list(docstrings.read_modules(MEGABYTES))
-        sides = {"train": [m for n, m in enumerate(modules) if n % ONE_IN], "validation": modules[::ONE_IN]}
-        seen: set[str] = set()
-        for name, wanted in (("validation", self.validation_rows), ("train", self.train_rows)):
-            rows = list(islice(_rows(sides[name], seen), wanted))
-            if len(rows) < (wanted if name == "validation" else 1):
-                raise InputError(
-                    f"the docstring_topics task needs {wanted} docstrings for {name}; there are {len(rows)}",
-                    "lower {DocstringTopics.validation_rows}, or take your own rows with {task:multilabel_files} and "
-                    "{TaskFiles.train}",
-                )
-            texts, topics = ([row[place] for row in rows] for place in (0, 1))
-            write_json(directory / f"{name}.json", {"texts": texts, "topics": topics})
+    def build(self, modules: Sequence[docstrings.Module]) -> Mapping[str, Sequence[Row]]:
+        """A row of every docstring that has one."""
+        return self.split_by_module(modules, _rows)
 
 
-def _rows(modules: Iterable[docstrings.Module], seen: set[str]) -> Iterator[Topics]:
+def _rows(modules: Iterable[docstrings.Module], seen: set[str]) -> Iterator[Row]:
     """Docstrings in turn that begin as none in `seen` does; of those without a section one in ONE_IN."""
     without = 0
     for module in modules:
@@ -114,7 +75,7 @@ def _rows(modules: Iterable[docstrings.Module], seen: set[str]) -> Iterator[Topi
             without += not topics
             if topics or without % ONE_IN == 0:
                 seen.add(start)
-                yield text, topics
+                yield text, None, topics
 
 
 def beginning(docstring: str) -> Topics:
@@ -130,6 +91,4 @@ def beginning(docstring: str) -> Topics:
         topics |= {topic} if topic else set()
         if topic or directive:
             end = min(end, number)
-    text = " ".join(" ".join(lines[:end]).split())
-    text = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS].rsplit(" ", 1)[0]
-    return text, sorted(topics)
+    return cut_after_word(" ".join(" ".join(lines[:end]).split()), MAX_CHARACTERS), sorted(topics)

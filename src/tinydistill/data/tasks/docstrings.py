@@ -2,20 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
-import numpy as np
-
-from tinydistill.artifacts.files import built_once, digest, read_json, write_json
-from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.sources import TaskSource
+from tinydistill.data.tasks.docstring_rows import DocstringRows, Row, cut_after_word
 from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text import docstrings
 from tinydistill.errors import InputError
 
-FORMAT = 1  # part of the cache key: raise it when the same docstrings give other rows
 # Python itself and dependencies that always come along, in the order of the class numbers
 LIBRARIES = ("huggingface_hub", "networkx", "numpy", "pandas", "python", "sympy", "torch", "transformers")
 # what would give the answer away, in any spelling; one word stands for them all
@@ -25,51 +20,37 @@ NAMES = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 MASK = "library"
-MEGABYTES = 9.0  # of docstrings that are read; equal shares of all that are installed
 MIN_CHARACTERS, MAX_CHARACTERS = 100, 320  # of a row; the rest of a longer docstring is cut off
 MAX_OF_MODULE = {"train": 40, "validation": 10}  # rows, so that none dominates
 SAME_START = 60  # characters: rows that begin alike count as copies, as of one docstring adapted from another
 
 
 @dataclass(frozen=True)
-class DocstringsTask(TaskSource):
-    """A balanced classification task that is a function of the installed versions.
-
-    Modules are split, not rows: all rows of a module are on one side, and no two rows begin alike.
+class DocstringsTask(DocstringRows):
+    """A balanced classification task. No two rows begin alike.
 
     Args:
-        cache_dir: where the rows are kept; reading the docstrings takes some ten seconds.
+        cache_dir: where the rows are kept.
         train_rows: of each library, at most; all libraries have as many as the poorest.
         validation_rows: of each library.
     """
 
-    cache_dir: str | Path
     train_rows: int = 400
     validation_rows: int = 60
+    name: ClassVar[str] = "docstrings"
 
     @property
     def target(self) -> Target:
         """The libraries."""
         return Target(LIBRARIES)
 
-    def train(self) -> Split:
-        """Rows of the modules that validation doesn't use."""
-        return self._split("train")
-
-    def validation(self) -> dict[str, Split]:
+    def build(self, modules: Sequence[docstrings.Module]) -> Mapping[str, Sequence[Row]]:
         """As many rows of every library."""
-        return {"validation": self._split("validation")}
-
-    def _split(self, name: str) -> Split:
-        settings = [FORMAT, docstrings.versions(), LIBRARIES, self.train_rows, self.validation_rows]
-        entry = built_once(Path(self.cache_dir) / f"docstrings-task-{digest(settings)}", self._build)
-        rows = read_json(entry / f"{name}.json")
-        return Split(name, rows["texts"], None, np.array(rows["labels"], np.int64))
-
-    def _build(self, directory: Path) -> None:
-        rows = balanced(docstrings.read_modules(MEGABYTES), self.train_rows, self.validation_rows)
-        for name, (texts, labels) in rows.items():
-            write_json(directory / f"{name}.json", {"texts": texts, "labels": labels})
+        splits = balanced(modules, self.train_rows, self.validation_rows)
+        return {
+            name: [(text, None, label) for text, label in zip(*columns, strict=True)]
+            for name, columns in splits.items()
+        }
 
 
 def balanced(
@@ -102,7 +83,7 @@ def balanced(
             raise InputError(
                 f"the docstrings task needs {validation_rows} docstrings of {library} for validation and more for "
                 f"training; there are {sum(map(len, of_library.values()))}",
-                "lower {DocstringsTask.validation_rows}, or take your own rows with {task:files} and {TaskFiles.train}",
+                "lower {DocstringRows.validation_rows}, or take your own rows with {task:files} and {TaskFiles.train}",
             )
         splits["train"].append(of_split["train"][:train_rows])
         splits["validation"].append(of_split["validation"][:validation_rows])
@@ -117,5 +98,4 @@ def _in_turn(lists: list[list[str]]) -> tuple[list[str], list[int]]:
 
 def row_text(docstring: str) -> str:
     """The docstring on one line, with no library's name in it, cut after a word."""
-    text = NAMES.sub(MASK, " ".join(docstring.split()))
-    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS].rsplit(" ", 1)[0]
+    return cut_after_word(NAMES.sub(MASK, " ".join(docstring.split())), MAX_CHARACTERS)

@@ -1,4 +1,4 @@
-"""What a task of sentence embeddings predicts, and what people say of its texts: how alike two are, what answers what.
+"""The target of sentence embeddings, and judgments of texts: how alike two are, which document answers a query.
 
 N: texts of a split, P: pairs of them.
 """
@@ -18,7 +18,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Embedding(Target):
-    """A vector for every text, which its teacher has one for too; nobody labels texts with vectors.
+    """A vector for every text. Rows have no labels: what is learned are the teacher's vectors.
 
     The labels of a split are `Judgments` that its embeddings are scored by, or the teacher's embeddings, or none.
     """

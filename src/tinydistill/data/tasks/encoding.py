@@ -16,7 +16,7 @@ from tinydistill.console import Meter, say
 from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.windows import Places, Windows, cut_firsts
 from tinydistill.data.text.packing import TokenIds
-from tinydistill.data.text.token_ids import prepare_tokenizer, tokenizer_threads
+from tinydistill.data.text.token_ids import prepare_tokenizer, token_dtype, tokenizer_threads
 
 FORMAT = 1  # part of every cache key: raise it when the same text gives other pieces
 ROWS_AT_ONCE = 4096  # that go through the tokenizer together, shared among its threads
@@ -93,7 +93,7 @@ def _build(directory: Path, split: Split, backend: Tokenizer, windows: Windows |
     texts: list[Any] = split.texts if split.pairs is None else list(zip(split.texts, split.pairs, strict=True))
     if windows and windows.cut == "only_second":
         texts = _with_room(texts, backend, windows, split.name)
-    dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
+    dtype = token_dtype(backend)
     pieces: list[TokenIds] = [np.zeros(0, dtype)]
     types: list[NDArray[Any]] = [np.zeros(0, np.uint8)]
     places: list[Places] = []

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydistill.data.formats import column_index, no_text, shortened
+from tinydistill.data.formats import column_index, shortened, text_of, unit_of
 from tinydistill.data.tasks.embeddings import Relevances, Similarities
 from tinydistill.data.tasks.examples import Split
-from tinydistill.data.tasks.tables import Layout, read_table, rows_of_file
+from tinydistill.data.tasks.layout import Layout
+from tinydistill.data.tasks.tables import read_table, rows_of_file
 from tinydistill.data.tasks.targets import FIX_ROW, as_number, label_name
 from tinydistill.errors import InputError
 
@@ -91,12 +92,12 @@ def read_retrieval(queries: str | Path, documents: str | Path, relevance: str | 
 def _texts(file: Path, argument: str, dialect: dict[str, Any]) -> dict[str, str]:
     """The texts of a file by their ids."""
     found: dict[str, str] = {}
-    unit = "row" if file.suffix == ".parquet" else "line"
+    unit = unit_of(file)
     chosen = _Chosen(argument, id=IDS, text=TEXT, title=TITLE)
     for place, cells in rows_of_file(file, chosen, Layout("text", **dialect), argument):
         where, row = f"{file} {unit} {place}", chosen.row(cells)
         name, title = label_name(row["id"]), row.get("title") or ""
-        text = row["text"] if isinstance(row["text"], str) else no_text(row["text"], where, "text", f"check {argument}")
+        text = text_of(row["text"], where, "text", f"check {argument}")
         if not name or not text.strip():
             raise InputError(f"{where}: there is no {'text' if name else 'id'}", FIX_ROW)
         if name in found:
@@ -117,7 +118,7 @@ def _pairs(
     """(query, document) of every line that says that one is relevant to the other."""
     argument = "{TextRows.relevance}"
     found: dict[tuple[str, str], None] = {}
-    unit = "row" if file.suffix == ".parquet" else "line"
+    unit = unit_of(file)
     chosen = _Chosen(argument, query=QUERY, document=DOCUMENT, score=RELEVANCE)
     for place, cells in rows_of_file(file, chosen, Layout("query-id", **dialect), argument):
         where, row = f"{file} {unit} {place}", chosen.row(cells)

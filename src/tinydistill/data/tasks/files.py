@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.soft_labels import probabilities
 from tinydistill.data.tasks.sources import UNLABELED
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, read_table, read_tables
+from tinydistill.data.tasks.tables import read_table, read_tables
 from tinydistill.data.tasks.targets import Target, infer_target
 from tinydistill.errors import InputError
 

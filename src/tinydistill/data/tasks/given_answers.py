@@ -3,6 +3,7 @@
 from typing import Any
 
 from tinydistill.data.formats import shortened
+from tinydistill.data.tasks.lists import as_python
 from tinydistill.data.tasks.spans import Span
 from tinydistill.data.tasks.targets import FIX_ROW, as_number
 from tinydistill.errors import InputError
@@ -15,12 +16,12 @@ def given_answers(value: Any, start: Any, where: str, column: str) -> list[Given
 
     Raises InputError for what is no answer.
     """
-    value = _plain(value)
+    value = as_python(value)
     if value is None:
         return None
-    texts, starts = value, _plain(start)
+    texts, starts = value, as_python(start)
     if isinstance(value, dict):
-        texts, starts = _plain(value.get("text")), _plain(value.get("answer_start"))
+        texts, starts = as_python(value.get("text")), as_python(value.get("answer_start"))
     elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
         texts, starts = [one.get("text") for one in value], [one.get("answer_start") for one in value]
     if isinstance(texts, str):
@@ -35,10 +36,6 @@ def given_answers(value: Any, start: Any, where: str, column: str) -> list[Given
     if not isinstance(starts, list) or len(starts) != len(texts):
         raise InputError(f"{where}: {len(texts)} answers start at {shortened(starts)}", FIX_ROW)
     return [(text, _start(at, where)) for text, at in zip(texts, starts, strict=True) if text and text.strip()]
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value  # of pandas
 
 
 def _start(value: Any, where: str) -> int | None:

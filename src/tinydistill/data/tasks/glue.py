@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from tinydistill.data.formats import hub_rows
 from tinydistill.data.tasks.examples import Split, check_for_scores, to_split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.sources import UNLABELED, TaskSource
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, read_table, read_tables
+from tinydistill.data.tasks.tables import read_table, read_tables
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 

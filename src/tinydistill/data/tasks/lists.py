@@ -8,10 +8,14 @@ from tinydistill.data.tasks.targets import FIX_ROW
 from tinydistill.errors import InputError
 
 
+def as_python(value: Any) -> Any:
+    """A cell of pandas' or numpy's as Python's own lists and numbers."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def as_list(value: Any, where: str, column: str, what: str, advice: str = FIX_ROW) -> list[Any]:
     """A cell's list, whichever library it comes from. Raises InputError for anything else."""
-    if hasattr(value, "tolist"):  # of pandas
-        value = value.tolist()
+    value = as_python(value)
     if not isinstance(value, list | tuple):
         raise InputError(f"{where}: column '{column}' holds {shortened(value)}, which is no list of {what}", advice)
     return list(value)

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from tinydistill.console import say
-from tinydistill.data.formats import shortened
+from tinydistill.data.formats import list_names, shortened
 from tinydistill.data.tasks.files import TaskFiles
+from tinydistill.data.tasks.layout import DELIMITERS
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.several_labels import SeveralLabels
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import DELIMITERS
 from tinydistill.data.tasks.targets import FIX_ROW, MAX_CLASSES, MAX_LABEL, Target, in_order, label_name, too_long
 from tinydistill.errors import InputError
 
@@ -81,7 +81,7 @@ class MultiLabelFiles(TaskFiles):
         target = SeveralLabels(given or self._found(counts))
         places = Counter(target.numbers.get(name) for name in counts.elements())
         if without := [label for number, label in enumerate(target.labels) if not places[number]]:
-            shown = ", ".join(without[:10]) + (", …" if len(without) > 10 else "")
+            shown = list_names(without, 10)
             say(f"no row of {self.training_table.source} has the label {shown}: no model can learn it")
         return target
 

@@ -46,13 +46,13 @@ class OwnRows(TaskSource):
         """One of the tables, with labels if there are any or they are needed."""
 
     def target_named(self, labels: tuple[str, ...]) -> Target:
-        """What is predicted where a model says what its outputs are called, none for a number, and no rows say it."""
+        """The target of a model whose outputs have these names (none for a number), where no rows tell it."""
         return Target(labels)
 
     def predicting(self, target: Target) -> Self:
-        """The same rows with this target, which they need no training rows to know."""
+        """The same rows with a known target, so that no training rows are needed to infer it."""
         found = copy.copy(self)
-        found.__dict__["target"] = target  # in the place of what the training rows would say
+        found.__dict__["target"] = target  # where the cached property would put it
         return found
 
     def predicted(self, name: str) -> bool:

@@ -8,15 +8,16 @@ from typing import Any
 
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension
-from tinydistill.data.formats import Choose, column_index, json_objects, memory_rows, no_text
+from tinydistill.data.formats import Choose, column_index, json_objects, memory_rows, text_of, unit_of
 from tinydistill.data.tasks import squad_json
 from tinydistill.data.tasks.file_rows import FurtherColumns
 from tinydistill.data.tasks.given_answers import Given, given_answers, span_of
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.own_rows import OwnRows
 from tinydistill.data.tasks.sources import UNLABELED
 from tinydistill.data.tasks.spans import Span, Spans
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, in_parts, rows_of_file
+from tinydistill.data.tasks.tables import in_parts, rows_of_file
 from tinydistill.data.tasks.targets import FIX_ROW, Target
 from tinydistill.errors import InputError
 
@@ -110,7 +111,7 @@ class QuestionFiles(OwnRows):
             return
         path, value = Path(rows), None
         check_file(path, argument)
-        table = Table(str(path), "row" if extension(path) == ".parquet" else "line")
+        table = Table(str(path), unit_of(path))
         if extension(path) == ".json":
             dialect = {"argument": argument, "encoding_argument": "{TaskFiles.encoding}"}
             value = squad_json.whole_json(path, layout.encoding, **dialect)
@@ -140,7 +141,7 @@ class QuestionFiles(OwnRows):
         for place, cells, others in further.cuts(rows):
             where = f"{table.source} {table.unit} {place}"
             question, text = (
-                cell if isinstance(cell, str) else no_text(cell, where, column, self.layout.advice(role, ""))
+                text_of(cell, where, column, self.layout.advice(role, ""))
                 for (role, column), cell in zip(self.layout.roles()[:2], cells[:2], strict=True)
             )
             value, start = [*cells[2:], None, None][:2]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.formats import shortened
+from tinydistill.data.tasks.lists import as_python
 from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.targets import FIX_ROW, Target, as_number
 from tinydistill.errors import InputError
@@ -47,7 +48,7 @@ def _of_row(table: Table, row: int, target: Target, columns: Sequence[str]) -> l
 
 def _unpacked(cell: Any, target: Target, where: str) -> list[Any]:
     """What a cell with all classes holds, in the order of the labels; a class that an object lacks has none."""
-    value = cell.tolist() if hasattr(cell, "tolist") else cell
+    value = as_python(cell)
     if isinstance(value, str):
         try:
             value = json.loads(value)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinydistill.data.tasks.examples import Judgments, Split, to_split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, read_tables
+from tinydistill.data.tasks.tables import read_tables
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 
@@ -72,7 +73,31 @@ class TaskSource(ABC):
 
 
 @dataclass(frozen=True)
-class SomeRows(TaskSource):
+class OfAnother(TaskSource):
+    """Another task, of which a subclass changes training and validation rows."""
+
+    source: TaskSource
+
+    @property
+    def target(self) -> Target:
+        """The other task's."""
+        return self.source.target
+
+    def test(self) -> dict[str, Split]:
+        """The other task's."""
+        return self.source.test()
+
+    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
+        """As the other task reads them."""
+        return self.source.tables(file, at_once, argument=argument)
+
+    def unlabeled(self, file: str) -> Split:
+        """As the other task reads them."""
+        return self.source.unlabeled(file)
+
+
+@dataclass(frozen=True)
+class SomeRows(OfAnother):
     """Another task with some of its rows, always the same ones, in their order.
 
     Args:
@@ -83,15 +108,9 @@ class SomeRows(TaskSource):
         rows: of every split at most so many, after that; a row of every class is among them.
     """
 
-    source: TaskSource
     train_share: float = 1.0
     seed: int = 0
     rows: int | None = None
-
-    @property
-    def target(self) -> Target:
-        """As of all rows."""
-        return self.source.target
 
     def train(self) -> Split:
         """Some of the training rows. Raises InputError where none are left."""
@@ -113,14 +132,6 @@ class SomeRows(TaskSource):
         """Some of the rows of the test splits."""
         return {name: self._few(split) for name, split in self.source.test().items()}
 
-    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
-        """As of the other task."""
-        return self.source.tables(file, at_once, argument=argument)
-
-    def unlabeled(self, file: str) -> Split:
-        """As of the other task."""
-        return self.source.unlabeled(file)
-
     def _few(self, split: Split) -> Split:
         if self.rows is None or self.rows >= len(split):
             return split
@@ -133,7 +144,7 @@ class SomeRows(TaskSource):
 
 
 @dataclass(frozen=True)
-class WithSelection(TaskSource):
+class WithSelection(OfAnother):
     """Another task whose training lacks some of its rows: they are the first validation split, `SELECTION`.
 
     Weights and rates are chosen by these, so that none are chosen on rows whose score is reported. Which rows depends
@@ -146,14 +157,8 @@ class WithSelection(TaskSource):
         seed: of their choice.
     """
 
-    source: TaskSource
     rows: int
     seed: int = 0
-
-    @property
-    def target(self) -> Target:
-        """As of all rows."""
-        return self.source.target
 
     def train(self) -> Split:
         """The training rows that are left."""
@@ -163,18 +168,6 @@ class WithSelection(TaskSource):
         """The rows kept aside, if any, before the validation splits."""
         kept, others = self._sides[1], self._others
         return others if kept is None else {SELECTION: kept, **others}
-
-    def test(self) -> dict[str, Split]:
-        """As of the other task."""
-        return self.source.test()
-
-    def tables(self, file: str, at_once: int | None = None, *, argument: str = UNLABELED) -> Iterator[Table]:
-        """As of the other task."""
-        return self.source.tables(file, at_once, argument=argument)
-
-    def unlabeled(self, file: str) -> Split:
-        """As of the other task."""
-        return self.source.unlabeled(file)
 
     @cached_property
     def _others(self) -> dict[str, Split]:

@@ -9,7 +9,16 @@ from typing import Any
 
 from tinydistill.console import say
 from tinydistill.data.files import check_file, extension, numbered_lines
-from tinydistill.data.formats import JSON_LINES, Choose, Rows, column_index, json_rows, memory_rows, parquet_rows
+from tinydistill.data.formats import (
+    JSON_LINES,
+    Choose,
+    Rows,
+    column_index,
+    json_rows,
+    memory_rows,
+    parquet_rows,
+    unit_of,
+)
 from tinydistill.data.tasks.file_rows import CutRow, FurtherColumns
 from tinydistill.data.tasks.lists import as_list, names_of
 from tinydistill.data.tasks.own_rows import OwnRows
@@ -109,7 +118,7 @@ class TagFiles(OwnRows):
         else:
             found = self._conll(path, lines, conllu=suffix == ".conllu", label_needed=label_needed)
         for some in in_parts(further.cuts(found), at_once):
-            yield self._filled(Table(str(path), "row" if suffix == ".parquet" else "line"), some, [])
+            yield self._filled(Table(str(path), unit_of(path)), some, [])
 
     def _chooser(self, argument: str, further: FurtherColumns, *, label_needed: bool | None) -> Choose:
         def choose(names: Sequence[str], where: str) -> list[int]:

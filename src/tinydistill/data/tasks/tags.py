@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tinydistill.data.formats import list_names
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.table import Table
@@ -69,10 +70,10 @@ class Tags(Target):
         for row, tags in enumerate(table.labels):
             unknown = next((place for place, tag in enumerate(tags) if tag not in numbers), None)
             if unknown is not None:
-                known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
                 raise InputError(
                     f"{table.where(row)}: the tag {tags[unknown]!r} of word {unknown + 1} "
-                    f"({table.texts[row].split(' ')[unknown]!r}) is none of this task, whose tags are {known}",
+                    f"({table.texts[row].split(' ')[unknown]!r}) is none of this task, whose tags are "
+                    f"{list_names(self.labels)}",
                     "fix the row, or name all that there are in {Target.labels}",
                 )
             rows.append(np.array([numbers[tag] for tag in tags], np.int64))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinydistill.data.formats import shortened
+from tinydistill.data.formats import list_names, shortened
 from tinydistill.data.tasks.ragged import Ragged
 from tinydistill.data.tasks.table import Table
 from tinydistill.data.tasks.windows import Windows
@@ -97,10 +97,10 @@ class Target:
         return classes
 
     def unknown(self, where: str, label: Any, column: str) -> InputError:
-        """What to raise for a label that is none of the task's."""
-        known = ", ".join(self.labels[:20]) + (", …" if len(self.labels) > 20 else "")
+        """The error for a label that the task doesn't have."""
         return InputError(
-            f"{where}: {shortened(label)} in column '{column}' is no label of this task, whose labels are {known}",
+            f"{where}: {shortened(label)} in column '{column}' is no label of this task, whose labels are "
+            f"{list_names(self.labels)}",
             "fix the row, or name all that there are in {Target.labels}",
         )
 
@@ -146,7 +146,7 @@ def in_order(names: set[str]) -> tuple[str, ...]:
 
 
 def too_long(where: str, name: str, column: str) -> InputError:
-    """What to raise for a text that is none of a label."""
+    """The error for a text that is too long for a label."""
     return InputError(
         f"{where}: {shortened(name)} in column '{column}' has {len(name):,} characters, too many for a label",
         "set {TaskFiles.label} to another column",

@@ -11,19 +11,19 @@ import numpy as np
 
 from tinydistill.artifacts.files import built_once, digest, read_json, write_json
 from tinydistill.data.files import check_file, extension, numbered_lines
-from tinydistill.data.formats import JSON_LINES, column_index, no_text
+from tinydistill.data.formats import column_index, text_of, unit_of
 from tinydistill.data.tasks.embeddings import Embedding
 from tinydistill.data.tasks.evaluation_files import read_retrieval, read_similarities
 from tinydistill.data.tasks.examples import Split
+from tinydistill.data.tasks.layout import Layout
 from tinydistill.data.tasks.sources import UNLABELED, TaskSource, smallest_hashes
 from tinydistill.data.tasks.table import Table
-from tinydistill.data.tasks.tables import Layout, read_tables, rows_of_file
+from tinydistill.data.tasks.tables import FORMATS, read_tables, rows_of_file
 from tinydistill.data.tasks.targets import Target
 from tinydistill.data.text.sentences import sentences
 from tinydistill.data.text.sources import Corpus, FilesCorpus, expand
 from tinydistill.errors import InputError
 
-TABLES = (".csv", ".tsv", *JSON_LINES, ".parquet")
 MOST_HELD_OUT = 2000
 _FORMAT = 1  # part of the cache key: raise it when a corpus gives other sentences
 
@@ -170,7 +170,7 @@ class TextRows(UnlabeledTexts):
         paths = [str(file) for file in self.files]
         for path in expand(paths, self.cache_dir / "remote", argument) if paths else []:
             check_file(path, argument)
-            if extension(path) in TABLES:
+            if extension(path) in FORMATS:
                 yield from self._column(path, argument)
             else:
                 encoding = self.dialect["encoding"]
@@ -181,14 +181,13 @@ class TextRows(UnlabeledTexts):
 
     def _column(self, path: Path, argument: str) -> Iterable[str]:
         advice = f"set {{TaskFiles.text}} to another column, or check {argument}"
-        unit = "row" if extension(path) == ".parquet" else "line"
+        unit = unit_of(path)
 
         def choose(names: Sequence[str], where: str) -> list[int]:
             return [column_index(names, self.text, where, advice)]
 
         for place, cells in rows_of_file(path, choose, Layout(self.text, **self.dialect), argument):
-            text = cells[0] if cells else None
-            yield text if isinstance(text, str) else no_text(text, f"{path} {unit} {place}", self.text, advice)
+            yield text_of(cells[0] if cells else None, f"{path} {unit} {place}", self.text, advice)
 
 
 def sentences_of(corpus: Corpus, most: int | None, cache_dir: Path) -> list[str]:

@@ -5,14 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.disk import writing
 from tinydistill.artifacts.files import built_once, digest, kept, read_json, write_json, write_sealed
 from tinydistill.data.text.packing import BlockFile, BlockWriter, HeldOut
 from tinydistill.data.text.sources import Corpus
-from tinydistill.data.text.token_ids import Delimited, prepare_tokenizer
+from tinydistill.data.text.token_ids import Delimited, prepare_tokenizer, token_dtype
 from tinydistill.data.text.tokenized import tokenize
 from tinydistill.errors import InputError
 
@@ -80,7 +79,7 @@ def _build(work: Path, corpus: Corpus, delimited: Delimited, settings: dict[str,
     length, fraction, cap = (settings[key] for key in ("max_length", "heldout_fraction", "heldout_blocks"))
     backend, begin, end = delimited
     width = length - 2
-    dtype = np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
+    dtype = token_dtype(backend)
     counts = {"documents": 0, "characters": 0, "pieces": 0}
     heldout = HeldOut(cap * width)
     with BlockWriter(work / "train.npy", length, begin, end, dtype) as train:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tinydistill.data.files import extension, numbered_lines
-from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, no_text, parquet_rows
+from tinydistill.data.formats import JSON_LINES, Rows, column_index, json_rows, parquet_rows, text_of, unit_of
 
 PATHS, OTHER_COLUMN = "{FilesCorpus.paths}", "set {FilesCorpus.text_column} to another column"
 MAX_DOCUMENT = 100_000  # characters; longer documents are cut at a line, so that a book is no single held-out document
@@ -27,12 +27,12 @@ def read_documents(path: Path, text_column: str = "text", encoding: str = "utf-8
         return [column_index(names, text_column, where, OTHER_COLUMN)]
 
     def json_lines() -> Iterator[str]:
-        return _column(path, json_rows(path, read(), choose, argument=PATHS), "line", text_column)
+        return _column(path, json_rows(path, read(), choose, argument=PATHS), text_column)
 
     read = partial(numbered_lines, path, encoding, argument=PATHS, encoding_argument="{FilesCorpus.encoding}")
     suffix = extension(path)
     if suffix == ".parquet":
-        texts = _column(path, parquet_rows(path, choose, argument=PATHS), "row", text_column)
+        texts = _column(path, parquet_rows(path, choose, argument=PATHS), text_column)
     elif suffix in JSON_LINES:
         texts = json_lines()
     else:
@@ -80,6 +80,7 @@ def _wiki_extractor(lines: Lines) -> Iterator[str]:
                 title = ""
 
 
-def _column(path: Path, rows: Rows, unit: str, column: str) -> Iterator[str]:
+def _column(path: Path, rows: Rows, column: str) -> Iterator[str]:
+    unit = unit_of(path)
     for number, (value,) in rows:
-        yield value if isinstance(value, str) else no_text(value, f"{path} {unit} {number}", column, OTHER_COLUMN)
+        yield text_of(value, f"{path} {unit} {number}", column, OTHER_COLUMN)

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from tinydistill.artifacts.files import built_once, digest
 from tinydistill.data.text.packing import TokenIds
 from tinydistill.data.text.sources import Corpus
-from tinydistill.data.text.token_ids import prepare_tokenizer
+from tinydistill.data.text.token_ids import prepare_tokenizer, token_dtype
 from tinydistill.data.text.tokenized import tokenize
 
 FORMAT = 1  # part of the cache key: raise it when the same text gives other counts
@@ -26,8 +26,7 @@ def corpus_counts(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, *, cache_d
     size = 1 + max(backend.get_vocab().values())
 
     def build(directory: Path) -> None:
-        dtype = np.uint16 if size <= 1 << 16 else np.int32
-        tokens = (document.tokens for document in tokenize(corpus, backend, dtype, directory))
+        tokens = (document.tokens for document in tokenize(corpus, backend, token_dtype(backend), directory))
         np.save(directory / "counts.npy", token_counts(_joined(tokens), size))
 
     entry = built_once(cache_dir / f"counts-{digest([FORMAT, corpus.identity(), backend.to_str()])}", build)

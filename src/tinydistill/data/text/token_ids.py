@@ -58,6 +58,11 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Delimited:
     return backend, begin, end
 
 
+def token_dtype(backend: Tokenizer) -> type:
+    """The smallest of two kinds of integers that holds all of a tokenizer's numbers."""
+    return np.uint16 if max(backend.get_vocab().values()) < 1 << 16 else np.int32
+
+
 def encoder(backend: Tokenizer, dtype: type) -> Encode:
     """The fastest way to a tokenizer's tokens that gives exactly these; `backend` neither cuts nor pads."""
     return WordEncoder(backend, dtype) if splits_at_blanks(backend) else whole_texts(backend, dtype)

@@ -43,9 +43,9 @@ def tokenize(corpus: Corpus, backend: Tokenizer, dtype: type, work: Path) -> Ite
     parts = corpus.parts()
     processes = min(cores(), len(parts), MOST_PROCESSES)
     if processes > 1:
-        found = _of_parts(_Parts(parts, backend, dtype, work), processes)
+        found = _in_processes(_Parts(parts, backend, dtype, work), processes)
     else:
-        found = _here(corpus.documents(), backend, dtype)
+        found = _in_this_process(corpus.documents(), backend, dtype)
     with Meter("tokenizing text", "character") as meter:
         for document in found:
             meter.update(document.characters)
@@ -58,7 +58,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _here(texts: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[Document]:
+def _in_this_process(texts: Iterable[str], backend: Tokenizer, dtype: type) -> Iterator[Document]:
     with tokenizer_threads():
         yield from _documents(texts, encoder(backend, dtype))
 
@@ -130,7 +130,7 @@ class _Parts(Dataset[Path | Exception]):
         shutil.rmtree(place)
 
 
-def _of_parts(parts: _Parts, processes: int) -> Iterator[Document]:
+def _in_processes(parts: _Parts, processes: int) -> Iterator[Document]:
     """The documents of all parts in their order; each process is at most two parts ahead."""
     signals.end_workers()
     loader = DataLoader(

@@ -42,7 +42,7 @@ class _Products(torch.autograd.Function):
         output = torch.empty_like(query)
         with torch.autocast("cpu", enabled=False):
             for rows in _parts(query):
-                output[rows] = _attended(query[rows], key[rows], value[rows], _of(mask, rows), scale)
+                output[rows] = _attended(query[rows], key[rows], value[rows], _mask_rows(mask, rows), scale)
         return output
 
     @staticmethod
@@ -54,7 +54,7 @@ class _Products(torch.autograd.Function):
             for rows in _parts(gradient):
                 query, key, value = (x[rows].detach().requires_grad_() for x in inputs)
                 with torch.enable_grad():
-                    output = _attended(query, key, value, _of(mask, rows), ctx.scale)
+                    output = _attended(query, key, value, _mask_rows(mask, rows), ctx.scale)
                 parts = torch.autograd.grad(output, (query, key, value), gradient[rows])
                 for whole, part in zip(gradients, parts, strict=True):
                     whole[rows] = part
@@ -67,7 +67,7 @@ def _parts(x_BHLd: Tensor) -> list[slice]:
     return [slice(first, first + rows) for first in range(0, batch, rows)]
 
 
-def _of(mask: Tensor | None, rows: slice) -> Tensor | None:
+def _mask_rows(mask: Tensor | None, rows: slice) -> Tensor | None:
     return mask if mask is None or len(mask) == 1 else mask[rows]
 
 
