@@ -90,6 +90,7 @@ def test_every_form_of_a_shape_is_a_candidate_and_the_chosen_one_is_named(search
     in_torch, int8 = found["candidates"]
     assert in_torch["bytes"] != int8["bytes"]
     assert in_torch["trained"] == int8["trained"] == found["score"]
+    assert in_torch["ms"] * in_torch["speedup"] == pytest.approx(int8["ms"] * int8["speedup"])  # the teacher's
     assert out.count("training 1x8") == 1
     chosen = found["chosen"]
     assert chosen["bytes"] == min(in_torch["bytes"], int8["bytes"])

@@ -118,7 +118,7 @@ def _shapes(config: Config, teacher: Source) -> dict[str, Config]:
 
 
 def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Path) -> list[Candidate]:
-    """The shapes in every form with their latencies, measured beside the teacher's, all alternating."""
+    """The shapes in every form with their latencies, all alternating, beside the teacher's in its fastest form."""
     options = config.search
     kind = kind_of(data.task(config).target)
     sources = {TEACHER: teacher, **{name: find(str(path), "student.path") for name, path in solved.items()}}
@@ -133,11 +133,12 @@ def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Pa
         seconds=options.seconds,
         runtimes=list(runtimes.values()),
     )
-    found = []
+    latency, found = row["latency"], []
+    teachers = min(latency[f"{TEACHER}, {runtime_name}"]["median"] for runtime_name in runtimes.values())
     for (name, path), (form, runtime_name) in itertools.product(solved.items(), runtimes.items()):
         made = record_of(path)
         assert made is not None
-        ms, teachers = (row["latency"][f"{of}, {runtime_name}"]["median"] for of in (name, TEACHER))
+        ms = latency[f"{name}, {runtime_name}"]["median"]
         found.append(
             Candidate(
                 name,
