@@ -138,8 +138,8 @@ def _lead(result: Mapping[str, Any], kind: TaskKind, task: str, *, pair: bool) -
     of = f"one of {', '.join(kind.target.labels)}" if kind.target.labels else "a number"
     return html.escape(
         f"A Transformer of {count(whole(result['sizes'][-1]))} parameters for the task {task}: of "
-        f"{'two texts' if pair else 'a text'} it "
-        f"predicts {of}. It runs in this browser, in int8: what is typed here stays here."
+        f"{'two texts' if pair else 'a text'} it predicts {of}. It runs in this browser, in int8: what is typed here "
+        "stays here."
     )
 
 
