@@ -21,9 +21,10 @@ from common import parser
 from tinydistill.console import count
 from tinydistill.export import onnx_files
 from tinydistill.export.exported import Exported
-from tinydistill.export.latency import System, latencies, random_inputs, use_threads
+from tinydistill.export.latency import System, latencies, random_inputs
 from tinydistill.export.onnx_export import FILES
 from tinydistill.export.size import PARTS
+from tinydistill.models.threads import use_threads
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 MODELS = {

@@ -4,6 +4,7 @@ HTML has the standard library's `html.escape`, and reports are Markdown before t
 """
 
 import re
+from typing import Any
 
 # Control characters, line separators, half characters, and what turns the direction of text around.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -25,6 +26,11 @@ def for_spreadsheet(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: behind an apostrophe, unless it is a number."""
     text = text.replace("\r", "\\r")  # Python's csv leaves it unquoted, and spreadsheets begin a row there
     return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def spreadsheet_cell(value: Any) -> Any:
+    """A text as `for_spreadsheet` has it, anything else as it is."""
+    return for_spreadsheet(value) if isinstance(value, str) else value
 
 
 def _is_number(text: str) -> bool:

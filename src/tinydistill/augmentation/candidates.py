@@ -26,6 +26,7 @@ from tinydistill.augmentation.words import is_plain
 from tinydistill.console import say
 from tinydistill.data.loading import BatchLoader
 from tinydistill.data.text.masking import word_mark
+from tinydistill.models.threads import use_threads
 
 Words = NDArray[np.int32]  # numbers of words, -1 for none
 _ALL = "candidates.npy"
@@ -181,10 +182,6 @@ class _Groups(Dataset[Any]):
 @contextmanager
 def single_threads() -> Iterator[ThreadPoolExecutor]:
     """As many workers as torch has threads, torch itself on one in each of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(before, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-            yield threads
-    finally:
-        torch.set_num_threads(before)
+    count = torch.get_num_threads()
+    with use_threads(1), ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        yield threads

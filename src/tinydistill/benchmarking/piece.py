@@ -9,7 +9,7 @@ import torch
 from tinydistill.benchmarking import memory
 from tinydistill.benchmarking.gemm import Beside, beside
 from tinydistill.console import count, duration, say, table
-from tinydistill.export.latency import use_threads
+from tinydistill.models.threads import use_threads
 
 PIECES = ("general", "finetune", "intermediate", "prediction", "augmentation", "tokenization", "latency")
 MEGABYTE = "MB"

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 
 from tinydistill.benchmarking.gemm import counted, wait
 from tinydistill.benchmarking.piece import MEDIAN, Piece
+from tinydistill.models.observation import valid_tokens
 
 
 def measure_steps(
@@ -83,8 +84,7 @@ class StepTimer(pl.Callback):
         elif self.warmup:
             self.warmup -= 1
         else:
-            mask = batch.get("attention_mask")
-            tokens = int(batch["input_ids"].numel() if mask is None else mask.sum())
+            tokens = int(valid_tokens(batch).sum())
             self.steps += 1
             self.rows += rows
             self.tokens += tokens

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinydistill.certification.answers import Answers
 from tinydistill.certification.loyalty import flips
-from tinydistill.escaping import for_spreadsheet
+from tinydistill.escaping import spreadsheet_cell
 
 KINDS = {"negative": "teacher alone is right", "positive": "student alone is right", "both_wrong": "both are wrong"}
 OTHERS = "both are right"  # where there are several right answers, and no more than that is known
@@ -50,6 +50,4 @@ def write(
     by = [name for name in ("flip", "confidence") if name in table]
     table = table.sort_values(by, key=lambda of: of.map(order.index) if of.name == "flip" else -of, kind="stable")
     file.parent.mkdir(parents=True, exist_ok=True)
-    table.map(lambda value: for_spreadsheet(value) if isinstance(value, str) else value).to_csv(
-        file, sep="\t", index=False, lineterminator="\n"
-    )
+    table.map(spreadsheet_cell).to_csv(file, sep="\t", index=False, lineterminator="\n")

@@ -15,7 +15,7 @@ from tinydistill.escaping import for_markdown, for_terminal
 from tinydistill.export.exported import RUNTIMES
 from tinydistill.export.markdown import cell, table
 from tinydistill.export.onnx_export import FILES
-from tinydistill.export.size import PARTS
+from tinydistill.export.size import whole
 from tinydistill.export.summary import kept, kept_as, sizes
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.confusion import Confusion
@@ -45,10 +45,9 @@ def card(
     task's data set, if it is there, `license_name` that of the weights and `language` the code of the texts' (en), if
     they are known.
     """
-    whole = count(sum(result["sizes"][-1][part] for part in PARTS))
     parts = [
         f"# {for_markdown(name)}",
-        f"A small Transformer of {whole} parameters for the task {for_markdown(task)}: of "
+        f"A small Transformer of {count(whole(result['sizes'][-1]))} parameters for the task {for_markdown(task)}: of "
         f"{kind.reads(max_length, pair=text_pair)} it predicts {kind.described}. "
         + (_MADE if result["origin"] else "Quantized and checked with tinydistill."),
         f"## Scores\n\n{_scores(result)}",

@@ -10,9 +10,10 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from tinydistill.console import Meter
-from tinydistill.export.latency import System, file_system, latencies, torch_call, use_threads
+from tinydistill.export.latency import System, file_system, latencies, torch_call
 from tinydistill.export.size import file_bytes, size, tensor_bytes
 from tinydistill.models.source import longest_input
+from tinydistill.models.threads import use_threads
 
 PYTORCH = "PyTorch fp32"
 RUNTIMES = {"onnx": "ONNX fp32", "onnx_int8": "ONNX int8", "openvino": "OpenVINO fp32"}

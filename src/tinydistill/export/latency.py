@@ -5,8 +5,7 @@ B: rows in a batch, L: tokens in a row.
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,6 @@ Call = Callable[[], object]
 Clock = Callable[[], float]
 System = Callable[[int, int, int], Call]
 """Makes, for a number of threads, B and L, a call that answers."""
-
-
-@contextmanager
-def use_threads(count: int | None) -> Iterator[None]:
-    """Let torch compute with this many threads; None leaves it as it is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def latencies(

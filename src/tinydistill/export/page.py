@@ -20,7 +20,7 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
 from tinydistill.export import onnx_export, page_rows, web_packages
 from tinydistill.export.exported import RUNTIMES, for_one_user
-from tinydistill.export.size import PARTS
+from tinydistill.export.size import whole
 from tinydistill.kinds import TaskKind
 from tinydistill.kinds.sequence import SequenceClassification, SequenceRegression
 from tinydistill.models.observation import tokenizer_outputs
@@ -123,7 +123,7 @@ def facts(result: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[st
     found: list[tuple[str, Mapping[str, Any], str]] = [
         (metric, result["scores"], "{:.4f}"),
         (f"{metric} in int8", checked, "{:.4f}"),
-        ("parameters", {name: count(sum(row[part] for part in PARTS)) for name, row in sizes.items()}, "{}"),
+        ("parameters", {name: count(whole(row)) for name, row in sizes.items()}, "{}"),
         ("MB in int8", {name: row["bytes"].get(int8, 0) / 1e6 or None for name, row in sizes.items()}, "{:.1f}"),
         (f"ms in int8 where it was exported ({of})", latency, "{:.2f}"),
     ]
@@ -135,11 +135,11 @@ def facts(result: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[st
 
 
 def _lead(result: Mapping[str, Any], kind: TaskKind, task: str, *, pair: bool) -> str:
-    whole = count(sum(result["sizes"][-1][part] for part in PARTS))
     of = f"one of {', '.join(kind.target.labels)}" if kind.target.labels else "a number"
     return html.escape(
-        f"A Transformer of {whole} parameters for the task {task}: of {'two texts' if pair else 'a text'} it "
-        f"predicts {of}. It runs in this browser, in int8: what is typed here stays here."
+        f"A Transformer of {count(whole(result['sizes'][-1]))} parameters for the task {task}: of "
+        f"{'two texts' if pair else 'a text'} it predicts {of}. It runs in this browser, in int8: what is typed here "
+        "stays here."
     )
 
 

@@ -3,9 +3,10 @@
 B: rows in a batch, L: tokens in a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,6 +18,11 @@ from tinydistill.models import attention
 from tinydistill.models import loading as models
 
 PARTS = ("embedding", "encoder", "head")
+
+
+def whole(sizes: Mapping[str, Any]) -> int:
+    """All parameters of a model, of which `size` says how many each part has."""
+    return sum(sizes[part] for part in PARTS)
 
 
 def size(model: PreTrainedModel, length: int) -> dict[str, int]:

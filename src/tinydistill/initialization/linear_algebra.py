@@ -4,28 +4,19 @@ Shapes: N tokens, P features, Q targets, D hidden size, H heads, d head size, K 
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from tinydistill.errors import InputError
+from tinydistill.models.threads import use_threads
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 EPSILON = 1e-7  # eigenvalues below this share of the largest are rounding errors of single precision
 
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: decompositions this small lose far more to waiting threads than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+_one_thread = use_threads(1)  # decompositions this small lose far more to waiting threads than they gain
 
 
 @dataclass
@@ -88,13 +79,13 @@ def penalized(gram: Tensor, strength: float) -> tuple[Tensor, Tensor]:
         strength *= 10
 
 
-@one_thread()
+@_one_thread
 def ridge(gram: Tensor, cross: Tensor, strength: float) -> Tensor:
     """Weights [P+1, Q] of the ridge regression whose penalty is `strength` times the features' mean square."""
     return torch.cholesky_solve(cross, penalized(gram, strength)[1])
 
 
-@one_thread()
+@_one_thread
 def best_strength(fit: NormalEquations, held_out: NormalEquations, strengths: Sequence[float] = STRENGTHS) -> float:
     """The largest penalty whose held-out error is within 1% of the best one's: small weights train better."""
     means = fit.means()
@@ -110,7 +101,7 @@ def root(gram: Tensor) -> tuple[Tensor, Tensor]:
     return sizes[:, None] * vectors.T, vectors * sizes.reciprocal().where(held, 0)
 
 
-@one_thread()
+@_one_thread
 def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """Maps A, B [d, rank] such that qA(kB)ᵀ is the best approximation of qkᵀ of that rank, given qᵀq and kᵀk [d, d].
 
@@ -122,7 +113,7 @@ def low_rank_scores(gram_q: Tensor, gram_k: Tensor, rank: int) -> tuple[Tensor, 
     return inverse_q @ U[:, :rank] * half, inverse_k @ Wt[:rank].T * half
 
 
-@one_thread()
+@_one_thread
 def head_maps(
     gram: Tensor, cross: Tensor, heads: int, rank: int, strength: float, sweeps: int = 3
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,7 +141,7 @@ def head_maps(
     return value, output, weights[-1]
 
 
-@one_thread()
+@_one_thread
 def most_useful(gram: Tensor, cross: Tensor, count: int, strength: float, rounds: int = 4) -> Tensor:
     """Indices [count] of the features that a ridge regression misses most, from the products of K (+1, the constant).
 

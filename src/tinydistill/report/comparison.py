@@ -8,12 +8,13 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from tinydistill.console import count, say, table
-from tinydistill.export.latency import latencies, torch_call, use_threads
+from tinydistill.export.latency import latencies, torch_call
 from tinydistill.export.markdown import cell
 from tinydistill.export.size import tensor_bytes
 from tinydistill.kinds.metrics import retention
 from tinydistill.models import heads
 from tinydistill.models import loading as models
+from tinydistill.models.threads import use_threads
 from tinydistill.report.bootstrap import Estimate
 from tinydistill.report.evidence import interval
 from tinydistill.training.prediction_files import read_predictions

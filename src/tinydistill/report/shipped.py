@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinydistill.export.exported import PYTORCH, for_one_user
-from tinydistill.export.size import PARTS
+from tinydistill.export.size import whole
 from tinydistill.report.bootstrap import Estimate
 from tinydistill.report.run import Run, Scores
 
@@ -84,7 +84,7 @@ def shipped(export: Run) -> list[Model]:
         return Model(
             KINDS[model],
             score=score,
-            parameters=sum(size[part] for part in PARTS),
+            parameters=whole(size),
             bytes=size["bytes"][runtime],
             latency_ms=ms,
             speedup=base / ms if base and ms else None,

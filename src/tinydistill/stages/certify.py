@@ -34,11 +34,12 @@ from tinydistill.data.tasks.examples import Split
 from tinydistill.data.tasks.sources import TaskSource
 from tinydistill.export.checks import answer_of
 from tinydistill.export.exported import PYTORCH
-from tinydistill.export.latency import Call, file_system, latencies, torch_call, use_threads
+from tinydistill.export.latency import Call, file_system, latencies, torch_call
 from tinydistill.kinds.base import Logits, TaskKind
 from tinydistill.kinds.counted import SCORES
 from tinydistill.kinds.metrics import OF_CLASSES, OF_NUMBERS
 from tinydistill.models.source import Source
+from tinydistill.models.threads import use_threads
 from tinydistill.ranks import rank
 from tinydistill.report.bootstrap import bootstrap
 from tinydistill.training import runtime, scoring

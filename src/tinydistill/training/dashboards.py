@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tinydistill.artifacts.portable import without_home
 from tinydistill.console import say
-from tinydistill.escaping import for_markdown, for_spreadsheet
+from tinydistill.escaping import for_markdown, spreadsheet_cell
 from tinydistill.training.trackio_logger import TrackioLogger
 
 _PLACES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_ARTIFACT_DIR")
@@ -217,7 +217,7 @@ def log_table(loggers: Sequence[Logger], name: str, columns: Sequence[str], rows
             logger.experiment.add_text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines))
         elif isinstance(logger, CSVLogger):
             with _file_beside(logger, f"{name}.csv").open("w", encoding="utf-8", newline="") as out:
-                kept = ([for_spreadsheet(x) if isinstance(x, str) else x for x in row] for row in (columns, *rows))
+                kept = (list(map(spreadsheet_cell, row)) for row in (columns, *rows))
                 csv.writer(out, lineterminator="\n").writerows(kept)
 
 

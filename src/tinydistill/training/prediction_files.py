@@ -19,7 +19,7 @@ from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.tasks.encoding import EncodedRows
 from tinydistill.data.tasks.examples import Split
 from tinydistill.errors import InputError
-from tinydistill.escaping import for_spreadsheet
+from tinydistill.escaping import for_spreadsheet, spreadsheet_cell
 from tinydistill.kinds.base import Logits, TaskKind
 from tinydistill.kinds.confusion import Confusion
 from tinydistill.ranks import rank
@@ -89,7 +89,7 @@ def write_predictions(
     if count == len(split):
         columns |= _of_file(split, {"row", *columns})
     every = range(count) if rows is None or kind.per_token or count != len(rows) else rows
-    lines = pd.DataFrame({name: map(_cell, values) for name, values in columns.items()}, index=every)
+    lines = pd.DataFrame({name: map(spreadsheet_cell, values) for name, values in columns.items()}, index=every)
     shares = any(name.startswith("p(") for name in columns)
     _write(file, lines.rename_axis("row"), "%.6f" if shares else "%.9g")  # all digits of fp32
 
@@ -114,11 +114,6 @@ def _word(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(_word, value))
     return "" if value is None else str(value)
-
-
-def _cell(value: Any) -> Any:
-    """Names as they may stand in a table that a spreadsheet opens."""
-    return for_spreadsheet(value) if isinstance(value, str) else value
 
 
 def write_validated(

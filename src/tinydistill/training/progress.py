@@ -11,6 +11,7 @@ import torch
 from tinydistill.console import LINE_EVERY, Meter, count, duration, say
 from tinydistill.data.tasks.datamodule import TaskDataModule
 from tinydistill.data.text.datamodule import TextDataModule
+from tinydistill.models.observation import valid_tokens
 from tinydistill.platforms import peak_resident
 
 _FIRST_STEPS = 3  # which are slower than the others, and not measured
@@ -46,8 +47,7 @@ class Progress(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count a batch, and show where the run is when it is time."""
-        mask = batch.get("attention_mask")
-        self._tokens += int(batch["input_ids"].numel() if mask is None else mask.sum())
+        self._tokens += int(valid_tokens(batch).sum())
         now, step = time.monotonic(), trainer.global_step
         self._estimate(step - self._first_step, now)
         if now - self._last_time < (LINE_EVERY if self._prints else 1.0) and step < self.steps:

@@ -43,12 +43,8 @@ def read_documents(path: Path, text_column: str = "text", encoding: str = "utf-8
         elif first[1].startswith('{"') and not suffix:
             texts = json_lines()
         else:
-            texts = _blank_line_separated(itertools.chain([first], lines))
+            texts = _gathered((line, not line.strip()) for _, line in itertools.chain([first], lines))
     return (text for text in map(str.strip, texts) if text)
-
-
-def _blank_line_separated(lines: Lines) -> Iterator[str]:
-    return _gathered((line, not line.strip()) for _, line in lines)
 
 
 def _gathered(lines: Iterable[tuple[str, bool]]) -> Iterator[str]:
