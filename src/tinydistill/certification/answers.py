@@ -58,12 +58,12 @@ class Said:
         """Where another model answers alike [N]; or the same, other texts in the place of these."""
         return self.kind.alike(self.answers, other.answers, self.split)
 
-    @property
+    @cached_property
     def right(self) -> Flags:
         """Where the answer is that of the label [N]."""
         return self.kind.right(self.answers, self.split)
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, NDArray[np.float64]]:
         """What the scores of a labeled split are made of, row by row [N]; empty where they aren't made of counts."""
         columns = self.kind.columns(self.split, self.answers, self.logits)

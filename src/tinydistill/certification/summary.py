@@ -107,12 +107,12 @@ def remarks(result: dict[str, Any]) -> list[str]:
     if "alike" in result:
         said.append(f"Both agree where they give {result['alike']}.")
     if not result["kept_aside"]:
-        unfitted = "the temperature stays 1, a fifth of the rows chose the candidates for the threshold, and "
-        if result["forms"][0]["cascade"] is None:
-            unfitted = ""
-        said.append(
-            f"No training rows were kept aside: {unfitted}the student's best epoch may have been chosen on these rows."
-        )
+        without = ["the student's best epoch may have been chosen on these rows"]
+        if result["forms"][0]["temperature"] is not None:
+            without.append("the temperature stays 1")
+        if result["forms"][0]["cascade"] is not None:
+            without.append("a fifth of the rows chose the candidates for the threshold")
+        said.append(f"No training rows were kept aside: {', '.join(without)}.")
     for form in result["forms"]:
         found = form["cascade"]
         if form["bound"] >= result["level"]:
