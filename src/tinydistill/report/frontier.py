@@ -14,7 +14,7 @@ from tinydistill.report import plots
 
 LEAST_RANKED = 4  # trained shapes, of fewer a rank correlation says nothing
 _SIZE = (8.8, 4.0)  # inches
-COLUMNS = ("shape", "parameters", "MB", "ms", "faster", "solved", "trained", "95% interval", "of teacher")
+COLUMNS = ("shape", "parameters", "MB", "ms", "faster", "kept aside", "solved", "trained", "95% interval", "of teacher")
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Candidate:
     """A shape of a student, in one of the forms that it may be shipped in.
 
     `form` is that one, where there are several; `ms` and `bytes` are the form's, all scores the model's: `solved` is
-    its score before any step, `trained` that of the same shape after training, `retention` its share of the teacher's
-    in percent, `interval` that of `trained`.
+    its score before any step, `kept_aside` the same on training rows kept aside, `trained` that of the same shape after
+    training, `retention` its share of the teacher's in percent, `interval` that of `trained`.
     """
 
     name: str
@@ -37,6 +37,12 @@ class Candidate:
     interval: Sequence[float] | None = None
     path: str | None = None
     form: str | None = None
+    kept_aside: float | None = None
+
+    @property
+    def promise(self) -> float | None:
+        """What shapes are ranked by before any is trained: nothing is chosen on the rows that it is reported on."""
+        return self.solved if self.kept_aside is None else self.kept_aside
 
     @property
     def label(self) -> str:
@@ -74,18 +80,18 @@ class Target:
     def next(self, candidates: Sequence[Candidate]) -> Candidate | None:
         """Which to train next; None where no other could be chosen.
 
-        Of those that are fast enough and that no other is both cheaper and better solved than: with a retention the
-        middle one between the dearest that missed it and the cheapest that reached it, else the best solved one, and
-        after these the others, the best solved first.
+        Of those that are fast enough and that no other is both cheaper and more promising than: with a retention the
+        middle one between the costliest that missed it and the cheapest that reached it, else the most promising one,
+        and after these the others, the most promising first.
         """
         eligible = self.fast_enough(candidates)
-        front = frontier(eligible, lambda one: one.solved, self.cost)
+        front = frontier(eligible, lambda one: one.promise, self.cost)
         if self.retention is not None:
             missed = [i for i, one in enumerate(front) if one.trained is not None and not self.reached(one)]
             reached = [i for i, one in enumerate(front) if one.trained is not None and self.reached(one)]
             first, last = max(missed, default=-1) + 1, min(reached, default=len(front))
             return front[(first + last) // 2] if first < last else None
-        others = sorted((one for one in eligible if one not in front), key=_solved)
+        others = sorted((one for one in eligible if one not in front), key=_promise)
         return next((one for one in [*reversed(front), *reversed(others)] if one.trained is None), None)
 
     def choice(self, candidates: Sequence[Candidate]) -> Candidate | None:
@@ -120,12 +126,12 @@ def frontier(
 
 
 def rank_correlation(candidates: Sequence[Candidate]) -> float | None:
-    """Spearman's, of scores before any step and after training; None of fewer than LEAST_RANKED trained shapes."""
+    """Spearman's, of promises and of scores after training; None of fewer than LEAST_RANKED trained shapes."""
     shapes = {one.name: one for one in candidates}.values()  # each in one of its forms
-    trained = [one for one in shapes if one.trained is not None and one.solved is not None]
+    trained = [one for one in shapes if one.trained is not None and one.promise is not None]
     if len(trained) < LEAST_RANKED:
         return None
-    ranks = pd.DataFrame([(one.solved, one.trained) for one in trained]).rank()
+    ranks = pd.DataFrame([(one.promise, one.trained) for one in trained]).rank()
     found = float(ranks[0].corr(ranks[1]))
     return None if pd.isna(found) else found
 
@@ -139,6 +145,7 @@ def lines(candidates: Sequence[Candidate], chosen: str | None) -> list[list[str]
             f"{megabytes(one):.1f}",
             f"{one.ms:.2f}",
             f"{one.speedup:.1f}x",
+            cell(one.kept_aside),
             cell(one.solved),
             cell(one.trained),
             "-" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}",
@@ -169,15 +176,17 @@ class Found:
 
     @property
     def remark(self) -> str:
-        """What the figures are, and how well the scores before training predict those after it."""
+        """What the figures are, and how well the ranking before training predicts the scores after it."""
         teacher = "" if self.teacher_score is None else f", the teacher's is {self.teacher_score:.3f}"
         timed = f"ms: the median for {self.timed_as}, {self.runtime}, alternating with the teacher"
         said = f"{timed}; {self.monitor}{teacher}."
         if self.runtime != "pytorch":
             said += " Scores are those of the models in PyTorch: an export checks that its files answer alike."
+        if any(one.kept_aside is not None for one in self.candidates):
+            said += " Shapes are ranked by what the solved student scores on training rows kept aside."
         if self.rank_correlation is None:
             return said
-        return f"{said} Rank correlation of the scores before and after training: {self.rank_correlation:.2f}."
+        return f"{said} Rank correlation with the scores after training: {self.rank_correlation:.2f}."
 
 
 def read(result: Mapping[str, Any]) -> Found:
@@ -241,5 +250,5 @@ def _scatter(axes: Any, candidates: Sequence[Candidate], cost: Cost) -> None:
         axes.annotate(one.label, (cost(one), one.trained), xytext=(3, 4), textcoords="offset points", fontsize=7.5)
 
 
-def _solved(candidate: Candidate) -> float:
-    return float("-inf") if candidate.solved is None else candidate.solved
+def _promise(candidate: Candidate) -> float:
+    return float("-inf") if candidate.promise is None else candidate.promise

@@ -19,6 +19,7 @@ from tinydistill.console import say
 from tinydistill.errors import InputError, UserError
 from tinydistill.export import onnx_export, onnx_files
 from tinydistill.export.exported import PYTORCH, RUNTIMES, Exported, timed
+from tinydistill.export.markdown import cell
 from tinydistill.kinds import kind_of
 from tinydistill.kinds.base import TaskKind
 from tinydistill.models.loading import parameters
@@ -148,6 +149,7 @@ def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Pa
                 teachers / ms,
                 made.result["score"],
                 form=form if len(runtimes) > 1 else None,
+                kept_aside=made.result.get("selection_score"),
             )
         )
     return found
@@ -178,7 +180,7 @@ def _trained(candidates: list[Candidate], shapes: Shapes, target: Target, most: 
         of_shape = shapes[one.name]
         path = names.distilled_path(of_shape)
         say()
-        say(f"training {one.name}, {number} of at most {most}: {one.ms:.2f} ms, {one.solved:.3f} before training")
+        say(f"training {one.name}, {number} of at most {most}: {one.ms:.2f} ms, {cell(one.promise)} before training")
         Step(of_shape, "", path).run()
         score = _score(path)
         candidates = [replace(other, **score) if other.name == one.name else other for other in candidates]

@@ -86,12 +86,13 @@ def _latencies(bench: Bench, large: float, small: float) -> float:
 
 
 def _certificate(bench: Bench, rows: TaskDataModule, both: float, large: float, small: float) -> float:
-    """Both models answer the rows, those with typos too, as does the int8 file; then all are timed with one thread."""
+    """Both models and the int8 file answer the rows, and those with other words; then all are timed with one thread."""
     config = bench.config
+    changed = sum(share > 0 for share in (config.certify.typos, config.certify.augmented))
     held_out = certified.held_out(config, bench.task, data.scoring(config, bench.task).reported_split)
     deciding = held_out.deciding
     others = [split for split in (held_out.labeled, held_out.kept) if split is not None and split is not deciding]
-    splits = [deciding, *([deciding] if config.certify.typos else []), *others]
+    splits = [deciding, *([deciding] * changed), *others]
     tokens = float(sum(rows.encoded(split).lengths.sum() for split in splits))
     int8 = config.pipeline.export and "onnx_int8" in config.export.formats
     length = float(np.median(rows.encoded(deciding).lengths))
