@@ -39,7 +39,7 @@ class QuestionAnswering(TaskKind):
     compared_within_window = True
     pipeline = "question-answering"
     predicts = "answers"
-    alike_with = "the same answer, as its exact match counts words"
+    alike_with = "answers of the same words, but for case, punctuation and articles"
     metrics = ("answer_f1", "exact_match")
     output_names = ("start_logits", "end_logits")
     described = "the span of the text that answers the question"
