@@ -91,12 +91,12 @@ def test_the_smallest_form_is_looked_for_by_size_and_both_are_drawn(tmp_path):
     assert (tmp_path / "frontier.png").stat().st_size > 1000
 
 
-def test_shapes_are_ranked_by_their_scores_on_rows_kept_aside_where_there_are_any():
-    kept_aside = {"a": 0.9, "b": 0.8, "c": 0.85, "d": 0.7, "e": 0.6}
-    candidates = [replace(one, kept_aside=kept_aside[one.name]) for one in SHAPES]
+def test_shapes_are_ranked_by_how_they_agree_with_the_teacher_where_that_is_known():
+    alike = {"a": 0.9, "b": 0.8, "c": 0.85, "d": 0.7, "e": 0.6}
+    candidates = [replace(one, alike=alike[one.name]) for one in SHAPES]
     assert search(Target(), candidates, dict.fromkeys("abcde", 0.8), 9) == ["a", "c", "b", "d", "e"]
     found = Found(candidates, Target(), candidates[0], "validation/accuracy", 0.9, "onnx", "1 x 128 tokens", None)
-    assert "ranked by what the solved student scores on training rows kept aside" in found.remark
+    assert "as its teacher does, by which shapes are ranked" in found.remark
 
 
 def test_how_well_the_ranking_predicts_what_training_makes_is_spearmans_correlation():

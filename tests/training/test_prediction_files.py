@@ -1,6 +1,7 @@
 """Predictions by row: written for people, read again for comparisons."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tinydistill.data.tasks.files import TaskFiles
 from tinydistill.data.tasks.targets import Target
 from tinydistill.errors import InputError
 from tinydistill.kinds import kind_of
-from tinydistill.training.prediction_files import prediction_file, read_predictions, write_predictions
+from tinydistill.training.prediction_files import Predictions, prediction_file, read_predictions, write_predictions
 
 CLASSES, NUMBERS = kind_of(Target(("nan", "a\tb", "None", "0"))), kind_of(Target())
 
@@ -61,6 +62,19 @@ def test_without_a_file_or_labels_there_is_nothing_to_compare(tmp_path):
     assert read_predictions(file) is None
     write_predictions(file, split(None), CLASSES, logits_of(5, 4))
     assert read_predictions(file) is None
+
+
+def test_two_models_are_alike_by_the_same_classes_or_by_how_their_numbers_rise_together():
+    rows = np.arange(4)
+    ours, theirs = (Predictions(rows, rows % 2, np.array(said), ("a", "b")) for said in ([0, 1, 1, 1], [0, 1, 0, 1]))
+    assert ours.alike(theirs) == 0.75
+    words, others = (
+        Predictions(rows, rows, np.array(list(said)), (), ("n",), rows[:, None]) for said in ("abca", "abcd")
+    )
+    assert words.alike(others) == 0.75
+    numbers, twice = (Predictions(rows, rows, factor * np.array([1.0, 3, 2, 5])) for factor in (1, 2))
+    assert numbers.alike(twice) == pytest.approx(1)
+    assert np.isnan(numbers.alike(replace(numbers, predictions=np.ones(4))))
 
 
 @pytest.mark.parametrize("content", ["", "row\tlabel\n0\ta\n", "row\tlabel\tprediction\tp(a)\n0\ta\tb\t1\n"])

@@ -14,7 +14,7 @@ from tinydistill.report import plots
 
 LEAST_RANKED = 4  # trained shapes, of fewer a rank correlation says nothing
 _SIZE = (8.8, 4.0)  # inches
-COLUMNS = ("shape", "parameters", "MB", "ms", "faster", "kept aside", "solved", "trained", "95% interval", "of teacher")
+COLUMNS = ("shape", "parameters", "MB", "ms", "faster", "alike", "solved", "trained", "95% interval", "of teacher")
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Candidate:
     """A shape of a student, in one of the forms that it may be shipped in.
 
     `form` is that one, where there are several; `ms` and `bytes` are the form's, all scores the model's: `solved` is
-    its score before any step, `kept_aside` the same on training rows kept aside, `trained` that of the same shape after
-    training, `retention` its share of the teacher's in percent, `interval` that of `trained`.
+    its score before any step, `trained` that of the same shape after training, `retention` its share of the teacher's
+    in percent, `interval` that of `trained`. `alike` says how far the solved one answers the training rows that were
+    kept aside as its teacher does, from 0 to 1.
     """
 
     name: str
@@ -37,12 +38,12 @@ class Candidate:
     interval: Sequence[float] | None = None
     path: str | None = None
     form: str | None = None
-    kept_aside: float | None = None
+    alike: float | None = None
 
     @property
     def promise(self) -> float | None:
-        """What shapes are ranked by before any is trained: nothing is chosen on the rows that it is reported on."""
-        return self.solved if self.kept_aside is None else self.kept_aside
+        """What shapes are ranked by before any is trained, not on the rows that it is reported on if it can be."""
+        return self.solved if self.alike is None else self.alike
 
     @property
     def label(self) -> str:
@@ -145,7 +146,7 @@ def lines(candidates: Sequence[Candidate], chosen: str | None) -> list[list[str]
             f"{megabytes(one):.1f}",
             f"{one.ms:.2f}",
             f"{one.speedup:.1f}x",
-            cell(one.kept_aside),
+            cell(one.alike),
             cell(one.solved),
             cell(one.trained),
             "-" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}",
@@ -182,8 +183,8 @@ class Found:
         said = f"{timed}; {self.monitor}{teacher}."
         if self.runtime != "pytorch":
             said += " Scores are those of the models in PyTorch: an export checks that its files answer alike."
-        if any(one.kept_aside is not None for one in self.candidates):
-            said += " Shapes are ranked by what the solved student scores on training rows kept aside."
+        if any(one.alike is not None for one in self.candidates):
+            said += " Alike: how far the solved student answers as its teacher does, by which shapes are ranked."
         if self.rank_correlation is None:
             return said
         return f"{said} Rank correlation with the scores after training: {self.rank_correlation:.2f}."

@@ -31,6 +31,7 @@ from tinydistill.report.frontier import Candidate, Found, Target
 from tinydistill.stages.pipeline import Step
 from tinydistill.training import drawing, runtime
 from tinydistill.training.prediction_files import prediction_file, read_predictions
+from tinydistill.training.scoring import defined
 
 FRONTIER = "frontier.png"
 TEACHER = "teacher"
@@ -149,10 +150,16 @@ def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Pa
                 teachers / ms,
                 made.result["score"],
                 form=form if len(runtimes) > 1 else None,
-                kept_aside=made.result.get("selection_score"),
+                alike=_alike(path, made.result["chosen_by"].rpartition("/")[0]),
             )
         )
     return found
+
+
+def _alike(path: Path, split: str) -> float | None:
+    """How far a solved student answers as its teacher does; None where it has no answers of the split."""
+    ours, theirs = (read_predictions(prediction_file(path, split, of)) for of in ("", TEACHER))
+    return None if ours is None or theirs is None else defined(ours.alike(theirs))
 
 
 def _exported(source: Source, kind: TaskKind, directory: Path, forms: Sequence[str]) -> Exported:

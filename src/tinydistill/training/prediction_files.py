@@ -57,6 +57,12 @@ class Predictions:
         """Whether both are of the same rows with the same labels."""
         return np.array_equal(self.rows, other.rows) and np.array_equal(self.labels, other.labels)
 
+    def alike(self, other: "Predictions") -> float:
+        """The share of the same rows with the same answer; of numbers the correlation, nan where that isn't defined."""
+        if self.class_names or self.counts is not None:
+            return float((self.predictions == other.predictions).mean())
+        return float(pd.Series(self.predictions).corr(pd.Series(other.predictions)))
+
 
 def prediction_file(artifact: Path, split: str, of: str = "") -> Path:
     """Where an artifact keeps what its model predicts of a split.
