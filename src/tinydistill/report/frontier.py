@@ -212,7 +212,7 @@ def in_markdown(found: Found) -> str:
 
 
 def draw(file: Path, title: str, candidates: Sequence[Candidate], teacher: float | None, target: Target) -> None:
-    """Score against latency and against size as a PNG: shapes solved and trained, with the frontiers of each.
+    """Score against latency and against size as a PNG: shapes solved and trained, with intervals and frontiers.
 
     The teacher's score and what is asked for are lines.
     """
@@ -234,10 +234,10 @@ def draw(file: Path, title: str, candidates: Sequence[Candidate], teacher: float
 
 
 def _scatter(axes: Any, candidates: Sequence[Candidate], cost: Cost) -> None:
-    """The scores of candidates against a cost, and their frontiers."""
+    """The scores of candidates against a cost, the intervals of trained ones, and their frontiers."""
     series: list[tuple[str, str, str, Any]] = [
         ("solved, no training", plots.GREY, "o", lambda one: one.solved),
-        ("trained", plots.BLUE, "D", lambda one: one.trained),
+        ("trained, 95% intervals", plots.BLUE, "D", lambda one: one.trained),
     ]
     for label, color, marker, score in series:
         known = [one for one in candidates if score(one) is not None]
@@ -246,6 +246,9 @@ def _scatter(axes: Any, candidates: Sequence[Candidate], cost: Cost) -> None:
         front = frontier(known, score, cost)
         axes.plot([cost(one) for one in front], [score(one) for one in front], color=color, linewidth=1)
     trained = [one for one in candidates if one.trained is not None]
+    for one in trained:
+        if one.interval is not None:
+            axes.vlines(cost(one), *one.interval, color=plots.BLUE, linewidth=1, alpha=0.35)
     several = any(one.form is not None for one in trained)  # names of all of them would hide each other
     for one in frontier(trained, lambda one: one.trained, cost) if several else trained:
         axes.annotate(one.label, (cost(one), one.trained), xytext=(3, 4), textcoords="offset points", fontsize=7.5)
