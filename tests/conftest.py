@@ -18,6 +18,7 @@ import torch
 from hydra._internal.hydra import Hydra
 from transformers import AutoModel, BertConfig, BertTokenizerFast, PreTrainedModel, set_seed
 
+from tinydistill import signals
 from tinydistill.training import drawing
 
 torch.set_num_threads(1)  # faster for models this small
@@ -131,7 +132,8 @@ def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def default_handlers() -> Iterator[None]:
-    """Signals as in a new process: tests that cut training off leave Lightning's handlers behind."""
+    """Signals as in a new process: tests that cut training off, or run a sweep's job, leave handlers behind."""
+    signals.give_back()
     signums = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {signum: signal.getsignal(signum) for signum in signums}
     for signum in before:
