@@ -332,6 +332,7 @@ print(models.load_encoder(place).config.num_hidden_layers, len(models.load_token
 """
 
 
+@pytest.mark.slow
 def test_the_variables_of_the_hub_are_the_users_words(hub, tmp_path):
     hub.fault = silence
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}

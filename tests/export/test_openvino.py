@@ -56,6 +56,7 @@ def test_it_answers_as_pytorch_at_any_batch_and_length(exported, batch_size, len
     assert found[0] is not found[1]
 
 
+@pytest.mark.slow
 def test_two_outputs_stand_side_by_side_in_the_model_s_order(tmp_path):
     model, batch = tiny_classifier("distilbert", AutoModelForQuestionAnswering), rows(3, 12)
     outputs = ("start_logits", "end_logits")

@@ -70,6 +70,7 @@ def test_every_piece_is_measured_beside_matrix_products(run, output):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_is_estimated_from_the_rows_and_blocks_that_there_are(run, output):
     code, _, error = run(benchmark__pieces="[general,finetune,intermediate,prediction,augmentation]")
     assert code == 0, error

@@ -154,6 +154,7 @@ def test_lengths_that_are_set_are_kept_and_a_teacher_that_was_made_costs_nothing
     assert {path: path.stat().st_mtime_ns for path in trained} == times
 
 
+@pytest.mark.slow
 def test_export_and_certificate_have_their_time_and_the_training_has_the_rest(run, outputs, measured):
     measured(teacher=4.0, prediction=1.0, intermediate=2.0, baseline=3.0, files=6.0, latencies=3.0, certificate=2.0)
     code, out, err = run(**SHIPPED, pipeline__budget="60s")  # 54: 21 once, 32 for the teacher, 1 for the student
@@ -173,7 +174,8 @@ def test_export_and_certificate_have_their_time_and_the_training_has_the_rest(ru
     assert "takes 1min here (teacher 8 passes, prediction 1 pass, export and certificate 11s)" in err
 
 
-@pytest.mark.parametrize("formats", ["[]", pytest.param("[onnx,onnx_int8]", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("formats", ["[]", "[onnx,onnx_int8]"])
 def test_what_shipping_takes_is_measured_before_it_is_planned(run, outputs, formats):
     short = {"finetune__teacher.epochs": "1", "prediction__epochs": "1", "pipeline__budget": "1h"}
     code, out, err = run(**{**SHIPPED, **short, "export__formats": formats, "export__least_equal": "0.5"})

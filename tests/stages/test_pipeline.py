@@ -193,6 +193,7 @@ def test_the_student_is_certified_on_request(run, outputs, tokenizer, tmp_path):
     assert f"teacher: {teacher}" in out
 
 
+@pytest.mark.slow
 def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     shortened = {"pretrain__max_steps": "2", "pretrain__max_length": "16", "pretrain__batch_size": "8"}
     code, _, err = run(**shortened, pipeline__augment="true", pipeline__baseline="false", augmentation__rows="2")
@@ -206,6 +207,7 @@ def test_augmented_rows_are_made_and_learned_from(run, outputs, teacher_dir):
     assert len(rows_of(outputs, f"{name}_files")) == 3
 
 
+@pytest.mark.slow
 def test_several_tasks_share_the_general_student_and_end_with_their_mean(run, outputs, glue, teacher_dir):
     several = {"task": "sst2", "task__train": None, "task__validation": None, "paths__glue": str(glue)}
     code, out, err = run(**several, pipeline__tasks="[mrpc,mnli]", task__max_length="16", distill__start="general")

@@ -222,12 +222,17 @@ def test_long_texts_are_cut_at_the_length_that_the_model_was_trained_with(run, t
     assert float(long["p(awake)"]) == pytest.approx(float(short["p(awake)"]), abs=2e-6)
 
 
-OPENVINO = pytest.mark.skipif(
-    importlib.util.find_spec("openvino") is None, reason="openvino isn't installed: pip install openvino"
+OPENVINO = [
+    pytest.mark.skipif(
+        importlib.util.find_spec("openvino") is None, reason="openvino isn't installed: pip install openvino"
+    ),
+    pytest.mark.slow,
+]
+
+
+@pytest.mark.parametrize(
+    "runtime", [pytest.param("onnx", marks=pytest.mark.slow), "onnx_int8", pytest.param("openvino", marks=OPENVINO)]
 )
-
-
-@pytest.mark.parametrize("runtime", ["onnx", "onnx_int8", pytest.param("openvino", marks=OPENVINO)])
 def test_an_exported_file_answers_as_pytorch_does(run, made, output, tmp_path, runtime):
     model, shipped = load_with_head(str(made / "teacher"), Head(STATES)), tmp_path / "shipped"
     tokenizer = load_tokenizer(str(made / "teacher"))

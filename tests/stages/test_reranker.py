@@ -56,6 +56,7 @@ def files(tmp_path) -> dict[str, str]:
             for seed, (name, count) in enumerate((("train", 200), ("validation", 60)))}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_reranker_is_distilled_and_a_cross_encoder_ranks_with_it(command, task_arguments, files, tmp_path):
     from sentence_transformers import CrossEncoder
 

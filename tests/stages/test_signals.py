@@ -229,6 +229,7 @@ sys.exit(5)
 """
 
 
+@pytest.mark.slow
 def test_a_process_ends_though_its_workers_heed_no_signal_and_something_still_holds_them():
     ended = subprocess.run([sys.executable, "-c", READS_AND_ENDS], timeout=60, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (5, "")

@@ -80,6 +80,7 @@ def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, t
     assert out.count("finished before with the same settings") == 7  # teacher and both students, twice; report
 
 
+@pytest.mark.slow
 def test_what_a_job_starts_from_depends_on_its_own_settings(sweep, outputs):
     code, _, err = sweep(objective__attention="0,1")
     assert code == 0, err
@@ -201,6 +202,7 @@ def test_a_job_runs_where_submitit_puts_it(sweep, outputs):
     assert summary(outputs)[0]["error"] == "student.num_heads=3 doesn't divide student.hidden_size=16"
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_was_and_outlives_failed_trials(sweep, outputs):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     fixed = {"prediction.learning_rate": "1e-3", "prediction.temperature": "1", "prediction.hard_share": "0"}
@@ -268,6 +270,7 @@ def test_seeds_of_one_stage_alone_are_one_line_too(sweep, outputs):
     assert row["interval"]["low"] is not None
 
 
+@pytest.mark.slow
 def test_variants_are_compared_with_the_first_over_all_their_seeds(sweep, outputs):
     several = {"sweep": "seeds", "seed": "0,1", "hydra.mode": None, "report__sweeps": "true"}
     code, _, err = sweep(**several, prediction__temperature="2,1", distill__phases="prediction")

@@ -66,6 +66,7 @@ def test_the_embedded_task_is_built_once_and_is_of_a_useful_size(
     assert tasks[0].test() == {}
 
 
+@pytest.mark.slow
 def test_real_docstrings_make_the_same_balanced_rows_whenever_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
