@@ -83,7 +83,10 @@ def numbers(root: Path) -> Case:
     task |= {"task.label": "number", "task.monitor": "spearman", "task.metrics": "[spearman]"}
     known = [number for *_, number in tables[0]]
     most = 0.1 * (max(known) - min(known))
-    near = lambda ours, theirs, split, row: abs(ours[row] - theirs[row]) <= most  # noqa: E731
+
+    def near(ours: Any, theirs: Any, split: Split, row: int) -> bool:
+        return abs(ours[row] - theirs[row]) <= most
+
     return Case(kind_of(Target()), task, "spearman", near)
 
 

@@ -59,7 +59,7 @@ class TaskKind(ABC):
     """Whether rows without labels are scored against the teacher's answers, which are their labels then."""
     comparable: ClassVar[bool] = True
     """Whether two models' answers to a row can be alike."""
-    alike_with: ClassVar[str] = "the same answer"
+    alike_with: str = "the same answer"
     """What two models give to a row that they answer alike."""
 
     def __init__(self, target: Target):

@@ -140,6 +140,7 @@ class SequenceRegression(_OfSequences):
 
     metrics = OF_NUMBERS
     predicts = "numbers"
+    alike_with = "the same number"
     tolerance = 0.0
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -170,15 +171,11 @@ class SequenceRegression(_OfSequences):
             return None
         return f": its scores on {split.name} don't rise with the labels (correlation {correlation:.2f})"
 
-    @property
-    def alike_with(self) -> str:  # type: ignore[override]
-        """Numbers that are near each other."""
-        return f"numbers within {self.tolerance:.4g} of each other"
-
     def within(self, tolerance: float, split: Split) -> Self:
         """With a share of the labels' range."""
         found = copy.copy(self)
         found.tolerance = tolerance * float(np.ptp(np.asarray(split.labels, np.float64)))
+        found.alike_with = f"numbers within {found.tolerance:.4g} of each other"
         return found
 
     def alike(self, ours: Any, theirs: Any, split: Split) -> NDArray[np.bool_]:

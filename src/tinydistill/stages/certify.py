@@ -105,7 +105,7 @@ class _Certification:
 
     def __post_init__(self) -> None:
         rows, options = self.rows, self.config.certify
-        self.level = Level(self.config.certify.agreement, self.config.certify.confidence)
+        self.level = Level(options.agreement, options.confidence)
         self.splits = {"deciding": rows.deciding}
         if rows.labeled is not rows.deciding:
             self.splits["labeled"] = rows.labeled

@@ -137,22 +137,25 @@ def _timed(config: Config, teacher: Source, solved: Mapping[str, Path], work: Pa
     )
     latency, found = row["latency"], []
     teachers = min(latency[f"{TEACHER}, {runtime_name}"]["median"] for runtime_name in runtimes.values())
-    for (name, path), (form, runtime_name) in itertools.product(solved.items(), runtimes.items()):
+    for name, path in solved.items():
         made = record_of(path)
         assert made is not None
-        ms = latency[f"{name}, {runtime_name}"]["median"]
-        found.append(
-            Candidate(
-                name,
-                parameters(exported[name].model),
-                exported[name].sizes()["bytes"][runtime_name],
-                ms,
-                teachers / ms,
-                made.result["score"],
-                form=form if len(runtimes) > 1 else None,
-                alike=_alike(path, made.result["chosen_by"].rpartition("/")[0]),
+        model, sizes = parameters(exported[name].model), exported[name].sizes()["bytes"]
+        alike = _alike(path, made.result["chosen_by"].rpartition("/")[0])
+        for form, runtime_name in runtimes.items():
+            ms = latency[f"{name}, {runtime_name}"]["median"]
+            found.append(
+                Candidate(
+                    name,
+                    model,
+                    sizes[runtime_name],
+                    ms,
+                    teachers / ms,
+                    made.result["score"],
+                    form=form if len(runtimes) > 1 else None,
+                    alike=alike,
+                )
             )
-        )
     return found
 
 
