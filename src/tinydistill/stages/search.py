@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from tinydistill import stages
 from tinydistill.artifacts.files import file_hash
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import open_artifact
@@ -13,6 +14,7 @@ from tinydistill.config import names
 from tinydistill.config.build import data, vocabulary
 from tinydistill.config.build.models import check_fit, new_student_config
 from tinydistill.config.build.sources import check_positions, find_task_teacher, makes_teacher
+from tinydistill.config.build.steps import finetuning
 from tinydistill.config.compose import plain
 from tinydistill.config.schema import Config
 from tinydistill.console import say
@@ -28,7 +30,6 @@ from tinydistill.ranks import rank
 from tinydistill.report import frontier
 from tinydistill.report.evidence import interval
 from tinydistill.report.frontier import Candidate, Found, Target
-from tinydistill.stages.pipeline import Step
 from tinydistill.training import drawing, runtime
 from tinydistill.training.prediction_files import prediction_file, read_predictions
 from tinydistill.training.scoring import defined
@@ -47,8 +48,7 @@ def run(config: Config) -> float:
     if formats := _formats(options.forms):
         onnx_export.check_installed(formats)
     if makes_teacher(config):
-        finetuning = replace(config, stage="finetune", finetune=replace(config.finetune, model="teacher"))
-        _step(finetuning, f"{config.task.name}: teacher", names.finetuned_path(config)).run()
+        stages.run(replace(finetuning(config, "teacher"), output_dir=None))
     teacher = find_task_teacher(config)
     check_positions("search.length", [options.length], teacher)
     shapes = _shapes(config, teacher)
@@ -58,7 +58,7 @@ def run(config: Config) -> float:
     for i, (name, of_shape) in enumerate(shapes.items(), 1):
         say(f"[{i}/{len(shapes)}] {name}: solved from the teacher, without training")
         without = replace(of_shape, distill=replace(of_shape.distill, phases="none"), output_dir=str(solved[name]))
-        Step(without, "", solved[name]).run()
+        stages.run(without)
     weights = {name: file_hash(path / "model.safetensors") for name, path in solved.items()}
     settings = {"search": asdict(options), "solved": weights, "teacher": teacher.identity}
     with open_artifact(place, settings, overwrite=True) as artifact:
@@ -89,10 +89,6 @@ def run(config: Config) -> float:
     _show(config, found)
     say(f"artifact: {place}")
     return float("nan") if found.score is None else found.score
-
-
-def _step(config: Config, makes: str, path: Path) -> Step:
-    return Step(replace(config, output_dir=None), makes, path)
 
 
 def _formats(forms: Sequence[str]) -> list[str]:
@@ -188,11 +184,10 @@ def _trained(candidates: list[Candidate], shapes: Shapes, target: Target, most: 
         if one is None:
             break
         of_shape = shapes[one.name]
-        path = names.distilled_path(of_shape)
         say()
         say(f"training {one.name}, {number} of at most {most}: {one.ms:.2f} ms, {cell(one.promise)} before training")
-        Step(of_shape, "", path).run()
-        score = _score(path)
+        stages.run(of_shape)
+        score = _score(names.distilled_path(of_shape))
         candidates = [replace(other, **score) if other.name == one.name else other for other in candidates]
     return candidates
 
