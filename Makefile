@@ -33,8 +33,8 @@ lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --strict $(addprefix src/tinydistill/,artifacts config distillation stages)
 
-docs: $(READY)  ## the documentation as a site, in site/; a broken link is an error
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+docs: $(READY)  ## the documentation as a site, in site/; a broken link is an error (and --quiet would hide it)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 
 licenses: $(READY)  ## docs/licenses.md again, from what is installed
 	$(VENV)/bin/python tools/licenses.py > docs/licenses.md

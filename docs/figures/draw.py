@@ -2,16 +2,18 @@
 
     python docs/figures/draw.py [outputs/pipeline/NAME/result.json]
 
-The first three show how the method works, by the package's own mappings; the last, of README.md, is drawn of a finished
-pipeline: its table of models.
+The first three show how the method works, by the package's own mappings; the fourth draws the first tables of
+docs/results.md; the last, of README.md, is drawn of a finished pipeline: its table of models.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from tinydistill.distillation import mapping
@@ -115,6 +117,41 @@ def draw_mappings(student_layers: int = 4, teacher_layers: int = 12) -> None:
     save(axes, "mappings")
 
 
+def draw_retention(page: Path) -> None:
+    """The first two tables of the page of results: shares of the teacher's score, one line a task."""
+    blocks = re.findall(r"(?m)(?:^\|.*\n)+", page.read_text(encoding="utf-8"))
+    ours, paper = ([re.split(r"\s*\|\s*", line)[1:-1] for line in block.splitlines()[2:]] for block in blocks[:2])
+    figure, axes = plt.subplots(figsize=(9, 2.6))
+    lowest, colors = 66, ("#b0bec5", "#ffb300", STUDENT)
+    for y, ((_, teacher, *scores, kept), (_, of_paper, *_)) in enumerate(zip(ours, paper, strict=True)):
+        whole = _first(teacher)
+        shares = [100 * _first(score) / whole for score in scores]
+        low, high = (float(end) for end in re.findall(r"[\d.]+", kept)[1:3])
+        axes.plot([low, high], [y, y], color=STUDENT, linewidth=2.5, solid_capstyle="butt")
+        for share, color in zip(shares, colors, strict=True):
+            axes.plot(max(share, lowest), y, "o" if share > lowest else "<", color=color, markersize=9)
+            if share < lowest:
+                axes.text(lowest + 0.6, y, f"{share:.0f}%", va="center", fontsize=9, color=LINE)
+        axes.plot(_first(of_paper), y + 0.28, "D", markerfacecolor="none", markeredgecolor=TEACHER)
+    axes.axvline(100, color=LINE, linewidth=1)
+    names = [row[0] for row in ours]
+    axes.set(yticks=range(len(ours)), yticklabels=names, xlim=(lowest - 1, 103), ylim=(len(ours) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter("{x:g}%")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(left=False)
+    words = ("trained on the labels", "solved, no step", "distilled, with its interval")
+    keys = [Line2D([0], [0], color=c, marker="o", linestyle="", label=w) for c, w in zip(colors, words, strict=True)]
+    keys.append(Line2D([0], [0], color=TEACHER, marker="D", fillstyle="none", linestyle="", label="TinyBERT4, paper"))
+    figure.legend(handles=keys, loc="upper center", ncols=4, frameon=False)
+    figure.subplots_adjust(left=0.17, right=0.98, top=0.85, bottom=0.14)
+    figure.savefig(HERE / "retention.svg", facecolor="white", metadata={"Date": None})
+    plt.close(figure)
+
+
+def _first(cell: str) -> float:
+    return float(re.findall(r"[\d.]+", cell.replace("**", ""))[0])
+
+
 def draw_models(result: Path) -> None:
     """Score, size and time of a pipeline's models."""
     rows = json.loads(result.read_text(encoding="utf-8"))["table"]
@@ -139,5 +176,6 @@ if __name__ == "__main__":
     draw_layers()
     draw_stages()
     draw_mappings()
+    draw_retention(HERE.parent / "results.md")
     for argument in sys.argv[1:]:
         draw_models(Path(argument))
