@@ -72,6 +72,7 @@ def test_distill_takes_a_file_and_gives_table_paths_and_student(teacher_dir, tmp
     assert logits.shape == (1, 2)
 
 
+@pytest.mark.slow
 def test_distill_takes_rows_and_models_in_memory_and_returns_what_is_finished(teacher_dir, tmp_path, small, capsys):
     frame = pd.DataFrame(animal_rows(80, 0), columns=["text", "label"])
     model, tokenizer = AutoModel.from_pretrained(teacher_dir), AutoTokenizer.from_pretrained(teacher_dir)

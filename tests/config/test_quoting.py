@@ -84,6 +84,7 @@ VALUES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(["", "+", "++", "~"]), st.sampled_from(OPTIONS), VALUES), max_size=2))
 def test_any_options_are_a_configuration_or_one_line(words):

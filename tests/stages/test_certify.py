@@ -109,6 +109,7 @@ def test_a_certificate_counts_rows_that_are_trained_on_nowhere(run, words, token
     assert out.rstrip().endswith(f"artifact: {tmp_path / 'made'}")
 
 
+@pytest.mark.slow
 def test_the_int8_form_is_certified_where_the_student_is_exported_and_the_cascade_uses_it(
     run, words, exported, tokenizer, tmp_path
 ):

@@ -227,6 +227,7 @@ def test_a_teacher_that_ends_before_what_is_timed_is_found_before_anything_is_wr
     assert not list(made.parent.glob("another*"))
 
 
+@pytest.mark.slow
 def test_a_regression_without_int8_or_teacher_is_told_by_its_correlation(run, tokenizer, tmp_path):
     rows = [(text, str(i / 7)) for i, (text, _) in enumerate(animal_rows(20, 3))]
     numbers = {"task__train": write_csv(tmp_path / "a.csv", rows), "task__validation": None}

@@ -266,6 +266,7 @@ def timeless(result: dict) -> dict:
     return {**result, "seconds": 0, "trials": [{**one, "seconds": 0} for one in result["trials"]]}
 
 
+@pytest.mark.slow
 def test_of_several_rates_the_best_is_kept_and_all_are_told(run, output, learned, tmp_path):
     code, out, err = run(**RATES)
     assert code == 0, err

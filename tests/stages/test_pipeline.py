@@ -97,6 +97,7 @@ def test_one_command_makes_all_models_and_compares_them(run, outputs, teacher_di
     assert out.rstrip().endswith(f"artifact: {outputs / 'pipeline' / name}")
 
 
+@pytest.mark.slow
 def test_what_is_done_is_skipped_and_what_was_cut_is_resumed(run, outputs, cut):
     cut(LogitDistiller, 12)
     with pytest.raises(Cut):
@@ -266,6 +267,7 @@ def test_a_mistake_in_a_later_task_is_found_before_the_first_begins(run, outputs
     assert not results(outputs)
 
 
+@pytest.mark.slow
 def test_a_small_task_of_pairs_learns_from_new_pairs_too(run, outputs, teacher_dir, tmp_path):
     texts = [text for text, _ in animal_rows(160, 2)]
     table = [(text, texts[-i], label) for i, (text, label) in enumerate(animal_rows(160, 0))]

@@ -39,6 +39,7 @@ def found(places: Iterator[Path], planted: dict[str, str]) -> list[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_no_artifact_or_report_holds_a_secret_a_home_directory_or_a_host_name(
     task_arguments, arguments, command, tmp_path, planted, monkeypatch
 ):

@@ -141,6 +141,7 @@ def make_teacher(tokenizer, path: Path, head: Head | None = None) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_comes_without_thresholds_gets_some_and_one_with_them_keeps_them(
     command, several, tokenizer, tmp_path
 ):
@@ -166,6 +167,7 @@ def test_a_teacher_that_comes_without_thresholds_gets_some_and_one_with_them_kee
     assert "tinydistill_thresholds in the model's config.json must be 4 numbers from 0 to 1" in err
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_finds_the_thresholds_of_what_is_finished(
     command, several, tokenizer, tmp_path, monkeypatch
 ):

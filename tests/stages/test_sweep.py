@@ -61,6 +61,7 @@ def made(outputs: Path, stage: str) -> list[str]:
     return sorted(path.parent.name for path in outputs.glob(f"{stage}/*/result.json"))
 
 
+@pytest.mark.slow
 def test_jobs_share_the_teacher_and_have_students_of_their_own(sweep, outputs, teacher_dir):
     code, out, err = sweep(prediction__temperature="1,2", report__sweeps="true")
     assert code == 0, err
@@ -88,6 +89,7 @@ def test_what_a_job_starts_from_depends_on_its_own_settings(sweep, outputs):
     assert len(made(outputs, "general")) == 2
 
 
+@pytest.mark.slow
 def test_what_stands_under_its_usual_name_is_taken_as_in_a_single_run(command, words, sweep, outputs):
     single = {**words, "hydra.mode": None}
     assert command({**single, "stage": "general"})[0] == 0
@@ -139,6 +141,7 @@ def test_a_failed_job_is_reported_and_the_sweep_goes_on(sweep, outputs):
     assert f"failed: student.num_heads=3: {line}" in table
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_program_is_told_from_a_mistake_and_tried_again(sweep, outputs, monkeypatch):
     step, broken = Classifier.training_step, []
 

@@ -218,6 +218,7 @@ def test_a_phase_that_is_finished_is_not_run_again(run, cut):
     assert outer == [*range(4), *range(3, 6), *range(6), *range(6)]
 
 
+@pytest.mark.slow
 def test_the_intermediate_phase_alone_ends_with_a_head_that_a_later_prediction_phase_trains(run, output, tmp_path):
     code, out, err = run(distill__phases="intermediate")
     assert code == 0, err

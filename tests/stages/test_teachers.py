@@ -68,6 +68,7 @@ def test_rows_that_no_probability_stands_for_are_refused(run, soft_rows, teacher
     assert "task.soft_labels are the teacher's answers, and the rows of augmentation.path and task.unlabeled" in err
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_soft_labels_needs_no_fine_tuned_teacher(command, distillation_arguments, soft_rows, teacher_dir):
     kept = {name: value for name, value in distillation_arguments.items() if name not in ("output_dir", "student.path")}
     small = {"num_layers": "2", "hidden_size": "16", "num_heads": "4", "intermediate_size": "32"}
@@ -83,6 +84,7 @@ def test_a_pipeline_of_soft_labels_needs_no_fine_tuned_teacher(command, distilla
     assert "1.000" in next(line for line in out.splitlines() if line.strip().startswith("files accuracy   teacher"))
 
 
+@pytest.mark.slow
 def test_a_student_with_other_tokens_learns_the_teachers_logits(run, output, made, tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL, "more", *reversed(WORDS[1:])]) + "\n")
     other = BertTokenizerFast(str(tmp_path / "vocab.txt"))

@@ -135,6 +135,7 @@ def test_the_teacher_answers_with_its_whole_vocabulary(run, output, tmp_path):
     assert (whole / "predictions" / "teacher" / "validation.tsv").read_text() == cut
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_goes_on_to_the_same_student(run, output, cut, tmp_path):
     assert run()[0] == 0
     before = AutoModelForSequenceClassification.from_pretrained(output).state_dict()
@@ -148,6 +149,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_student(run, output, cut, tmp_pa
     assert all(torch.equal(before[name], weight) for name, weight in after.items())
 
 
+@pytest.mark.slow
 def test_a_general_student_with_a_cut_vocabulary_learns_a_task_from_the_whole_teacher(
     command, small, run, output, tmp_path
 ):

@@ -46,7 +46,7 @@ print([labels[str(number)] for number in logits.argmax(-1)], logits)"""
 
     def scores(self, names: Sequence[str], answers: NDArray[Any], split: Split) -> dict[str, float]:
         """torchmetrics' scores of answers [N]."""
-        found = task_metrics(names, self.target.outputs)(torch.as_tensor(answers), torch.as_tensor(split.labels))
+        found = task_metrics(names, self.target.outputs)(torch.tensor(answers), torch.tensor(split.labels))
         return {name: float(found[name]) for name in names}
 
 

@@ -1,7 +1,7 @@
 """stage=task: a student learns a task from a fine-tuned teacher: its inner layers first, then its logits."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,30 +119,12 @@ def _distill(
         for phase, options in (("intermediate", config.intermediate), ("prediction", config.prediction))
     }
     labeled = rows["prediction"]
-    if config.prediction.hard_share and labeled.train.labels is None:
-        rows_of = f"task={config.task.name}"
-        if config.augmentation.path is not None:
-            rows_of = f"augmentation.path={config.augmentation.path}"
-        if config.task.unlabeled is not None:
-            rows_of = f"task.unlabeled={config.task.unlabeled}"
-        raise UserError(
-            f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of {rows_of} "
-            "don't have: take prediction.hard_share=0"
-        )
+    _check_labels(config, labeled)
     scoring.announce(config.task.name, labeled)
     lacking = vocabulary.fallback(config, labeled, teacher.tokenizer)
 
-    teaching = TaskTeacher(config, teacher, scored, labeled, head)
-    teaching.check_tokens()
-    if scored.kind.scored_by_teacher:
-        told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
-        for of_phase in rows.values():
-            of_phase.label_validation(told)
-        scored = replace(scored, splits=labeled.validation)
-        teaching = replace(teaching, scored=scored)
-    teaching = teaching.as_it_answers()
-    if config.distill.check_score:
-        teaching.check()
+    teaching = _teaching(config, teacher, scored, rows, head)
+    scored = replace(scored, splits=teaching.scored.splits)
     teacher_scores = teaching.scores()
     labeled.teacher_logits = teaching.training_logits()
     student, new_head = _student(config, start, teaching.load, labeled, head)
@@ -174,6 +156,39 @@ def _distill(
                 write_predictions(file, split, teaching.scored.kind, logits, teaching.encoded(split))
         artifact.publish(result, plain(config))
     return result
+
+
+def _check_labels(config: Config, rows: TaskDataModule) -> None:
+    """Raises UserError where training asks for labels that the rows don't have."""
+    if not config.prediction.hard_share or rows.train.labels is not None:
+        return
+    rows_of = f"task={config.task.name}"
+    if config.augmentation.path is not None:
+        rows_of = f"augmentation.path={config.augmentation.path}"
+    if config.task.unlabeled is not None:
+        rows_of = f"task.unlabeled={config.task.unlabeled}"
+    raise UserError(
+        f"prediction.hard_share={config.prediction.hard_share:g} learns from labels, which the rows of {rows_of} "
+        "don't have: take prediction.hard_share=0"
+    )
+
+
+def _teaching(
+    config: Config, teacher: Source, scored: Scoring, rows: Mapping[str, TaskDataModule], head: Head
+) -> TaskTeacher:
+    """The checked teacher; where its answers are what students are scored against, the rows are given them."""
+    labeled = rows["prediction"]
+    teaching = TaskTeacher(config, teacher, scored, labeled, head)
+    teaching.check_tokens()
+    if scored.kind.scored_by_teacher:
+        told = {name: teaching.logits(split) for name, split in labeled.validation.items() if split.labels is None}
+        for of_phase in rows.values():
+            of_phase.label_validation(told)
+        teaching = replace(teaching, scored=replace(scored, splits=labeled.validation))
+    teaching = teaching.as_it_answers()
+    if config.distill.check_score:
+        teaching.check()
+    return teaching
 
 
 def _student(

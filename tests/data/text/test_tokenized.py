@@ -90,6 +90,7 @@ def test_a_full_disk_is_told_by_the_process_that_writes(
         build(FilesCorpus(shards(tmp_path / "texts")), tokenizer, tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_reading(
     tmp_path: Path, tokenizer: BertTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
