@@ -37,6 +37,7 @@ def test_a_student_is_published_that_loads_and_has_learned_the_task(run, output)
     assert code == 0, err
     assert "learns from teacher" in out
     assert "student and teacher on the task" in out
+    assert "worse" not in out
     assert out.rstrip().endswith(f"artifact: {output}")
     model, info = AutoModelForSequenceClassification.from_pretrained(output, output_loading_info=True)
     assert not info["missing_keys"]
@@ -270,6 +271,14 @@ def test_a_solved_student_goes_on_with_the_phases(run, output, tmp_path):
     assert found["start_scores"] == result(Path(nothing))["scores"]
     assert list(found["phases"]) == ["intermediate", "prediction"]
     assert found["retention"] > 90
+
+
+def test_training_that_makes_the_student_worse_says_so_with_what_to_take_instead(run, output):
+    code, out, err = run(distill__phases="prediction", prediction__learning_rate="0.5", **NEW)
+    assert code == 0, err
+    found = result(output)
+    assert found["selection_score"] < (before := found["start_scores"]["validation"]["accuracy"])
+    assert f"training made the student worse: it began with validation accuracy {before:.3f}. Take a lower" in out
 
 
 def test_merged_phases_learn_layers_and_logits_at_once(run, output):

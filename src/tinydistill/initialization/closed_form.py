@@ -25,6 +25,7 @@ from tinydistill.initialization.layer_solvers import (
     solve_values,
 )
 from tinydistill.initialization.linear_algebra import NormalEquations, RunningCovariance
+from tinydistill.initialization.sensitivity import Sensitivity, gradients
 from tinydistill.models.encoder_parts import Embeddings, encoder_parts
 from tinydistill.models.finite import not_finite
 from tinydistill.models.observation import Observer, valid_tokens
@@ -49,7 +50,8 @@ def solve_student(
 
     `mapping[m-1]` is the teacher layer of student layer m; for None, one between its neighbors' is taken. `batches`
     hold `input_ids` [B, L] and what else the models take, on their device: about 400 rows of 128 tokens serve
-    well, and the more rows, the better the upper layers. In memory: tokens · (layers + 1) · D_T · 2 bytes.
+    well, and the more rows, the better the upper layers. In memory: tokens · (layers + 1) · D_T · 2 bytes. Of a
+    teacher with a head what its logits depend on counts more.
 
     From the bottom up, on what each student layer really sees, in a basis of the teacher's leading directions:
     embedding tables are the teacher's; queries and keys the best low-rank approximation of its scores; values and
@@ -68,14 +70,15 @@ def solve_student(
     width = student.config.hidden_size
     left = []
     with _evaluating(student, teacher):
-        chunks, covariances = _observe(teacher, batches)
+        chunks, covariances, sensitivity = _observe(teacher, batches, seed)
         if broken := not_finite((f"layer {n}", covariance) for n, covariance in enumerate(covariances)):
             raise InputError(f"the teacher's hidden states of {broken} aren't finite on this text")
         if teacher.dtype != torch.float32:  # it may run in bf16; what is solved for from its weights is not
             teacher = copy.deepcopy(teacher).float()
             T = encoder_parts(teacher)
         rotation = linear.random_rotation(width, seed).to(covariances[0].device)
-        basis_TS = (linear.shared_subspace(covariances, width) @ rotation).float()
+        counted = [*covariances, *(sensitivity.of_variance(n, covariances[n]) for n in sensitivity.moments)]
+        basis_TS = (linear.shared_subspace(counted, width) @ rotation).float()
         if not _solve_embeddings(S.embeddings, T.embeddings, basis_TS):
             left.append("embeddings (their size before the projection differs)")
         if S.layers is None or T.layers is None:
@@ -90,9 +93,10 @@ def solve_student(
                 if layer_S.heads == T.layers[n - 1].heads:
                     solve_scores(chunks, layer_S, T.layers[n - 1], n)
                 meter.update()
-                solve_values(chunks, layer_S, n, basis_TS)
+                root = sensitivity.root(n, basis_TS)
+                solve_values(chunks, layer_S, n, basis_TS, root)
                 meter.update()
-                solve_feed_forward(chunks, layer_S, T.layers, range(min(below, n - 1), n), basis_TS)
+                solve_feed_forward(chunks, layer_S, T.layers, range(min(below, n - 1), n), basis_TS, root[0])
                 meter.update()
                 below = n
         if S.layers[0].heads != T.layers[0].heads:
@@ -162,10 +166,13 @@ def _evaluating(*models: PreTrainedModel) -> Iterator[None]:
             model.train()
 
 
-def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[Chunk], list[Tensor]]:
-    """The sample in chunks, and the covariance of every layer's hidden states."""
+def _observe(
+    teacher: PreTrainedModel, batches: Iterable[Batch], seed: int
+) -> tuple[list[Chunk], list[Tensor], Sensitivity]:
+    """The sample in chunks, the covariance of every layer's states, and what of them the logits depend on."""
     observer = Observer(teacher, range(teacher.config.num_hidden_layers + 1))
     covariances = {n: RunningCovariance() for n in observer.hidden_layers}
+    sensitivity, has_head = Sensitivity(seed), teacher.base_model is not teacher
     chunks, count = [], 0
     for batch in batches:
         row = torch.arange(count, count := count + len(batch["input_ids"]))
@@ -173,14 +180,19 @@ def _observe(teacher: PreTrainedModel, batches: Iterable[Batch]) -> tuple[list[C
             chosen = torch.nonzero((row % HELD_OUT == HELD_OUT - 1) == held_out).flatten()
             for rows in chosen.split(ROWS) if len(chosen) else ():
                 part = {name: value[rows.to(value.device)] for name, value in batch.items()}
-                mask, hidden = valid_tokens(part), observer(part).hidden
+                mask = valid_tokens(part)
+                with gradients(teacher, wanted=has_head and held_out):  # of a fourth of the rows, to save time
+                    seen = observer(part)
+                    if has_head and held_out:
+                        sensitivity.update(seen, mask)
+                hidden = {n: states.detach() for n, states in seen.hidden.items()}
                 for n, states in hidden.items():
                     covariances[n].update(states[mask])
                 kept = {n: states.bfloat16() for n, states in hidden.items()}
                 chunks.append(Chunk(part, mask, held_out, kept, torch.empty(0)))
     if count < HELD_OUT:
         raise InputError(f"a student in closed form needs {HELD_OUT} rows of text or more, not {count}", OTHERWISE)
-    return chunks, [running.covariance for running in covariances.values()]
+    return chunks, [running.covariance for running in covariances.values()], sensitivity
 
 
 def _solve_embeddings(S: Embeddings, T: Embeddings, basis_TS: Tensor) -> bool:

@@ -58,8 +58,11 @@ def solve_scores(chunks: Sequence[Chunk], layer: Layer, layer_T: Layer, n: int) 
             _set_rows(part, weights @ reduce * scale, rows)
 
 
-def solve_values(chunks: Sequence[Chunk], layer: Layer, n: int, basis_TS: Tensor) -> None:
-    """Values and attention outputs: what the residual lacks of the target, regressed on what each head attends to."""
+def solve_values(chunks: Sequence[Chunk], layer: Layer, n: int, basis_TS: Tensor, root: tuple[Tensor, Tensor]) -> None:
+    """Values and attention outputs: what the residual lacks of the target, regressed on what each head attends to.
+
+    `root` is that of the metric of errors, and its inverse, [D_S, D_S] each.
+    """
     fit, held_out = NormalEquations(), NormalEquations()
     for c in chunks:
         x = c.student_BLD
@@ -69,7 +72,9 @@ def solve_values(chunks: Sequence[Chunk], layer: Layer, n: int, basis_TS: Tensor
         (held_out if c.held_out else fit).update(pooled_BHLD.transpose(1, 2).flatten(2)[mask], lacking_BLD[mask])
     strength = linear.best_strength(fit, held_out)
     rank = layer.value.out_features // layer.heads
-    value, output, bias = linear.head_maps(*(fit + held_out).means(), layer.heads, rank, strength)
+    gram, cross = (fit + held_out).means()
+    value, output, bias = linear.head_maps(gram, cross @ root[0], layer.heads, rank, strength)
+    output, bias = output @ root[1], bias @ root[1]
     layer.value.weight.copy_(value.transpose(1, 2).flatten(0, 1))
     layer.value.bias.zero_()
     layer.attention_out.weight.copy_(output.flatten(0, 1).T)
@@ -77,12 +82,12 @@ def solve_values(chunks: Sequence[Chunk], layer: Layer, n: int, basis_TS: Tensor
 
 
 def solve_feed_forward(
-    chunks: Sequence[Chunk], layer: Layer, layers_T: Sequence[Layer], span: range, basis_TS: Tensor
+    chunks: Sequence[Chunk], layer: Layer, layers_T: Sequence[Layer], span: range, basis_TS: Tensor, root: Tensor
 ) -> None:
     """Neurons of the teacher layers in `span` (0-based), read from the student's states, the most useful ones kept.
 
-    Their outputs are a ridge regression of what the residual lacks of the last of these layers' states. Moves the
-    chunks on to this layer's output.
+    Their outputs are a ridge regression of what the residual lacks of the last of these layers' states; `root` is that
+    of the metric of its errors, [D_S, D_S]. Moves the chunks on to this layer's output.
     """
     for c in chunks:
         c.student_BLD = layer.attend(c.student_BLD, c.mask_BL)
@@ -103,7 +108,8 @@ def solve_feed_forward(
         lacking = c.target(span[-1] + 1, basis_TS)[:, ::EVERY][mask] - x
         (held_out if c.held_out else fit).update(layer.activation(x @ neurons[:-1] + neurons[-1]), lacking)
     both = fit + held_out
-    kept = linear.most_useful(*both.means(), min(count, neurons.shape[1]), CHOOSING)
+    gram, cross = both.means()
+    kept = linear.most_useful(gram, cross @ root, min(count, neurons.shape[1]), CHOOSING)
     fit, held_out, both = (normal.of(kept) for normal in (fit, held_out, both))
     outputs = linear.ridge(*both.means(), linear.best_strength(fit, held_out))
     rows = slice(0, len(kept))  # where the teacher has fewer neurons than the student, the rest say nothing yet

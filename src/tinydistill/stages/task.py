@@ -200,9 +200,8 @@ def _student(
 ) -> tuple[PreTrainedModel, bool]:
     """What the phases begin with, and whether its head is new; one that was trained on this very task keeps its own."""
     if start is None:
-        teacher = load_teacher().cpu().base_model
         say(f"a new student of this task: {config.student.init}")
-        encoder = new_encoder(config, teacher, rows, config.distill.sample_tokens)
+        encoder = new_encoder(config, load_teacher().cpu(), rows, config.distill.sample_tokens)
         return add_head(encoder, head, seed=config.seed), True
     try:
         check_task_head(start, rows.target, head=head)
@@ -239,6 +238,13 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     )
     if "vocabulary" in result:
         vocabulary.tell(result["vocabulary"])
+    split, _, metric = result["chosen_by"].rpartition("/")
+    before, after = result["start_scores"][split][metric], result["selection_score"]
+    if reports and before is not None and after is not None and after < before:
+        say(
+            f"training made the student worse: it began with {split} {metric} {before:.3f}. Take a lower "
+            "prediction.learning_rate, or distill.phases=none for the student that it began with"
+        )
     steps = " and ".join(f"{report['steps']} {phase} steps" for phase, report in reports.items()) or "no step"
     retained = "" if result["retention"] is None else f"; the student retains {result['retention']:.1f}% of the teacher"
     say(f"{count(result['parameters'])} parameters, {steps} in {duration(result['seconds'])}{retained}")

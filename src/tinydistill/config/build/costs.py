@@ -29,6 +29,7 @@ from tinydistill.config.schema.stages import Intermediate, Prediction
 from tinydistill.console import say
 from tinydistill.data.tasks.examples import Split
 from tinydistill.initialization.start import first_weights
+from tinydistill.models.heads import add_head
 from tinydistill.training import trials
 
 TEACHER, PREDICTION, INTERMEDIATE, BASELINE = "teacher", "prediction", "intermediate", "baseline"
@@ -136,6 +137,8 @@ def _solving(bench: Bench, tokens: int) -> float:
         return 0.0
     rows = bench.rows(config.prediction)
     teacher = bench.teacher.encoder(dtype=frozen_dtype(config))
+    if not config.task.soft_labels:  # what its logits depend on is looked at
+        teacher = add_head(teacher, bench.head, seed=config.seed).to(teacher.dtype)
     mapping = bench.mapping(bench.student_config, teacher.config)
 
     def solve(wanted: int) -> tuple[int, float]:
