@@ -66,7 +66,7 @@ class Distill:
         "task",
         choices=("task", "general"),
     )
-    sample_tokens: int = option("tokens of the task's rows that a new student is solved on", 60_000, at_least=1)
+    sample_tokens: int = option("tokens of the task's rows that a new student is solved on", 120_000, at_least=1)
     head: str = option(
         "a new prediction layer before its first step: solved for from the teacher's logits, or random",
         "solved",
