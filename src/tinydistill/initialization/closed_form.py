@@ -181,9 +181,10 @@ def _observe(
             for rows in chosen.split(ROWS) if len(chosen) else ():
                 part = {name: value[rows.to(value.device)] for name, value in batch.items()}
                 mask = valid_tokens(part)
-                with gradients(teacher, wanted=has_head and held_out):  # of a fourth of the rows, to save time
+                sensed = has_head and held_out  # a fourth of the rows, to save time
+                with gradients(teacher, wanted=sensed):
                     seen = observer(part)
-                    if has_head and held_out:
+                    if sensed:
                         sensitivity.update(seen, mask)
                 hidden = {n: states.detach() for n, states in seen.hidden.items()}
                 for n, states in hidden.items():
