@@ -273,12 +273,19 @@ def test_a_solved_student_goes_on_with_the_phases(run, output, tmp_path):
     assert found["retention"] > 90
 
 
-def test_training_that_makes_the_student_worse_says_so_with_what_to_take_instead(run, output):
-    code, out, err = run(distill__phases="prediction", prediction__learning_rate="0.5", **NEW)
+def test_a_student_that_training_makes_worse_is_kept_as_it_began(run, output, tmp_path):
+    nothing = tmp_path / "nothing"
+    assert run(distill__phases="none", **NEW, output_dir=str(nothing))[0] == 0
+    code, out, err = run(prediction__learning_rate="0.5", intermediate__learning_rate="0.5", **NEW)
     assert code == 0, err
-    found = result(output)
-    assert found["selection_score"] < (before := found["start_scores"]["validation"]["accuracy"])
-    assert f"training made the student worse: it began with validation accuracy {before:.3f}. Take a lower" in out
+    found, began = result(output), result(nothing)
+    before, after = (found[scores]["validation"]["accuracy"] for scores in ("start_scores", "trained_scores"))
+    assert after < before
+    assert f"training made the student worse, validation accuracy {before:.3f} -> {after:.3f}: it is kept" in out
+    assert (found["scores"], found["score"]) == (began["scores"], began["score"])
+    assert (output / "model.safetensors").read_bytes() == (nothing / "model.safetensors").read_bytes()
+    predicted = "predictions/validation.tsv"
+    assert (output / predicted).read_bytes() == (nothing / predicted).read_bytes()
 
 
 def test_merged_phases_learn_layers_and_logits_at_once(run, output):

@@ -142,7 +142,7 @@ def _origin(origin: dict[str, Any], kind: TaskKind) -> str:
         f"- Rows: the task's training rows{', augmented' if origin['augmented'] else ''}",
         *([f"- Mapping: {mapping} (student ← teacher layer: {layers})"] if layers else []),
         *([f"- Losses on layers: {weights}, scale {origin['scale']}"] if layers else []),
-        f"- Steps of each phase: {phases}",
+        f"- Steps of each phase: {phases}" if phases else "- Solved in closed form or given, not trained further",
     ]
     return "\n".join(lines)
 

@@ -134,10 +134,14 @@ def _distill(
     reports = {phase: work.once(phase) for phase in BY_NAME[config.distill.phases]}
     last = list(reports.values())[-1] if reports else begin
     last = last if "scores" in last else work.score()
+    trained = last["scores"]
+    if worse := _is_worse(scored, trained, begin["scores"]):
+        last = work.restart()
     result = {
         **_compare(scored, last["scores"], teacher_scores),
         "start": {"kind": "given" if start else config.student.init, "seconds": round(seconds, 1)},
         "start_scores": begin["scores"],
+        **({"trained_scores": trained} if worse else {}),
         "majority": scoring.majority_scores(scored),
         "phases": reports,
         "rows": {split.name: len(split) for split in (labeled.train, *labeled.validation.values())},
@@ -219,6 +223,12 @@ def _compare(scored: Scoring, scores: dict[str, scoring.Scores], teacher: dict[s
     return {**ours, **compared, "scores": scores, "teacher_scores": teacher}
 
 
+def _is_worse(scored: Scoring, trained: dict[str, scoring.Scores], start: dict[str, scoring.Scores]) -> bool:
+    """Whether training has lowered the score that weights are chosen by."""
+    after, before = (scoring.in_short(scored, scores)["selection_score"] for scores in (trained, start))
+    return after is not None and before is not None and after < before
+
+
 def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     reports = result["phases"]
     for report in reports.values():
@@ -239,11 +249,11 @@ def _report(artifact: ArtifactWriter, result: dict[str, Any]) -> float:
     if "vocabulary" in result:
         vocabulary.tell(result["vocabulary"])
     split, _, metric = result["chosen_by"].rpartition("/")
-    before, after = result["start_scores"][split][metric], result["selection_score"]
-    if reports and before is not None and after is not None and after < before:
+    if "trained_scores" in result:
+        before, after = (result[scores][split][metric] for scores in ("start_scores", "trained_scores"))
         say(
-            f"training made the student worse: it began with {split} {metric} {before:.3f}. Take a lower "
-            "prediction.learning_rate, or distill.phases=none for the student that it began with"
+            f"training made the student worse, {split} {metric} {before:.3f} -> {after:.3f}: it is kept as it began. "
+            "A lower prediction.learning_rate may help"
         )
     steps = " and ".join(f"{report['steps']} {phase} steps" for phase, report in reports.items()) or "no step"
     retained = "" if result["retention"] is None else f"; the student retains {result['retention']:.1f}% of the teacher"

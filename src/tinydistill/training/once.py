@@ -11,27 +11,40 @@ from tinydistill.artifacts.files import file_hash, kept, write_sealed, written
 from tinydistill.console import say
 from tinydistill.ranks import rank
 
+_WEIGHTS, _REPORT = "trained.safetensors", "report.json"
+
 
 def once(directory: Path, model: nn.Module, train: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Train a model and return the report; where an earlier run has done so, take weights and report from there.
 
     What the report says of the model's `configuration` it has then too.
     """
-    weights, reported = directory / "trained.safetensors", directory / "report.json"
-    found = kept(reported, "this is done again")
-    if found is not None and weights.is_file() and file_hash(weights) == found["weights"]:
+    if (before := restore(directory, model)) is not None:
         say(f"{directory.name}: finished before")
-        load_model(model, weights)
-        before: dict[str, Any] = found["report"]
-        for name, value in before.get("configuration", {}).items():
-            setattr(model.config, name, value)
         return before
-    if found is not None:
-        say(f"{weights} is damaged: this is done again")
     report = train()
     if rank() == 0:
+        weights = directory / _WEIGHTS
         directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
         with written(weights) as partial:
             save_model(model, str(partial))
-        write_sealed(reported, {"report": report, "weights": file_hash(weights)})  # last: with it the model is finished
+        write_sealed(
+            directory / _REPORT, {"report": report, "weights": file_hash(weights)}
+        )  # last: with it it's finished
+    return report
+
+
+def restore(directory: Path, model: nn.Module) -> dict[str, Any] | None:
+    """The report of a training that is finished, whose weights the model has now; None where there is none."""
+    weights = directory / _WEIGHTS
+    found = kept(directory / _REPORT, "this is done again")
+    if found is None:
+        return None
+    if not weights.is_file() or file_hash(weights) != found["weights"]:
+        say(f"{weights} is damaged: this is done again")
+        return None
+    load_model(model, weights)
+    report: dict[str, Any] = found["report"]
+    for name, value in report.get("configuration", {}).items():
+        setattr(model.config, name, value)
     return report

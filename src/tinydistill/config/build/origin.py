@@ -46,7 +46,8 @@ class Origin:
     def summary(self) -> dict[str, Any]:
         """What a model card says of it."""
         kept, result = _before_it_was_named(self.config), self.made.result
-        layers = [row for phase in result["phases"].values() for row in phase.get("layers", ())]
+        phases = {} if "trained_scores" in result else result["phases"]  # it is kept as it began
+        layers = [row for phase in phases.values() for row in phase.get("layers", ())]
         given = kept.student.path is not None
         losses = {name: node.get("weight", 1.0) for name, node in kept.objective.losses.items()}
         return {
@@ -58,7 +59,7 @@ class Origin:
             "layers": {str(row["student_layer"]): row["teacher_layer"] for row in layers if row["student_layer"]},
             "objective": {name: weight for name, weight in losses.items() if weight},
             "scale": kept.objective.scale,
-            "phases": {name: phase["steps"] for name, phase in result["phases"].items()},
+            "phases": {name: phase["steps"] for name, phase in phases.items()},
         }
 
 

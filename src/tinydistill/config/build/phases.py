@@ -26,7 +26,7 @@ from tinydistill.training import scoring
 from tinydistill.training.checkpoints import last_checkpoint
 from tinydistill.training.classifier import Scoring
 from tinydistill.training.dashboards import TeachersLine
-from tinydistill.training.once import once
+from tinydistill.training.once import once, restore
 from tinydistill.training.prediction_files import write_validated
 from tinydistill.training.task_fit import fit_task, watching
 
@@ -84,12 +84,19 @@ class TaskPhases:
 
         return once(self.directory(phase), self.student, run)
 
-    def score(self, of: str = "") -> dict[str, Any]:
-        """The student's scores as it is, under a head solved for if it has a new one; its predictions are written.
+    def restart(self) -> dict[str, Any]:
+        """The student as it began, with its scores; its predictions are written."""
+        if restore(self.directory("start"), self.student) is None:
+            raise RunError(f"{self.directory('start')} was changed meanwhile: the same command makes it again")
+        return self.measure()
 
-        As of a phase, they are `scores` of the report.
-        """
+    def score(self, of: str = "") -> dict[str, Any]:
+        """The student's scores as it is, under a head solved for if it has a new one; its predictions are written."""
         self._solve_head()
+        return self.measure(of)
+
+    def measure(self, of: str = "") -> dict[str, Any]:
+        """The student's scores with its own head, as `scores` of a phase's report; its predictions are written."""
         rows, module = self.rows["prediction"], LogitDistiller(self.student, self.scored)
         scores = scoring.validate(trainer(self.config, self.directory("start")), module, rows)
         if rank() == 0:
