@@ -1,5 +1,6 @@
 """Small models, tokenizers and texts that tests share: everything is made here, nothing is downloaded."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -33,6 +34,8 @@ POSIX = ("test_signals.py", "stages/test_signals.py", "stages/test_resume.py", "
          "data/test_strange_files.py", "models/test_strange_models.py")  # fmt: skip
 collect_ignore = [] if os.name == "posix" else [*POSIX]
 
+STDERR = pytest.StashKey[int]()
+
 WORDS = (
     "a the cat dog sat ran on under mat tree and then it was happy sad red blue fish bird sees hears old new".split()
 )
@@ -51,6 +54,17 @@ def bert(layers: int = 2, width: int = 16, heads: int = 4, seed: int = 0, **opti
         **{"vocab_size": len(SPECIAL) + len(WORDS), **options},
     )
     return AutoModel.from_config(config).eval()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[STDERR] = os.dup(2)  # the one that isn't captured
+
+
+@pytest.fixture(autouse=True)
+def a_crash_says_where(pytestconfig: pytest.Config) -> None:
+    """Lightning's trainer has set the handlers of all signals anew when it ends, faulthandler's among them."""
+    faulthandler.disable()
+    faulthandler.enable(pytestconfig.stash[STDERR])
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,19 @@ def no_sweep_is_begun(default_handlers, monkeypatch):
     monkeypatch.setattr(sweep, "_unsummed", [])
 
 
+@pytest.fixture(autouse=True)
+def a_process_of_tests_lives_on(monkeypatch):
+    """What would end it fails the test."""
+    tests, ends = os.getpid(), os._exit
+
+    def _exit(code: int) -> None:
+        if os.getpid() != tests:
+            ends(code)
+        pytest.fail(f"a second signal has come: exit {code}")
+
+    monkeypatch.setattr(os, "_exit", _exit)
+
+
 def in_fit(this: Any, *_: Any) -> bool:
     return this.trainer.state.fn == "fit"
 
@@ -62,6 +75,7 @@ def send_before(
         if counts(*arguments):
             calls.append(name)
             if len(calls) == number + 1:
+                assert signal.getsignal(signum) not in (signal.SIG_DFL, None)
                 os.kill(os.getpid(), signum)
         return function(*arguments, **options)
 

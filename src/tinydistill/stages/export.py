@@ -4,6 +4,9 @@ import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 from tinydistill.artifacts.provenance import record_of
 from tinydistill.artifacts.writer import ArtifactWriter, open_artifact
@@ -24,6 +27,7 @@ from tinydistill.export.agreement import Bounds
 from tinydistill.export.card import card, said_by_card
 from tinydistill.export.checks import Checks
 from tinydistill.export.exported import RUNTIMES, Exported, busy, timed
+from tinydistill.kinds import TaskKind
 from tinydistill.models.loading import making, save_model, weight_files
 from tinydistill.models.observation import accepted_inputs
 from tinydistill.models.source import Source
@@ -110,23 +114,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         "origin": None if origin is None else origin.summary(),
         "seconds": round(time.monotonic() - started, 1),
     }
-    base = source.path if origin is None else origin.base
-    license_name = options.license or said_by_card(base, "license")
-    if license_name is None:
-        whose = "model" if origin is None else "teacher"
-        say(f"the {whose}'s license isn't known: set export.license=NAME, as in apache-2.0, for the model card")
-    card(
-        artifact.path.name,
-        result,
-        task=config.task.name,
-        kind=kind,
-        tokenizer=tokenizer,
-        max_length=config.task.max_length,
-        text_pair=config.task.text_pair is not None,
-        repo=config.task.source.get("repo"),
-        license_name=license_name,
-        language=options.language or said_by_card(base, "language"),
-    ).save(artifact.product / "README.md")
+    _describe(config, artifact, result, origin, kind, tokenizer, base=source.path if origin is None else origin.base)
     if options.page:
         page.write_page(
             artifact.product,
@@ -143,6 +131,35 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
             max_length=config.task.max_length,
         )
     artifact.publish(result, plain(config))
+
+
+def _describe(
+    config: Config,
+    artifact: ArtifactWriter,
+    result: dict[str, Any],
+    origin: Origin | None,
+    kind: TaskKind,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    base: str,
+) -> None:
+    """The model card, with what the card of the model that it comes from says of license and language."""
+    license_name = config.export.license or said_by_card(base, "license")
+    if license_name is None:
+        whose = "model" if origin is None else "teacher"
+        say(f"the {whose}'s license isn't known: set export.license=NAME, as in apache-2.0, for the model card")
+    card(
+        artifact.path.name,
+        result,
+        task=config.task.name,
+        kind=kind,
+        tokenizer=tokenizer,
+        max_length=config.task.max_length,
+        text_pair=config.task.text_pair is not None,
+        repo=config.task.source.get("repo"),
+        license_name=license_name,
+        language=config.export.language or said_by_card(base, "language"),
+    ).save(artifact.product / "README.md")
 
 
 def _scores(config: Config, origin: Origin | None, score: float | None) -> dict[str, float]:
