@@ -114,7 +114,7 @@ def _export(config: Config, artifact: ArtifactWriter, source: Source, task: Task
         "origin": None if origin is None else origin.summary(),
         "seconds": round(time.monotonic() - started, 1),
     }
-    _describe(config, artifact, result, origin, kind, tokenizer, base=source.path if origin is None else origin.base)
+    _describe(config, artifact, result, source, origin, kind, tokenizer)
     if options.page:
         page.write_page(
             artifact.product,
@@ -137,13 +137,13 @@ def _describe(
     config: Config,
     artifact: ArtifactWriter,
     result: dict[str, Any],
+    source: Source,
     origin: Origin | None,
     kind: TaskKind,
     tokenizer: PreTrainedTokenizerBase,
-    *,
-    base: str,
 ) -> None:
     """The model card, with what the card of the model that it comes from says of license and language."""
+    base = source.path if origin is None else origin.base
     license_name = config.export.license or said_by_card(base, "license")
     if license_name is None:
         whose = "model" if origin is None else "teacher"

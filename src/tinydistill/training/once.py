@@ -15,10 +15,7 @@ _WEIGHTS, _REPORT = "trained.safetensors", "report.json"
 
 
 def once(directory: Path, model: nn.Module, train: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Train a model and return the report; where an earlier run has done so, take weights and report from there.
-
-    What the report says of the model's `configuration` it has then too.
-    """
+    """Train a model and return the report; where an earlier run has done so, take weights and report from there."""
     if (before := restore(directory, model)) is not None:
         say(f"{directory.name}: finished before")
         return before
@@ -28,14 +25,13 @@ def once(directory: Path, model: nn.Module, train: Callable[[], dict[str, Any]])
         directory.mkdir(parents=True, exist_ok=True)  # where no logger has written
         with written(weights) as partial:
             save_model(model, str(partial))
-        write_sealed(
-            directory / _REPORT, {"report": report, "weights": file_hash(weights)}
-        )  # last: with it it's finished
+        sealed = {"report": report, "weights": file_hash(weights)}
+        write_sealed(directory / _REPORT, sealed)  # last: with it the model is finished
     return report
 
 
 def restore(directory: Path, model: nn.Module) -> dict[str, Any] | None:
-    """The report of a training that is finished, whose weights the model has now; None where there is none."""
+    """The report of a training that is finished, or None; the model has its weights now, and its `configuration`."""
     weights = directory / _WEIGHTS
     found = kept(directory / _REPORT, "this is done again")
     if found is None:

@@ -88,14 +88,14 @@ class TaskPhases:
         """The student as it began, with its scores; its predictions are written."""
         if restore(self.directory("start"), self.student) is None:
             raise RunError(f"{self.directory('start')} was changed meanwhile: the same command makes it again")
-        return self.measure()
+        return self._measure()
 
     def score(self, of: str = "") -> dict[str, Any]:
         """The student's scores as it is, under a head solved for if it has a new one; its predictions are written."""
         self._solve_head()
-        return self.measure(of)
+        return self._measure(of)
 
-    def measure(self, of: str = "") -> dict[str, Any]:
+    def _measure(self, of: str = "") -> dict[str, Any]:
         """The student's scores with its own head, as `scores` of a phase's report; its predictions are written."""
         rows, module = self.rows["prediction"], LogitDistiller(self.student, self.scored)
         scores = scoring.validate(trainer(self.config, self.directory("start")), module, rows)
