@@ -4,7 +4,7 @@ import string
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import (
@@ -58,6 +58,7 @@ def test_a_text_has_the_same_ids_up_to_renumbering_where_all_its_pieces_are_kept
 
 
 @settings(max_examples=150, deadline=None)
+@example(words=["therere"], used={111, 112})
 @given(words=st.lists(WORDS, max_size=8), used=st.sets(st.sampled_from(LONG)))
 def test_words_with_pieces_that_are_not_kept_fall_back_to_smaller_ones_and_no_other_word_changes(whole, words, used):
     kept = kept_tokens(whole, used)
@@ -70,7 +71,8 @@ def test_words_with_pieces_that_are_not_kept_fall_back_to_smaller_ones_and_no_ot
             assert "".join(piece.removeprefix("##") for piece in after) == "".join(
                 piece.removeprefix("##") for piece in before
             )
-            assert len(after) > len(before)
+            one, other = next(pair for pair in zip(before, after, strict=False) if pair[0] != pair[1])
+            assert len(other) < len(one)  # not that there are more: t ##her ##ere for there ##r ##e
 
 
 def test_all_special_tokens_and_single_characters_are_kept(whole):
