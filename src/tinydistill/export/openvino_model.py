@@ -1,5 +1,6 @@
 """A model in OpenVINO: made of its ONNX file, and its answers. This module imports no torch."""
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +23,21 @@ def _openvino() -> Any:
     return openvino
 
 
+@functools.cache
+def _core() -> Any:
+    """The one core of this process.
+
+    With its first model a core gives the process a stack to handle signals on, and takes it back in the end. Of several
+    cores each would put back the one before, freed or not: the next signal would be a segmentation fault.
+    """
+    return _openvino().Core()
+
+
 def convert(source: Path, file: Path) -> None:
     """Write an ONNX file in fp32 as OpenVINO's .xml, with its weights in a .bin beside it."""
-    openvino = _openvino()
-    model = openvino.Core().read_model(source)
+    model = _core().read_model(source)
     file.parent.mkdir(parents=True, exist_ok=True)
-    openvino.save_model(model, file, compress_to_fp16=False)
+    _openvino().save_model(model, file, compress_to_fp16=False)
 
 
 class OpenvinoModel(Session):
@@ -42,7 +52,7 @@ class OpenvinoModel(Session):
         options["ENABLE_CPU_PINNING"] = "NO"
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
-        self.model = _openvino().Core().compile_model(file, "CPU", options)
+        self.model = _core().compile_model(file, "CPU", options)
         self.inputs = [one.any_name for one in self.model.inputs]
 
     def run(self, given: dict[str, NDArray[np.int64]]) -> Sequence[NDArray[np.float32]]:
